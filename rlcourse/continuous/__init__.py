@@ -1,0 +1,1 @@
+"""Part IV: continuous control and maximum entropy."""

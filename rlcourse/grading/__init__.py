@@ -1,0 +1,1 @@
+"""Submissions in; marks, feedback and reports out."""

@@ -1,0 +1,1 @@
+"""What every experiment shares: seeds, plots, replay, networks, training loops, evaluation."""

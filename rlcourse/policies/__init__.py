@@ -1,0 +1,1 @@
+"""Part III: methods that parametrise the policy."""

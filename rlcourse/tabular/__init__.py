@@ -1,0 +1,1 @@
+"""Part I: methods that keep a table. NumPy only."""

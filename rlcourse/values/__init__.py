@@ -1,0 +1,1 @@
+"""Part II: approximate values: linear methods, fitted Q, deep Q-networks."""
