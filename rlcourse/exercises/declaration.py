@@ -1,0 +1,153 @@
+"""What an exercise is: one declaration says what is asked, what is right, and how it goes wrong.
+
+Exercise(
+    "q_learning_target",
+    reference=control.q_learning_target,
+    cases=transition_cases,                      # rng -> list of Case
+    returns=array(),                             # what a right answer looks like
+    equation="(5.4)",
+    points=1,
+    mistakes=[Mistake("bootstraps-terminal", "why it is wrong", "what to try", wrong_function)],
+    also_correct=[another_right_function],
+)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .harness import Case, Outcome
+
+Function = Callable[..., Any]
+
+
+# ------------------------------------------------------------------------------ what comes back
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a right value looks like. kind: "float", "int", "bool" (single ones), "array", "tuple".
+
+    dtype (of arrays): "float" (float64), "int" (any integer) or "mask" (bool, int or float);
+    items: name -> Shape, for tuples.
+    """
+
+    kind: str
+    dtype: str = ""
+    items: dict[str, Shape] = field(default_factory=dict)
+
+
+def number() -> Shape:
+    """One real number: a Python or NumPy float, or a 0-d array; a whole number will do."""
+    return Shape("float")
+
+
+def integer() -> Shape:
+    """One integer, Python's or NumPy's; not a bool, not 3.0."""
+    return Shape("int")
+
+
+def boolean() -> Shape:
+    """One bool, Python's or NumPy's."""
+    return Shape("bool")
+
+
+def array(dtype: str = "float") -> Shape:
+    """A NumPy array of the reference's shape; dtype "float", "int" or "mask"."""
+    return Shape("array", dtype)
+
+
+def several(**items: Shape) -> Shape:
+    """A tuple of these, in this order; the names are used in diagnoses."""
+    return Shape("tuple", items=items)
+
+
+# ------------------------------------------------------------------------------------- mistakes
+
+
+class Mistake:
+    """A wrong answer that is known by name.
+
+    name: as contracts list it ("bootstraps-terminal"); why: what is wrong, pointing at the
+    equation; instead: what to look at or try next, without giving the answer away;
+    implementations: the wrong functions themselves, one for each way of making it;
+    shows: optionally, a predicate (cases, outcomes) -> bool that recognises it otherwise, where
+    the numbers that come out are not determined (a singular system, say).
+    """
+
+    def __init__(
+        self,
+        name: str,
+        why: str,
+        instead: str,
+        *implementations: Function,
+        shows: Callable[[Sequence[Case], Sequence[Outcome]], bool] | None = None,
+    ):
+        self.name, self.why, self.instead = name, why, instead
+        self.implementations, self.shows = implementations, shows
+
+    def __repr__(self) -> str:
+        return f"Mistake({self.name!r})"
+
+
+# ------------------------------------------------------------------------------------ exercises
+
+
+@dataclass
+class Exercise:
+    """One exercise; `lesson` and `number` are filled in by the `Lesson` that holds it.
+
+    reference: the right answer; cases: rng -> cases, of which every one must be got right;
+    returns: the form of a right value; equation: the number of the lesson's equation;
+    mistakes: at least three; also_correct: other right functions, used by the tests only;
+    variants: right functions whose *values* differ (in-place sweeps): each case may match any;
+    call: how to call, a name in `harness.CALLERS`, None for a plain call;
+    notes: what environments and policies noted that must agree with the reference;
+    agrees: (case, value, reference value) -> bool, in place of comparing numbers;
+    alike: the same for recognising a mistake (default: `agrees`);
+    rtol, atol: tolerance; may_ignore: arguments that a right answer need not use.
+    """
+
+    name: str
+    reference: Function
+    cases: Callable[[np.random.Generator], list[Case]]
+    returns: Shape
+    points: int
+    equation: str
+    mistakes: Sequence[Mistake]
+    also_correct: Sequence[Function] = ()
+    variants: Sequence[Function] = ()
+    call: str | None = None
+    notes: Sequence[str] = ()
+    agrees: Callable[[Case, Any, Any], bool] | None = None
+    alike: Callable[[Case, Any, Any], bool] | None = None
+    rtol: float = 1e-9
+    atol: float = 1e-10
+    may_ignore: Sequence[str] = ()
+    lesson: str = ""
+    number: str = ""
+
+    @property
+    def title(self) -> str:
+        return f"Exercise {self.number}: {self.name}"
+
+
+@dataclass
+class Lesson:
+    """The exercises of one lesson, in the order in which they are asked."""
+
+    id: str
+    title: str
+    exercises: Sequence[Exercise]
+
+    def __post_init__(self) -> None:
+        for index, exercise in enumerate(self.exercises, start=1):
+            exercise.lesson = self.id
+            exercise.number = f"{int(self.id)}.{index}"
+
+    def __iter__(self) -> Iterator[Exercise]:
+        return iter(self.exercises)

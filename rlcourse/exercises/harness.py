@@ -1,0 +1,208 @@
+"""Runs a function on a case and reports what happened, as plain data.
+
+This is the only part of the checker that ever shares a process with a student's code under grading,
+so it holds no answer: inputs go in, an `Outcome` comes out, and somebody else compares.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import io
+import traceback
+import warnings
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .plain import plain, transferable
+from .probes import Misuse, build
+
+PRINTED_LIMIT = 400
+PACKAGE = str(Path(__file__).parent.parent)
+
+
+@transferable
+@dataclass(frozen=True)
+class Case:
+    """One set of inputs.
+
+    name: what is special about it, as a noun phrase that a diagnosis can quote ("an episode that
+    ends in the middle"); inputs: argument name -> plain data or a recipe of `probes`, in the order
+    of the signature; tags: properties shared with other cases ("terminated rows", "gamma = 0"),
+    by which the checker says where an answer is wrong.
+    """
+
+    name: str
+    inputs: dict[str, Any]
+    tags: tuple[str, ...] = ()
+
+
+@transferable
+@dataclass(frozen=True)
+class Failure:
+    """An exception: its type, a tag where an environment was misused, its message and line."""
+
+    type_name: str
+    tag: str
+    message: str
+    line: str
+
+
+@transferable
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one call: a value or a failure, the inputs that were changed, notes, prints."""
+
+    value: Any = None
+    failure: Failure | None = None
+    changed: tuple[str, ...] = ()
+    notes: dict[str, int] = field(default_factory=dict)
+    printed: str = ""
+
+
+class TimeLimit(BaseException):
+    """Raised into a function that runs too long; not an Exception, so that it is not swallowed."""
+
+
+CALLERS: dict[str, Callable[..., Any]] = {}
+
+
+def caller(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorator: a way of calling other than once with all inputs; named by a declaration.
+
+    It gets the student's function and the inputs by name and returns what is to be judged.
+    """
+    CALLERS[function.__name__] = function
+    return function
+
+
+def run(function: Callable[..., Any], case: Case, call: str | None = None) -> Outcome:
+    """Call `function` on a fresh copy of the case's inputs and report the outcome.
+
+    Warnings and printing cost nothing: both are kept off the screen, the first lines of what was
+    printed are reported. KeyboardInterrupt and time limits pass through.
+    """
+    notes: Counter = Counter()
+    inputs = {name: build(value, notes) for name, value in case.inputs.items()}
+    printed = _Head()
+    try:
+        with (
+            contextlib.redirect_stdout(printed),
+            contextlib.redirect_stderr(_Head()),
+            warnings.catch_warnings(),
+            np.errstate(all="ignore"),
+        ):
+            warnings.simplefilter("ignore")
+            if call is None:
+                mismatch = _signature_mismatch(function, len(inputs))
+                if mismatch:
+                    return Outcome(failure=Failure("TypeError", "signature", mismatch, ""))
+                value = plain(function(*inputs.values()))
+            else:
+                value = plain(CALLERS[call](function, **inputs))
+    except (KeyboardInterrupt, TimeLimit):
+        raise
+    except BaseException as error:
+        tag = error.tag if isinstance(error, Misuse) else ""
+        message = str(error)[:500] if type(error).__str__ in _HARMLESS_STR else ""
+        failure = Failure(type(error).__name__, tag, message, _line_of(error))
+        return Outcome(failure=failure, notes=dict(notes), printed=printed.text)
+    changed = tuple(name for name, value in case.inputs.items() if _differs(inputs[name], value))
+    return Outcome(value=value, changed=changed, notes=dict(notes), printed=printed.text)
+
+
+_HARMLESS_STR = {t.__str__ for t in (BaseException, KeyError, OSError, SyntaxError, ImportError)}
+
+
+class _Head(io.TextIOBase):
+    """A stream that keeps its beginning and forgets the rest, however much is printed."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        if len(self.text) < PRINTED_LIMIT:
+            self.text = (self.text + text)[:PRINTED_LIMIT]
+        return len(text)
+
+
+def _signature_mismatch(function: Callable[..., Any], n_inputs: int) -> str:
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return ""
+    try:
+        signature.bind(*range(n_inputs))
+    except TypeError as error:
+        return f"{error} (your signature: {signature})"
+    return ""
+
+
+def _line_of(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if PACKAGE not in f.filename and "site-packages" not in f.filename]
+    return (own[-1].line or "") if own else ""
+
+
+def _differs(now: Any, before: Any) -> bool:
+    """Whether an input that is plain data was changed in place."""
+    if isinstance(before, np.ndarray):
+        return not (
+            isinstance(now, np.ndarray)
+            and now.shape == before.shape
+            and np.array_equal(now, before, equal_nan=before.dtype.kind == "f")
+        )
+    if isinstance(before, list | tuple):
+        return len(now) != len(before) or any(map(_differs, now, before))
+    if isinstance(before, dict):
+        return now.keys() != before.keys() or any(_differs(now[k], before[k]) for k in before)
+    return False
+
+
+# --------------------------------------------------------------------------- ways of calling
+
+DRAWS = 4000
+
+
+@caller
+def draws(function: Callable[..., Any], seed: int, **inputs: Any) -> dict[str, Any]:
+    """Call a sampler many times with one generator, and report how its draws are distributed.
+
+    `function(*inputs, rng)` must return an index below A = len(first input). Reports `counts` (A,),
+    `pairs` (A, A) of successive draws, whether a second run with the same seed repeats the first
+    (`repeats`), and whether every draw was an integer in range (`valid`).
+    """
+    arguments = list(inputs.values())
+    n = len(arguments[0])
+    runs = []
+    for _ in range(2):
+        rng = np.random.default_rng(seed)
+        runs.append([plain(function(*build(arguments, Counter()), rng)) for _ in range(DRAWS)])
+    valid = all(type(_index(x)) is int and 0 <= _index(x) < n for x in runs[0])
+    if not valid:
+        return {"valid": False, "example": next(x for x in runs[0] if not _in_range(x, n))}
+    sequence = np.array([int(_index(x)) for x in runs[0]])
+    pairs = np.zeros((n, n), dtype=np.int64)
+    np.add.at(pairs, (sequence[:-1], sequence[1:]), 1)
+    repeats = [_index(x) for x in runs[1]] == sequence.tolist()
+    counts = np.bincount(sequence, minlength=n)
+    return {"valid": True, "counts": counts, "pairs": pairs, "repeats": repeats}
+
+
+def _index(x: Any) -> Any:
+    """A 0-d integer array counts as an integer."""
+    if isinstance(x, np.ndarray) and x.shape == () and x.dtype.kind in "iu":
+        return int(x)
+    return x
+
+
+def _in_range(x: Any, n: int) -> bool:
+    return type(_index(x)) is int and 0 <= _index(x) < n

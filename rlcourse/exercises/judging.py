@@ -1,0 +1,407 @@
+"""The ladder: from what came out of a function to a verdict that names the mistake.
+
+Rungs, in order, and the first that fails is told: written? callable as asked? ran without an
+exception? right form? inputs left alone? right values? used the environment as asked?
+Below the first two, a known mistake that explains the outcome is named before anything general.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from . import get
+from .comparing import common_tag, difference, malformed, right, same
+from .declaration import Exercise, Mistake
+from .harness import Case, Failure, Outcome, TimeLimit, run
+
+SECONDS = 20.0
+
+PASSED, FAILED, NOT_ATTEMPTED = "passed", "failed", "not attempted"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is to be said of an answer.
+
+    state: "passed", "failed" or "not attempted"; rung: where the ladder stopped ("written",
+    "signature", "exception", "form", "inputs", "values", "conduct", "time", "" when passed);
+    mistake: the name of the mistake that was recognised, or None; headline: one line;
+    explanation: what is wrong; instead: what to try next; case: what was special about the first
+    case that failed; passed, total: cases; printed: what the function printed there, its beginning.
+    """
+
+    exercise: str
+    number: str
+    state: str
+    rung: str = ""
+    mistake: str | None = None
+    headline: str = ""
+    explanation: str = ""
+    instead: str = ""
+    case: str = ""
+    passed: int = 0
+    total: int = 0
+    printed: str = ""
+
+    @property
+    def ok(self) -> bool:
+        return self.state == PASSED
+
+
+def cases_of(exercise: Exercise, seed: int | Sequence[int] = 0) -> list[Case]:
+    """The exercise's cases for a seed; the same seed gives the same cases."""
+    entropy = [seed] if isinstance(seed, int) else list(seed)
+    rng = np.random.default_rng([*entropy, zlib.crc32(exercise.name.encode())])
+    return exercise.cases(rng)
+
+
+def judge(
+    function: Any, name: str | None = None, seed: int | Sequence[int] = 0, seconds: float = SECONDS
+) -> Verdict:
+    """Judge `function` as an answer to the exercise `name` (default: the function's own name).
+
+    Raises Unknown if there is no such exercise.
+    """
+    return judge_exercise(function, get(name or getattr(function, "__name__", "?")), seed, seconds)
+
+
+def judge_exercise(
+    function: Any, exercise: Exercise, seed: int | Sequence[int] = 0, seconds: float = SECONDS
+) -> Verdict:
+    """`judge` for a declaration in hand, registered or not."""
+    cases = cases_of(exercise, seed)
+    return verdict(exercise, cases, outcomes_of(function, exercise, cases, seconds))
+
+
+def outcomes_of(
+    function: Any, exercise: Exercise, cases: Sequence[Case], seconds: float = SECONDS
+) -> list[Outcome]:
+    """Run `function` on the cases; stops early at a stub, a wrong signature or a time limit."""
+    outcomes: list[Outcome] = []
+    if not callable(function):
+        problem = f"{exercise.name} should be a function; it is of type {type(function).__name__}"
+        return [Outcome(failure=Failure("TypeError", "signature", problem, ""))]
+    try:
+        with time_limit(seconds):
+            for case in cases:
+                outcomes.append(run(function, case, exercise.call))
+                if _stops(outcomes[-1]):
+                    break
+    except TimeLimit:
+        limit = f"no answer after {seconds:g} seconds"
+        outcomes.append(Outcome(failure=Failure("TimeLimit", "time", limit, "")))
+    return outcomes
+
+
+def _stops(outcome: Outcome) -> bool:
+    failure = outcome.failure
+    return failure is not None and (_unwritten(failure) or failure.tag == "signature")
+
+
+def _unwritten(failure: Failure) -> bool:
+    return failure.type_name == "NotImplementedError"
+
+
+@contextlib.contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Raise TimeLimit in the block after `seconds`, where the system can (Unix, main thread)."""
+    usable = hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
+    if not usable:
+        yield
+        return
+
+    def stop(_signal: int, _frame: Any) -> None:
+        raise TimeLimit
+
+    previous = signal.signal(signal.SIGALRM, stop)
+    # Repeats, in case the first one is swallowed by a bare `except:`.
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+
+
+# ------------------------------------------------------------------------------------ the ladder
+
+
+def verdict(exercise: Exercise, cases: Sequence[Case], outcomes: Sequence[Outcome]) -> Verdict:
+    """Compare outcomes with the reference's and say what is wrong, if anything.
+
+    `outcomes` may come from another process; there may be fewer than cases, if the run stopped.
+    """
+    accepted = [_reference_outcomes(exercise, f, cases) for f in _right_functions(exercise)]
+    faults = [
+        _fault(exercise, case, outcome, [run_of_one[i] for run_of_one in accepted])
+        for i, (case, outcome) in enumerate(zip(cases, outcomes, strict=False))
+    ]
+    missing = len(cases) - len(outcomes)
+    passed = sum(fault is None for fault in faults)
+    total = len(cases)
+    if passed == total:
+        line = f"right in all {total} cases"
+        return Verdict(
+            exercise.name, exercise.number, PASSED, "", None, line, passed=passed, total=total
+        )
+    if not any(faults):
+        return _told(
+            exercise, "time", "The run stopped before all cases were answered.", "", passed, total
+        )
+
+    first = next(i for i, fault in enumerate(faults) if fault is not None)
+    outcome, fault = outcomes[first], faults[first]
+    failure = outcome.failure
+    if failure is not None and _unwritten(failure):
+        return Verdict(
+            exercise.name, exercise.number, NOT_ATTEMPTED, "written",
+            headline="not written yet", total=total,
+            explanation="The cell still raises NotImplementedError.",
+            instead="Replace that line by your answer, run the cell, then run the check again.",
+        )  # fmt: skip
+    common = dict(
+        exercise=exercise.name, number=exercise.number, state=FAILED, case=cases[first].name,
+        passed=passed, total=total, printed=outcome.printed,
+    )  # fmt: skip
+    if failure is None or failure.tag != "signature":
+        mistake = _recognise(exercise, cases, outcomes, faults)
+        if mistake is not None:
+            return Verdict(
+                **common, rung=fault.rung, mistake=mistake.name,
+                headline=mistake.name, explanation=mistake.why, instead=mistake.instead,
+            )  # fmt: skip
+    wrong = [fault is not None for fault in faults] + [True] * missing
+    return Verdict(
+        **common, rung=fault.rung, headline=fault.headline,
+        explanation=_located(exercise, cases, wrong, first, fault), instead=fault.instead,
+    )  # fmt: skip
+
+
+def _told(
+    exercise: Exercise, rung: str, text: str, instead: str, passed: int, total: int
+) -> Verdict:
+    return Verdict(
+        exercise.name, exercise.number, FAILED, rung, None, "not finished", text, instead,
+        passed=passed, total=total,
+    )  # fmt: skip
+
+
+def _right_functions(exercise: Exercise) -> list[Callable[..., Any]]:
+    return [exercise.reference, *exercise.variants]
+
+
+def _reference_outcomes(
+    exercise: Exercise, function: Callable[..., Any], cases: Sequence[Case]
+) -> list[Outcome]:
+    results = [run(function, case, exercise.call) for case in cases]
+    for case, result in zip(cases, results, strict=True):
+        if result.failure is not None:
+            problem = f"{exercise.name}: the reference fails on {case.name!r}: {result.failure}"
+            raise RuntimeError(problem)
+    return results
+
+
+@dataclass(frozen=True)
+class _Fault:
+    rung: str
+    headline: str
+    text: str
+    instead: str
+
+
+def _fault(
+    exercise: Exercise, case: Case, outcome: Outcome, accepted: Sequence[Outcome]
+) -> _Fault | None:
+    """The first rung on which this outcome fails, or None. `accepted`: of each right function."""
+    if outcome.failure is not None:
+        return _failed_run(exercise, outcome.failure)
+    for reference in accepted:
+        agrees = right(exercise, case, outcome.value, reference.value)
+        form = (
+            malformed(outcome.value, exercise.returns, reference.value)
+            if exercise.call is None
+            else ""
+        )
+        conduct = any(outcome.notes.get(k) != reference.notes.get(k) for k in exercise.notes)
+        if agrees and not form and not conduct and not outcome.changed:
+            return None
+    reference = accepted[0]
+    form = (
+        malformed(outcome.value, exercise.returns, reference.value) if exercise.call is None else ""
+    )
+    if form:
+        return _Fault(
+            "form",
+            "wrong form",
+            form[0].upper() + form[1:],
+            "Look at what the docstring says is returned.",
+        )
+    if outcome.changed:
+        names = " and ".join(f"`{name}`" for name in outcome.changed)
+        text = f"Your function changes its argument {names} in place; the caller still needs the old values."
+        return _Fault("inputs", "changes its input", text, "Work on a copy, or build a new array.")
+    if not any(right(exercise, case, outcome.value, r.value) for r in accepted):
+        text = ""
+        if exercise.agrees is None:
+            text = difference(case, outcome.value, reference.value, exercise.returns)
+        instead = f"Compare your code with equation {exercise.equation}, term by term."
+        return _Fault(
+            "values", "wrong values", text or "Your result is not what the equation gives.", instead
+        )
+    for key in exercise.notes:
+        if outcome.notes.get(key) != reference.notes.get(key):
+            return _Fault(
+                "conduct",
+                "wrong use of the environment",
+                _conduct(key, outcome, reference),
+                "Walk through the loop for one short episode on paper.",
+            )
+    return None
+
+
+_CONDUCT = {"resets": "reset()", "steps": "step()", "choices": "the policy"}
+
+
+def _conduct(key: str, outcome: Outcome, reference: Outcome) -> str:
+    counts = f"{outcome.notes.get(key, 0)} times, where {reference.notes.get(key, 0)} are right"
+    return f"Your loop called {_CONDUCT.get(key, key)} {counts}."
+
+
+_MISUSE = {
+    "stepped-after-end": (
+        "Your loop called step() after the episode had ended.",
+        "An episode ends when terminated *or* truncated is true; leave the loop then.",
+    ),
+    "reset-with-seed": (
+        "Your loop calls reset() with a seed, so that every episode would be the same one.",
+        "Call reset() without arguments, once an episode.",
+    ),
+    "never-ends": (
+        "Your loop never came to an end.",
+        "What changes from one round to the next? Look at the condition that ends the loop.",
+    ),
+    "bad-action": (
+        "Your loop gave step() something that is no action.",
+        "An action is one integer from 0 to A − 1.",
+    ),
+    "not-a-row": ("select() was given something that is not one row of q.", "Give it q[s]."),
+}  # fmt: skip
+
+
+def _failed_run(exercise: Exercise, failure: Failure) -> _Fault:
+    if failure.tag == "signature":
+        text = f"It cannot be called as asked: {failure.message}."
+        return _Fault(
+            "signature",
+            "wrong signature",
+            text,
+            "Keep the arguments of the first line as they were given.",
+        )
+    if failure.tag == "time":
+        text = f"There was {failure.message}: a loop that does not end?"
+        return _Fault(
+            "time",
+            "takes too long",
+            text,
+            "Look at what ends your loop, and whether it can ever happen.",
+        )
+    if failure.tag in _MISUSE:
+        text, instead = _MISUSE[failure.tag]
+        return _Fault("exception", "wrong use of the environment", text, instead)
+    if _unwritten(failure):
+        return _Fault("written", "not written yet", "", "")
+    said = f": {failure.message}" if failure.message else ""
+    where = f" The line was `{failure.line}`." if failure.line else ""
+    text = f"Your function raised {failure.type_name}{said}.{where}"
+    return _Fault(
+        "exception",
+        failure.type_name,
+        text,
+        "Run it by hand on two or three small numbers, printing shapes.",
+    )
+
+
+def _located(
+    exercise: Exercise, cases: Sequence[Case], wrong: Sequence[bool], first: int, fault: _Fault
+) -> str:
+    """The fault's text, and where it happens: in every case, in those of one kind, or in this one."""
+    if all(wrong) or fault.rung == "signature":
+        return fault.text
+    tag = common_tag(cases, wrong)
+    if tag:
+        return f"{fault.text} This happens exactly where: {tag}."
+    return f"{fault.text} The case: {cases[first].name}."
+
+
+# --------------------------------------------------------------------------------- known mistakes
+
+
+def _recognise(
+    exercise: Exercise,
+    cases: Sequence[Case],
+    outcomes: Sequence[Outcome],
+    faults: Sequence[_Fault | None],
+) -> Mistake | None:
+    """The mistake that explains the outcomes: all of them, else at least every wrong one.
+
+    The weaker match (an answer that is right in cases where the plain mistake is not) needs two
+    wrong cases, and only one mistake that fits, to be believed.
+    """
+    partial: list[Mistake] = []
+    for mistake in exercise.mistakes:
+        if mistake.shows is not None and mistake.shows(cases, outcomes):
+            return mistake
+        for function in mistake.implementations:
+            matches = _matches(exercise, function, cases, outcomes)
+            if all(matches) and len(outcomes) == len(cases):
+                return mistake
+            wrong = [match for match, fault in zip(matches, faults, strict=True) if fault]
+            if len(wrong) >= 2 and all(wrong) and mistake not in partial:
+                partial.append(mistake)
+    return partial[0] if len(partial) == 1 else None
+
+
+def _matches(
+    exercise: Exercise,
+    function: Callable[..., Any],
+    cases: Sequence[Case],
+    outcomes: Sequence[Outcome],
+) -> list[bool]:
+    """For each outcome, whether this wrong function does the same on the same case."""
+    matches = []
+    with contextlib.suppress(TimeLimit), time_limit(SECONDS):
+        for case, outcome in zip(cases, outcomes, strict=False):
+            matches.append(
+                _same_outcome(exercise, case, outcome, run(function, case, exercise.call))
+            )
+    return matches + [False] * (len(outcomes) - len(matches))
+
+
+def _same_outcome(exercise: Exercise, case: Case, a: Outcome, b: Outcome) -> bool:
+    if a.failure is not None or b.failure is not None:
+        if a.failure is None or b.failure is None:
+            return False
+        return (a.failure.type_name, a.failure.tag) == (b.failure.type_name, b.failure.tag)
+    if a.changed != b.changed or any(a.notes.get(k) != b.notes.get(k) for k in exercise.notes):
+        return False
+    rule = exercise.alike or exercise.agrees
+    if rule is not None:
+        return bool(rule(case, a.value, b.value))
+    return same(a.value, b.value, exercise.rtol, exercise.atol) and _kind(a.value) == _kind(b.value)
+
+
+def _kind(value: Any) -> Any:
+    """Enough of a value's type to tell an index array from a float one."""
+    if isinstance(value, np.ndarray):
+        return value.ndim, value.dtype.kind in "iu"
+    if isinstance(value, tuple | list):
+        return tuple(_kind(item) for item in value)
+    return None

@@ -1,0 +1,159 @@
+"""Inputs that are not plain data: generators, environments, policies, as recipes.
+
+A recipe is plain data; `build` makes the object in the process where the student's function runs.
+What the object saw (how many resets, how many choices) is noted in a dictionary, because a loop can
+be wrong in what it does as well as in what it returns.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .plain import transferable
+
+STEP_CAP = 20_000
+
+
+class Misuse(RuntimeError):
+    """A loop used an environment in a way that Gymnasium's interface forbids."""
+
+    def __init__(self, tag: str, message: str):
+        super().__init__(message)
+        self.tag = tag
+
+
+@transferable
+@dataclass(frozen=True)
+class Rng:
+    """A `numpy.random.Generator` with this seed."""
+
+    seed: int
+
+    def build(self, notes: Counter) -> np.random.Generator:
+        return np.random.default_rng(self.seed)
+
+
+@transferable
+@dataclass(frozen=True)
+class Env:
+    """A finite environment given as tables; it knows when it is misused.
+
+    P (S, A, S) transition probabilities; R (S, A) mean rewards, to which every step adds a number
+    of its own in [-noise, noise]; ends (S, A): 1 where the step is terminal; start (S,): where an
+    episode begins; limit: steps until `truncated` (None: never); seed: of its own generator.
+    """
+
+    P: np.ndarray
+    R: np.ndarray
+    ends: np.ndarray
+    start: np.ndarray
+    limit: int | None
+    seed: int
+    noise: float = 0.0
+
+    def build(self, notes: Counter) -> TableEnv:
+        return TableEnv(self, notes)
+
+
+@dataclass
+class _Discrete:
+    n: int
+
+
+class TableEnv:
+    """The environment of an `Env` recipe, with Gymnasium's `reset` and `step`."""
+
+    def __init__(self, tables: Env, notes: Counter):
+        self.tables, self.notes = tables, notes
+        n_states, n_actions = tables.R.shape
+        self.observation_space, self.action_space = _Discrete(n_states), _Discrete(n_actions)
+        self.generator = np.random.default_rng(tables.seed)
+        self.state: int | None = None
+        self.clock = 0
+
+    @property
+    def unwrapped(self) -> TableEnv:
+        return self
+
+    def reset(self, *, seed: int | None = None, options: dict | None = None):
+        self.notes["resets"] += 1
+        if seed is not None:
+            raise Misuse("reset-with-seed", "reset() was given a seed: every episode is the same")
+        self.state = int(self.generator.choice(self.tables.start.size, p=self.tables.start))
+        self.clock = 0
+        return self.state, {}
+
+    def step(self, action):
+        if self.state is None:
+            raise Misuse("stepped-after-end", "step() was called after the episode had ended")
+        if self.notes["steps"] >= STEP_CAP:
+            raise Misuse("never-ends", f"no end after {STEP_CAP} steps")
+        n_actions = self.action_space.n
+        if np.ndim(action) != 0 or not 0 <= int(action) < n_actions or int(action) != action:
+            raise Misuse("bad-action", f"step() needs an action from 0 to {n_actions - 1}")
+        self.notes["steps"] += 1
+        self.clock += 1
+        tables, s, a = self.tables, self.state, int(action)
+        reward = float(tables.R[s, a] + tables.noise * self.generator.uniform(-1, 1))
+        next_state = int(self.generator.choice(tables.P.shape[2], p=tables.P[s, a]))
+        terminated = bool(tables.ends[s, a])
+        truncated = tables.limit is not None and self.clock >= tables.limit
+        self.state = None if terminated or truncated else next_state
+        return next_state, reward, terminated, truncated, {}
+
+    def close(self) -> None:
+        self.state = None
+
+
+@transferable
+@dataclass(frozen=True)
+class Policy:
+    """`policy(s, rng) -> int`: draws an action from row s of `pi` (S, A)."""
+
+    pi: np.ndarray
+
+    def build(self, notes: Counter):
+        def policy(s, rng):
+            notes["choices"] += 1
+            return int(rng.choice(self.pi.shape[1], p=self.pi[s]))
+
+        return policy
+
+
+@transferable
+@dataclass(frozen=True)
+class Select:
+    """`select(q_row, rng) -> int` by `rule`: "greedy", "second", "worst", or ε-greedy with `epsilon`."""
+
+    rule: str
+    epsilon: float = 0.0
+
+    def build(self, notes: Counter):
+        def select(q_row, rng):
+            notes["choices"] += 1
+            if np.ndim(q_row) != 1:
+                raise Misuse("not-a-row", "select() needs one row of q, shape (A,)")
+            if self.rule == "epsilon-greedy" and rng.random() < self.epsilon:
+                return int(rng.integers(len(q_row)))
+            order = np.argsort(-np.asarray(q_row), kind="stable")
+            rank = {"second": min(1, len(order) - 1), "worst": len(order) - 1}.get(self.rule, 0)
+            return int(order[rank])
+
+        return select
+
+
+def build(value: Any, notes: Counter) -> Any:
+    """The object of a recipe; a fresh copy of anything else, so that a case can be used again."""
+    if hasattr(value, "build"):
+        return value.build(notes)
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    if isinstance(value, list | tuple):
+        return type(value)(build(item, notes) for item in value)
+    if isinstance(value, dict):
+        return {key: build(item, notes) for key, item in value.items()}
+    return value
