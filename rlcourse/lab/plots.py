@@ -1,0 +1,540 @@
+"""Figures of the lessons: one style, one palette, and no figure without words for it.
+
+Importing this module sets matplotlib's style, so a figure that a lesson or a student draws by hand
+looks like the rest. Every function draws into `ax` (or makes a figure of one of the sizes in
+`SIZES`) and returns the axes; `show(ax, alt="...")` then puts the figure on the page.
+
+Colours are Okabe and Ito's eight, which people with any common colour blindness tell apart, and no
+figure rests on colour alone: lines differ in dash, bars carry labels, cells carry numbers. In a
+table of values blue is above zero, orange below, white is zero.
+
+Grids take plain data, not an environment: `shape = (rows, columns)`, and `cells`, the
+`(row, column)` of every state in order; without `cells` the states fill the grid row by row. A
+place of the grid that is nobody's cell is a wall.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Mapping, Sequence
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.animation import FuncAnimation
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+PALETTE = {
+    "blue": "#0072B2",
+    "orange": "#E69F00",
+    "green": "#009E73",
+    "vermilion": "#D55E00",
+    "purple": "#CC79A7",
+    "sky": "#56B4E9",
+    "black": "#000000",
+    "yellow": "#F0E442",
+}
+_DASHES = ["-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 1)), (0, (3, 3))]
+VALUES = LinearSegmentedColormap.from_list(
+    "values", ["#D55E00", "#F6C79A", "#FFFFFF", "#8FC6E6", "#0072B2"]
+)
+WALL = "#555555"
+
+SIZES = {
+    "single": (7.0, 4.2),
+    "wide": (11.0, 4.2),
+    "tall": (7.0, 6.5),
+    "small": (4.6, 3.4),
+}  # inches
+_DPI = 160  # twice the 80 pixels an inch at which figures are laid out: sharp on a projector
+
+STYLE = {
+    "figure.figsize": SIZES["single"],
+    "figure.constrained_layout.use": True,
+    "figure.dpi": 80,
+    "font.size": 13,
+    "axes.titlesize": 14,
+    "axes.labelsize": 13,
+    "xtick.labelsize": 12,
+    "ytick.labelsize": 12,
+    "legend.fontsize": 12,
+    "legend.title_fontsize": 11,
+    "legend.frameon": False,
+    "lines.linewidth": 2.2,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#DDDDDD",
+    "axes.axisbelow": True,
+    "axes.prop_cycle": mpl.cycler(color=list(PALETTE.values())) + mpl.cycler(linestyle=_DASHES),
+}
+mpl.rcParams.update(STYLE)
+
+UP_RIGHT_DOWN_LEFT = ((-1, 0), (0, 1), (1, 0), (0, -1))  # (rows, columns) moved by each action
+
+_SPREADS = {"interquartile": (25, 75, "middle half"), "min-max": (0, 100, "lowest to highest")}
+
+
+# --- a figure, and putting it on the page ------------------------------------------------------
+
+
+def axes(rows: int = 1, columns: int = 1, *, size: str | tuple[float, float] = "single", **kwargs):
+    """A new figure's axes, as `plt.subplots` gives them; `size` is a name in `SIZES` or (width, height)."""
+    if isinstance(size, str):
+        if size not in SIZES:
+            raise ValueError(f"There is no figure size {size!r}; the sizes are {', '.join(SIZES)}.")
+        size = SIZES[size]
+    return plt.subplots(rows, columns, figsize=size, **kwargs)[1]
+
+
+def show(figure: Figure | Axes, alt: str) -> None:
+    """Display the figure with `alt`, the words that say to somebody who cannot see it what it shows.
+
+    In a notebook it becomes an image with that text; elsewhere it is only closed.
+    Raises ValueError if `alt` is empty.
+    """
+    figure = _figure_of(figure)
+    _require_alt(alt)
+    if _in_notebook():
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=_DPI)
+        data = base64.b64encode(buffer.getvalue()).decode("ascii")
+        width = round(figure.get_figwidth() * STYLE["figure.dpi"])
+        _display(
+            f'<img src="data:image/png;base64,{data}" alt="{html.escape(alt)}" '
+            f'style="width: {width}px; max-width: 100%">',
+            alt,
+        )
+    plt.close(figure)  # or the notebook shows it a second time, without its words
+
+
+def _figure_of(figure: Figure | Axes | np.ndarray) -> Figure:
+    if isinstance(figure, np.ndarray):
+        figure = figure.flat[0]
+    figure = getattr(figure, "figure", figure)
+    if not isinstance(figure, Figure):
+        raise TypeError(f"show() takes a figure or its axes, not {type(figure).__name__}.")
+    return figure
+
+
+def _require_alt(alt: str) -> None:
+    if not isinstance(alt, str) or not alt.strip():
+        raise ValueError("Say in `alt` what the figure shows, for those who cannot see it.")
+
+
+def _in_notebook() -> bool:
+    try:
+        from IPython import get_ipython
+    except ImportError:
+        return False
+    return getattr(get_ipython(), "kernel", None) is not None
+
+
+def _display(markup: str, alt: str) -> None:
+    from IPython.display import display
+
+    display({"text/html": markup, "text/plain": alt}, raw=True)
+
+
+# --- curves and bars ---------------------------------------------------------------------------
+
+
+def curves(
+    series: Mapping[str, np.ndarray],
+    x: Sequence[float] | None = None,
+    *,
+    xlabel: str,
+    ylabel: str,
+    title: str = "",
+    spread: str = "interquartile",
+    smooth: int = 1,
+    ax: Axes | None = None,
+) -> Axes:
+    """Mean over seeds with its spread: one line a label, `series[label]` of shape (seeds, T) or (T,).
+
+    The band is the middle half of the seeds ("interquartile") or reaches from the lowest to the
+    highest ("min-max"), and the legend says which and over how many. `smooth` averages each seed's
+    curve over that many neighbouring points first (fewer at the start: only points already seen).
+    """
+    low, high, words = _spread(spread)
+    ax = axes() if ax is None else ax
+    n_seeds = set()
+    for label, runs in series.items():
+        runs = _moving_mean(np.atleast_2d(np.asarray(runs, dtype=float)), smooth)
+        steps = np.arange(1, runs.shape[1] + 1) if x is None else np.asarray(x)
+        (line,) = ax.plot(steps, runs.mean(axis=0), label=label)
+        if len(runs) > 1:
+            band = np.percentile(runs, [low, high], axis=0)
+            ax.fill_between(steps, *band, color=line.get_color(), alpha=0.2, linewidth=0)
+            n_seeds.add(len(runs))
+    ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
+    ax.legend(title=_spread_note(words, n_seeds), alignment="left")
+    return ax
+
+
+def bars(
+    values: Mapping[str, np.ndarray | float],
+    *,
+    ylabel: str,
+    title: str = "",
+    spread: str = "interquartile",
+    digits: int = 2,
+    ax: Axes | None = None,
+) -> Axes:
+    """A bar a label: its number, or the mean of its (seeds,) numbers with their spread as a whisker."""
+    low, high, words = _spread(spread)
+    ax = axes() if ax is None else ax
+    n_seeds = set()
+    for i, runs in enumerate(values.values()):
+        runs = np.atleast_1d(np.asarray(runs, dtype=float))
+        mean = runs.mean()
+        color = list(PALETTE.values())[i % len(PALETTE)]
+        ends = np.percentile(runs, [low, high]) if len(runs) > 1 else np.array([mean, mean])
+        ax.bar(i, mean, color=color, alpha=0.85, width=0.65)
+        if len(runs) > 1:
+            ax.vlines(i, *ends, color="black", linewidth=2)
+            n_seeds.add(len(runs))
+        above = mean >= 0  # the number stands beyond the whisker, away from zero
+        ax.annotate(
+            f"{mean:.{digits}f}",
+            (i, max(mean, ends[1]) if above else min(mean, ends[0])),
+            xytext=(0, 4 if above else -4),
+            textcoords="offset points",
+            ha="center",
+            va="bottom" if above else "top",
+        )
+    ax.axhline(0, color="black", linewidth=1, linestyle="-")
+    ax.margins(y=0.14)
+    ax.grid(axis="x", visible=False)
+    ax.set_xticks(range(len(values)), labels=list(values))
+    note = _spread_note(words, n_seeds, mark="whisker")
+    ax.set(ylabel=ylabel, title=title, xlabel=note or "")
+    return ax
+
+
+def _spread(spread: str) -> tuple[float, float, str]:
+    if spread not in _SPREADS:
+        raise ValueError(f"The spread is one of {', '.join(_SPREADS)}, not {spread!r}.")
+    return _SPREADS[spread]
+
+
+def _spread_note(words: str, n_seeds: set[int], mark: str = "band") -> str | None:
+    if not n_seeds:
+        return None
+    count = str(min(n_seeds)) if len(n_seeds) == 1 else f"{min(n_seeds)} to {max(n_seeds)}"
+    return f"mean; {mark}: {words} of {count} seeds"
+
+
+def _moving_mean(runs: np.ndarray, window: int) -> np.ndarray:
+    if window < 1:
+        raise ValueError(f"smooth is a number of points, at least 1, not {window}.")
+    total = np.cumsum(np.pad(runs, ((0, 0), (1, 0))), axis=1)
+    end = np.arange(1, runs.shape[1] + 1)
+    start = np.maximum(end - window, 0)
+    return (total[:, end] - total[:, start]) / (end - start)
+
+
+# --- tables and grids --------------------------------------------------------------------------
+
+
+def table(
+    matrix: np.ndarray,
+    *,
+    rows: Sequence[str] | None = None,
+    columns: Sequence[str] | None = None,
+    title: str = "",
+    digits: int = 2,
+    ax: Axes | None = None,
+) -> Axes:
+    """A matrix as coloured cells with numbers: a transition matrix, a table of action values."""
+    matrix = np.asarray(matrix, dtype=float)
+    ax = axes(size=_size_for(matrix.shape)) if ax is None else ax
+    _cells(ax, matrix, digits, limit=np.abs(matrix).max(initial=0.0))
+    for axis, names in ((ax.yaxis, rows), (ax.xaxis, columns)):
+        n = matrix.shape[0 if axis is ax.yaxis else 1]
+        axis.set_ticks(range(n), labels=range(n) if names is None else names)
+    ax.xaxis.tick_top()
+    ax.set_title(title)
+    return ax
+
+
+def grid_values(
+    v: np.ndarray,
+    shape: tuple[int, int],
+    *,
+    cells: Sequence[tuple[int, int]] | None = None,
+    labels: Mapping[int, str] | None = None,
+    title: str = "",
+    digits: int = 1,
+    limit: float | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """The values v (S,) on their grid, walls dark, `labels[state]` written in a cell's corner.
+
+    `limit` is the |value| of full colour, so that several grids can share one scale.
+    """
+    v = np.asarray(v, dtype=float)
+    ax = axes(size=_size_for(shape)) if ax is None else ax
+    _grid(ax, v, shape, cells, labels, title, digits, limit)
+    return ax
+
+
+def grid_policy(
+    pi: np.ndarray,
+    shape: tuple[int, int],
+    *,
+    cells: Sequence[tuple[int, int]] | None = None,
+    labels: Mapping[int, str] | None = None,
+    moves: Sequence[tuple[int, int]] = UP_RIGHT_DOWN_LEFT,
+    without: Sequence[int] = (),
+    title: str = "",
+    ax: Axes | None = None,
+) -> Axes:
+    """An arrow for every action that pi (S, A) may take, the likelier the longer.
+
+    `moves[a]` is the (rows, columns) that action a moves; `without` lists the states that get no
+    arrows (terminal ones). For all maximal actions of a table q pass `maximal_actions(q)`.
+    """
+    pi = np.asarray(pi, dtype=float)
+    ax = axes(size=_size_for(shape)) if ax is None else ax
+    places = _grid(ax, np.zeros(len(pi)), shape, cells, labels, title, None, 1.0)
+    for state in np.setdiff1d(np.arange(len(pi)), without):
+        row, column = places[state]
+        for probability, (down, right) in zip(pi[state], moves, strict=True):
+            if probability > 1e-9:
+                length = 0.22 + 0.2 * probability / pi[state].max()
+                ax.annotate(
+                    "",
+                    (column + right * length, row + down * length),
+                    (column, row),
+                    arrowprops={
+                        "arrowstyle": "-|>",
+                        "color": PALETTE["blue"],
+                        "lw": 2,
+                        "shrinkA": 0,
+                        "shrinkB": 0,
+                    },
+                )
+    return ax
+
+
+def grid_path(
+    paths: Mapping[str, Sequence[int]],
+    shape: tuple[int, int],
+    *,
+    cells: Sequence[tuple[int, int]] | None = None,
+    labels: Mapping[int, str] | None = None,
+    title: str = "",
+    ax: Axes | None = None,
+) -> Axes:
+    """The states that each policy passes, as a line through the grid, one a label.
+
+    Lines are drawn a little beside one another, so that paths sharing a cell both stay visible.
+    """
+    ax = axes(size=_size_for(shape, legend=True)) if ax is None else ax
+    n_states = shape[0] * shape[1] if cells is None else len(cells)
+    places = _grid(ax, np.zeros(n_states), shape, cells, labels, title, None, 1.0)
+    offsets = np.linspace(-0.12, 0.12, len(paths)) if len(paths) > 1 else [0.0]
+    for (label, path), offset in zip(paths.items(), offsets, strict=True):
+        line = np.array([places[state] for state in path], dtype=float) + offset
+        (drawn,) = ax.plot(line[:, 1], line[:, 0], label=label, linewidth=3)
+        ax.plot(*line[0, ::-1], "o", color=drawn.get_color(), markersize=9)
+        if len(line) > 1:
+            ax.annotate(
+                "",
+                line[-1, ::-1],
+                line[-2, ::-1],
+                arrowprops={
+                    "arrowstyle": "-|>",
+                    "color": drawn.get_color(),
+                    "lw": 3,
+                    "mutation_scale": 22,
+                    "shrinkB": 0,
+                },
+            )
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.02), ncols=min(len(paths), 3))
+    return ax
+
+
+def maximal_actions(q: np.ndarray, tolerance: float = 1e-9) -> np.ndarray:
+    """(S, A) probabilities, equal over every action within `tolerance` of its state's best."""
+    q = np.asarray(q, dtype=float)
+    best = q >= q.max(axis=1, keepdims=True) - tolerance
+    return best / best.sum(axis=1, keepdims=True)
+
+
+def animate_values(
+    values: Sequence[np.ndarray],
+    shape: tuple[int, int],
+    *,
+    alt: str,
+    cells: Sequence[tuple[int, int]] | None = None,
+    labels: Mapping[int, str] | None = None,
+    title: str = "after {k} sweeps",
+    digits: int = 1,
+    milliseconds: int = 500,
+) -> None:
+    """Show the tables of values one after another, with a slider: information spreading over a grid.
+
+    `title` may name the frame's number `{k}` (0 for the first). One colour scale for all frames.
+    """
+    _require_alt(alt)
+    if len(values) == 0:
+        raise ValueError("There are no tables of values to animate.")
+    ax = axes(size=_size_for(shape))
+    limit = max(np.abs(v).max(initial=0.0) for v in values)
+
+    def draw(k: int) -> None:
+        ax.clear()
+        _grid(
+            ax,
+            np.asarray(values[k], dtype=float),
+            shape,
+            cells,
+            labels,
+            title.format(k=k),
+            digits,
+            limit,
+        )
+
+    if _in_notebook():
+        animation = FuncAnimation(ax.figure, draw, frames=len(values), interval=milliseconds)
+        player = animation.to_jshtml(default_mode="once")
+        _display(f'<div role="group" aria-label="{html.escape(alt)}">{player}</div>', alt)
+    plt.close(ax.figure)
+
+
+def _size_for(shape: tuple[int, int], legend: bool = False) -> tuple[float, float]:
+    """Cells as large as numbers in them need, in a figure no wider than the page."""
+    rows, columns = shape
+    cell = min(0.85, SIZES["wide"][0] / columns)
+    return columns * cell + 0.4, rows * cell + 0.8 + 0.5 * legend
+
+
+def _grid(ax, v, shape, cells, labels, title, digits, limit) -> np.ndarray:
+    """Draw the values on their grid; return the (row, column) of every state."""
+    rows, columns = shape
+    if cells is None:
+        cells = [divmod(i, columns) for i in range(rows * columns)]
+    if len(cells) != len(v):
+        raise ValueError(
+            f"{len(v)} states do not fit {len(cells)} cells of a {rows}×{columns} grid."
+        )
+    places = np.asarray(cells, dtype=int)
+    board = np.full(shape, np.nan)
+    board[places[:, 0], places[:, 1]] = v
+    _cells(ax, board, digits, np.nanmax(np.abs(board)) if limit is None else limit)
+    ax.set_xticks([])
+    ax.set_yticks([])
+    for state, label in (labels or {}).items():
+        row, column = places[state]
+        corner = digits is not None
+        ax.text(
+            column - 0.44 if corner else column,
+            row - 0.44 if corner else row,
+            label,
+            ha="left" if corner else "center",
+            va="top" if corner else "center",
+            fontsize=9 if corner else 14,
+            weight="bold",
+            color="black",
+        )
+    ax.set_title(title)
+    return places
+
+
+def _cells(ax: Axes, board: np.ndarray, digits: int | None, limit: float) -> None:
+    """Colour by value and write the numbers; a NaN is a wall."""
+    norm = Normalize(-(limit or 1.0), limit or 1.0)  # all zeros: white, not a division by zero
+    ax.imshow(board, cmap=VALUES, norm=norm)
+    ax.grid(False)
+    ax.spines[:].set_visible(False)
+    ax.tick_params(length=0)
+    for (row, column), value in np.ndenumerate(board):
+        wall = np.isnan(value)
+        ax.add_patch(
+            Rectangle(
+                (column - 0.5, row - 0.5),
+                1,
+                1,
+                facecolor=WALL if wall else "none",
+                edgecolor="#999999",
+                linewidth=1,
+            )
+        )
+        if digits is not None and not wall:
+            text = f"{value:.{digits}f}"
+            text = text.removeprefix("-") if float(text) == 0 else text  # −0.0 is 0.0
+            ax.text(
+                column,
+                row,
+                text.replace("-", "−"),
+                ha="center",
+                va="center",
+                fontsize=12 if len(text) < 6 else 10,
+                color="white" if abs(norm(value) - 0.5) > 0.42 else "black",
+            )
+
+
+# --- backup diagrams ---------------------------------------------------------------------------
+
+
+def backup_diagrams(
+    diagrams: Mapping[str, Sequence[int]],
+    *,
+    root: str = "state",
+    maximum: Sequence[str] = (),
+) -> Axes:
+    """Backup diagrams side by side: open circles are states, filled ones actions.
+
+    `diagrams[title]` gives the number of branches below the root and at each further level: (3, 2) is
+    three actions with two next states each; ones make a sampled path. Those named in `maximum` carry
+    the arc that stands for a max over the actions below it.
+    """
+    kinds = ("state", "action")
+    if root not in kinds:
+        raise ValueError(f"The root is a state or an action, not {root!r}.")
+    depth = max(len(levels) for levels in diagrams.values())
+    ax = axes(size=(min(2.9 * len(diagrams) + 0.4, SIZES["wide"][0]), 1.0 * depth + 1.2))
+    left = 0.0
+    for title, levels in diagrams.items():
+        width = max(int(np.prod(levels)), 2)
+        _tree(ax, left + width / 2, 0.0, width, levels, kinds.index(root), title in maximum)
+        ax.text(left + width / 2, 0.5, title, ha="center", va="bottom", fontsize=14)
+        left += width + 1.0
+    ax.set(xlim=(-0.3, left - 0.7), ylim=(-depth - 0.3, 1.1))
+    ax.axis("off")
+    return ax
+
+
+def _tree(
+    ax: Axes, x: float, y: float, width: float, levels: Sequence[int], kind: int, arc: bool
+) -> None:
+    if levels:
+        branches, *below = levels
+        children = x + width * ((np.arange(branches) + 0.5) / branches - 0.5)
+        for child in children:
+            ax.plot([x, child], [y, y - 1], color="black", linewidth=1.6, linestyle="-", zorder=1)
+            _tree(ax, child, y - 1, width / branches, below, 1 - kind, arc)
+        if arc and kind == 0 and branches > 1:
+            bend = x + 0.4 * (children - x)
+            sag = -0.4 - 0.1 * (1 - ((bend - x) / (bend[-1] - x)) ** 2)
+            ax.plot(
+                bend, y + sag, color=PALETTE["vermilion"], linewidth=2.5, linestyle="-", zorder=3
+            )
+    face = "black" if kind == 1 else "white"
+    ax.plot(
+        x,
+        y,
+        "o",
+        markersize=9 if kind == 1 else 15,
+        color="black",
+        markerfacecolor=face,
+        markeredgewidth=1.6,
+        zorder=2,
+    )
