@@ -56,6 +56,8 @@ _DPI = 160  # twice the 80 pixels an inch at which figures are laid out: sharp o
 STYLE = {
     "figure.figsize": SIZES["single"],
     "figure.constrained_layout.use": True,
+    "figure.constrained_layout.w_pad": 0.1,
+    "figure.constrained_layout.h_pad": 0.1,
     "figure.dpi": 80,
     "font.size": 13,
     "axes.titlesize": 14,
@@ -412,8 +414,12 @@ def animate_values(
 def _size_for(shape: tuple[int, int], legend: bool = False) -> tuple[float, float]:
     """Cells as large as numbers in them need, in a figure no wider than the page."""
     rows, columns = shape
-    cell = min(0.85, SIZES["wide"][0] / columns)
+    cell = _cell_inches(shape)
     return columns * cell + 0.4, rows * cell + 0.8 + 0.5 * legend
+
+
+def _cell_inches(shape: tuple[int, int]) -> float:
+    return min(0.85, SIZES["wide"][0] / shape[1])
 
 
 def _grid(ax, v, shape, cells, labels, title, digits, limit) -> np.ndarray:
@@ -428,29 +434,21 @@ def _grid(ax, v, shape, cells, labels, title, digits, limit) -> np.ndarray:
     places = np.asarray(cells, dtype=int)
     board = np.full(shape, np.nan)
     board[places[:, 0], places[:, 1]] = v
-    _cells(ax, board, digits, np.nanmax(np.abs(board)) if limit is None else limit)
+    limit = np.abs(v).max() if limit is None else limit
+    _cells(ax, board, digits, limit)
     ax.set_xticks([])
     ax.set_yticks([])
     for state, label in (labels or {}).items():
         row, column = places[state]
-        corner = digits is not None
-        ax.text(
-            column - 0.44 if corner else column,
-            row - 0.44 if corner else row,
-            label,
-            ha="left" if corner else "center",
-            va="top" if corner else "center",
-            fontsize=9 if corner else 14,
-            weight="bold",
-            color="black",
-        )
+        ink = _ink_on(VALUES(_norm(limit)(v[state])))
+        ax.text(column - 0.43, row - 0.45, label, va="top", fontsize=11, weight="bold", color=ink)
     ax.set_title(title)
     return places
 
 
 def _cells(ax: Axes, board: np.ndarray, digits: int | None, limit: float) -> None:
     """Colour by value and write the numbers; a NaN is a wall."""
-    norm = Normalize(-(limit or 1.0), limit or 1.0)  # all zeros: white, not a division by zero
+    norm = _norm(limit)
     ax.imshow(board, cmap=VALUES, norm=norm)
     ax.grid(False)
     ax.spines[:].set_visible(False)
@@ -465,6 +463,7 @@ def _cells(ax: Axes, board: np.ndarray, digits: int | None, limit: float) -> Non
                 facecolor=WALL if wall else "none",
                 edgecolor="#999999",
                 linewidth=1,
+                clip_on=False,
             )
         )
         if digits is not None and not wall:
@@ -476,9 +475,20 @@ def _cells(ax: Axes, board: np.ndarray, digits: int | None, limit: float) -> Non
                 text.replace("-", "−"),
                 ha="center",
                 va="center",
-                fontsize=12 if len(text) < 6 else 10,
-                color="white" if abs(norm(value) - 0.5) > 0.42 else "black",
+                fontsize=min(12, 84 * _cell_inches(board.shape) / len(text)),
+                color=_ink_on(VALUES(norm(value))),
             )
+
+
+def _norm(limit: float) -> Normalize:
+    return Normalize(-(limit or 1.0), limit or 1.0)  # all zeros: white, not a division by zero
+
+
+def _ink_on(rgba: tuple[float, float, float, float]) -> str:
+    """Black or white, whichever has more contrast (WCAG relative luminance) on this colour."""
+    rgb = np.asarray(rgba[:3])
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    return "black" if linear @ [0.2126, 0.7152, 0.0722] > 0.179 else "white"
 
 
 # --- backup diagrams ---------------------------------------------------------------------------
@@ -522,11 +532,10 @@ def _tree(
             ax.plot([x, child], [y, y - 1], color="black", linewidth=1.6, linestyle="-", zorder=1)
             _tree(ax, child, y - 1, width / branches, below, 1 - kind, arc)
         if arc and kind == 0 and branches > 1:
-            bend = x + 0.4 * (children - x)
-            sag = -0.4 - 0.1 * (1 - ((bend - x) / (bend[-1] - x)) ** 2)
-            ax.plot(
-                bend, y + sag, color=PALETTE["vermilion"], linewidth=2.5, linestyle="-", zorder=3
-            )
+            ends = np.arctan2(children[[0, -1]] - x, 1.0)  # the angles of the outermost branches
+            angle = np.linspace(*ends, 30)
+            bow = (x + 0.42 * np.sin(angle), y - 0.42 * np.cos(angle))
+            ax.plot(*bow, color=PALETTE["vermilion"], linewidth=2.5, linestyle="-", zorder=1.5)
     face = "black" if kind == 1 else "white"
     ax.plot(
         x,
