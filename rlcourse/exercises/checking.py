@@ -24,16 +24,22 @@ def check(function: Callable[..., Any], name: str | None = None) -> Callable[...
     """
     wanted = name or getattr(function, "__name__", None)
     if wanted is None:
-        raise TypeError("check() wants a function: write check(f), not check(f(…))")
+        _refuse("check() wants a function: write check(f), with nothing behind the f.")
+        return function
     try:
         exercise = get(wanted)
     except Unknown as unknown:
-        show({"text/plain": f"✗ {unknown}", "text/html": _card("✗", "wrong", str(unknown))})
+        _refuse(str(unknown))
         return function
     result = judge_exercise(function, exercise)
     show(rendered(result))
     _going_on_with_reference[exercise.name] = not result.ok
     return function if result.ok else exercise.reference
+
+
+def _refuse(sentence: str) -> None:
+    card = _card(f"<b>✗</b> {html.escape(sentence)}", "wrong")
+    show({"text/plain": f"✗ {sentence}", "text/html": card})
 
 
 def authorship(*names: str) -> str:

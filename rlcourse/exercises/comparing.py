@@ -163,7 +163,9 @@ def _whole_pattern(case: Case, a: np.ndarray, b: np.ndarray) -> str:
     if nonzero.any() and same(a[~nonzero], b[~nonzero]):
         ratio = a[nonzero] / b[nonzero]
         if np.isfinite(ratio).all() and same(ratio, np.full_like(ratio, ratio.flat[0])):
-            return f"is off by one and the same factor{_named(case, float(ratio.flat[0]))}."
+            named = _named(case, float(ratio.flat[0]))
+            if named or a.size > 1:
+                return f"is off by one and the same factor{named}."
     if a.size > 1 and same(a - b, np.full_like(a, (a - b).flat[0])):
         return "is off by one and the same amount everywhere."
     if a.ndim == 2 and a.shape[0] == a.shape[1] and same(a, b.T):
