@@ -1,0 +1,5 @@
+"""`python -m rlcourse` is `rlcourse`."""
+
+from rlcourse.cli import main
+
+main()

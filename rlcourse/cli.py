@@ -1,0 +1,153 @@
+"""The command `rlcourse`: build, verify, progress, exercises.
+
+Every subcommand leaves through `main`: what the user gave and cannot be used ends in one sentence
+on stderr and status 2, never in a traceback.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from rlcourse import __version__, exercises, paths
+from rlcourse.paths import UsageError
+
+app = typer.Typer(
+    name="rlcourse",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Reinforcement learning in one line, from the Bellman equation to SAC: "
+    "check your lessons, see where you stand, build and grade them.",
+)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit: 0 all right, 1 something is not right, 2 unusable input."""
+    try:
+        app(arguments, prog_name="rlcourse")
+    except UsageError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+    except exercises.Unknown as error:
+        print(f"{error} `rlcourse exercises` lists them all.", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader (`| head`) has seen enough; nothing may complain while Python shuts down.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"rlcourse {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command("build")
+def build_command(
+    lessons: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[LESSON]...", help="Lessons to build, as 05; all if none is given."
+        ),
+    ] = None,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check",
+            help="Write nothing; name the notebooks that are out of date, and exit with 1.",
+        ),
+    ] = False,
+) -> None:
+    """Build the students' notebooks from the solved lessons.
+
+    Takes `solutions/NN_topic.py`, leaves the answers out, and writes `notebooks/NN_topic.ipynb`.
+    A lesson with a mistake in it is refused with every reason, and then nothing is written.
+
+    Example: `rlcourse build 05` or, before a commit, `rlcourse build --check`.
+    """
+    from rlcourse import build
+
+    sources = paths.lesson_files(paths.solutions_folder(), ".py")
+    if not sources:
+        raise UsageError(
+            f"There are no lessons in {paths.solutions_folder()}: they are named NN_topic.py."
+        )
+    chosen = [paths.lesson_number(text, tuple(sources)) for text in lessons or sources]
+    folder = paths.notebooks_folder()
+    texts = build.build([sources[lesson] for lesson in dict.fromkeys(chosen)], folder)
+    if check:
+        old = build.stale(texts)
+        orphans = [] if lessons else build.orphans(texts, folder)
+        for path in old:
+            print(f"{path.name} is out of date: run `rlcourse build` and commit it.")
+        for path in orphans:
+            print(f"{path.name} has no source in solutions/: delete it.")
+        if old or orphans:
+            raise typer.Exit(1)
+        print(f"All {len(texts)} notebooks are up to date.")
+        return
+    changed = build.write(texts)
+    for path in changed:
+        print(f"built {path.name}")
+    print(f"{len(changed)} of {len(texts)} notebooks changed.")
+
+
+@app.command("exercises")
+def exercises_command(
+    lesson: Annotated[
+        str | None, typer.Option("--lesson", "-l", metavar="LESSON", help="Only this one, as 05.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON: a list of objects, one an exercise.")
+    ] = False,
+) -> None:
+    """List the exercises: lesson, number, points, and the mistakes that are known by name.
+
+    Example: `rlcourse exercises --lesson 05` or `rlcourse exercises --json > exercises.json`.
+    """
+    number = paths.lesson_number(lesson, exercises.lessons()) if lesson is not None else None
+    listed = [exercises.get(name) for name in exercises.names(number)]
+    rows = [
+        {
+            "name": exercise.name,
+            "lesson": exercise.lesson,
+            "number": exercise.number,
+            "points": exercise.points,
+            "mistakes": [mistake.name for mistake in exercise.mistakes],
+        }
+        for exercise in listed
+    ]
+    if as_json:
+        print(json.dumps(rows, indent=2, ensure_ascii=False))
+        return
+    from rich.table import Table
+
+    table = Table("No.", "Exercise", "Points", "Mistakes known by name", box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(row["number"], row["name"], f"{row['points']:g}", ", ".join(row["mistakes"]))
+    Console().print(table)

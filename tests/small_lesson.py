@@ -1,0 +1,85 @@
+"""A small lesson and its declarations, for the tests of the builder, the checks and the commands."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+LESSON = '''\
+# %% [markdown]
+# # 05 · A small lesson
+# Prerequisites: none.
+
+# %%
+from rlcourse.exercises import check
+
+# %% [markdown]
+# ## Targets
+# $$y = r + \\gamma (1 - d) \\max_a q(s', a)$$
+
+# %% [markdown] task="q_learning_target"
+# ### Exercise 5.4 · `q_learning_target`
+# **Points** 2 · **Difficulty** ●●○ · **Time** 10 min
+#
+# Bootstrap from the best next action.
+
+# %% exercise="q_learning_target" points=2
+def q_learning_target(reward, q_next, terminated, gamma):
+    """Target of Q-learning, shape (B,) (5.4)."""
+    ### BEGIN SOLUTION
+    best = q_next.max(axis=1)
+    return reward + gamma * (1 - terminated) * best  # (5.4)
+    ### END SOLUTION
+
+# %% [markdown] hints="q_learning_target"
+# <details><summary>In words?</summary>Reward now, and what the next state is worth.</details>
+# <details><summary>At the end?</summary>A terminal state is worth nothing.</details>
+# <details><summary>Which axis?</summary>One row a transition.</details>
+
+# %% check="q_learning_target"
+q_learning_target = check(q_learning_target)
+
+# %% [markdown] task="td_error"
+# ### Exercise 5.5 · `td_error`
+# **Points** 1 · **Difficulty** ●○○ · **Time** 5 min
+
+# %% exercise="td_error" points=1
+def td_error(target, value):
+    """How far the value is from its target."""
+    ### BEGIN SOLUTION
+    return target - value
+    ### END SOLUTION
+
+# %% [markdown] hints="td_error"
+# <details><summary>1</summary>a</details>
+# <details><summary>2</summary>b</details>
+# <details><summary>3</summary>c</details>
+
+# %% check="td_error"
+td_error = check(td_error)
+
+# %% slide="fragment" tags=["hide-input"]
+learned = [1.0 - 0.5**k for k in range(5)]
+print(f"{learned[-1]:.3f}")
+'''
+
+
+class SmallCourse:
+    """What `rlcourse.exercises` offers the builder, for the small lesson and one exercise of another."""
+
+    exercises = (
+        SimpleNamespace(name="discounted_return", lesson="00", number="0.1", points=1),
+        SimpleNamespace(name="q_learning_target", lesson="05", number="5.4", points=2),
+        SimpleNamespace(name="td_error", lesson="05", number="5.5", points=1),
+    )
+
+    def lessons(self):
+        return ("00", "05")
+
+    def names(self, lesson=None):
+        return tuple(e.name for e in self.exercises if lesson in (None, e.lesson))
+
+    def get(self, name):
+        return next(e for e in self.exercises if e.name == name)
+
+    def released_output(self, name):
+        return {"text/plain": f"✓ {name}", "text/html": f"<b>✓ {name}</b>"}
