@@ -1,0 +1,92 @@
+# The course's commands; `make` alone lists them. Works with GNU make 3.81 and a plain shell.
+#
+# PYTHON=/path/to/python3   the Python to build .venv with (3.11 or newer; found by itself if not given)
+# LAB_ARGS="--port 9999"    more arguments for `make lab`
+
+VENV  := .venv
+BIN   := $(VENV)/bin
+STAMP := $(VENV)/.set-up
+START := $(firstword $(wildcard notebooks/00_*.ipynb))
+
+LAB_ARGS  ?=
+TEST_ARGS ?=
+
+# A folder that was moved or copied carries a .venv whose scripts still point to the old place.
+ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
+MOVED := moved
+endif
+
+# Where no window can open, JupyterLab only prints its address.
+ifneq ($(SSH_CONNECTION),)
+NO_BROWSER := --no-browser
+else ifeq ($(shell uname -s)$(DISPLAY)$(WAYLAND_DISPLAY),Linux)
+NO_BROWSER := --no-browser
+endif
+ifeq ($(shell id -u),0)
+ALLOW_ROOT := --allow-root
+endif
+
+.PHONY: help lab setup test build bench lint clean moved
+
+help:
+	@echo "make lab     set up once, then open lesson 00 in JupyterLab"
+	@echo "make test    set up once, then run every test"
+	@echo "make setup   the set-up alone: $(VENV) with everything the course needs, and $(BIN)/rlcourse"
+	@echo "make build   build the students' notebooks/ from solutions/"
+	@echo "make bench   compare with other libraries, side by side"
+	@echo "make lint    check the style of the code"
+	@echo "make clean   remove $(VENV) and the caches; lessons and answers stay"
+
+lab: setup
+	$(BIN)/jupyter lab $(NO_BROWSER) $(ALLOW_ROOT) --LabApp.default_url=/lab/tree/$(START) $(LAB_ARGS)
+
+setup: $(STAMP)
+
+test: setup
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(TEST_ARGS)
+
+build: setup
+	$(BIN)/rlcourse build
+
+bench: setup
+	@if [ -f benchmarks/run.py ]; then $(BIN)/python benchmarks/run.py; \
+	else echo "There is nothing to compare yet: benchmarks come with the reference implementations of Parts II to IV."; fi
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamp is written last, so a set-up that was interrupted is taken up again.
+$(STAMP): pyproject.toml constraints.txt $(MOVED)
+	@rm -f $(STAMP)
+	@set -e; \
+	if ! $(BIN)/python -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+		new=; bare=; \
+		for python in $(PYTHON) $(if $(PYTHON),,python3.13 python3.12 python3.11 python3); do \
+			"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+			if "$$python" -c 'import ensurepip, venv' 2>/dev/null; then new=$$python; break; fi; \
+			bare=$$python; \
+		done; \
+		if [ -z "$$new" ] && [ -n "$$bare" ]; then \
+			echo "$$bare has no venv and pip: install them (on Debian and Ubuntu the package python3-venv), then run make again." >&2; exit 2; \
+		elif [ -z "$$new" ]; then \
+			echo "The course needs Python 3.11 or newer, and $(or $(PYTHON),this machine) has none: install one, or name it with make PYTHON=/path/to/python3." >&2; exit 2; \
+		fi; \
+		echo "Setting up $(VENV) with $$($$new --version). This happens once and takes some minutes."; \
+		"$$new" -m venv --clear $(VENV); \
+	fi
+	@$(BIN)/python -m pip install --disable-pip-version-check --root-user-action=ignore \
+		--constraint constraints.txt 'setuptools>=77' \
+	&& $(BIN)/python -m pip install --disable-pip-version-check --root-user-action=ignore \
+		--constraint constraints.txt --no-build-isolation --editable '.[test]' \
+	|| { echo "The set-up did not finish; the reason is above. Run make again to take it up." >&2; exit 2; }
+	@mkdir -p $(VENV)/share/jupyter/lab/settings
+	@printf '%s\n' \
+		'{"@jupyterlab/docmanager-extension:plugin": {"defaultViewers": {"python": "Jupytext Notebook"}},' \
+		' "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}' \
+		> $(VENV)/share/jupyter/lab/settings/overrides.json
+	@printf '%s\n' "$(CURDIR)" > $(STAMP)
