@@ -109,6 +109,7 @@ class Exercise:
     notes: what environments and policies noted that must agree with the reference;
     agrees: (case, value, reference value) -> bool, in place of comparing numbers;
     alike: the same for recognising a mistake (default: `agrees`);
+    tells: (case, value, reference value) -> how a wrong value differs, in a sentence;
     rtol, atol: tolerance; may_ignore: arguments that a right answer need not use.
     """
 
@@ -125,6 +126,7 @@ class Exercise:
     notes: Sequence[str] = ()
     agrees: Callable[[Case, Any, Any], bool] | None = None
     alike: Callable[[Case, Any, Any], bool] | None = None
+    tells: Callable[[Case, Any, Any], str] | None = None
     rtol: float = 1e-9
     atol: float = 1e-10
     may_ignore: Sequence[str] = ()

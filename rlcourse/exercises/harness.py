@@ -169,7 +169,8 @@ def _differs(now: Any, before: Any) -> bool:
 
 # --------------------------------------------------------------------------- ways of calling
 
-DRAWS = 4000
+DRAWS = 2500
+REPEATED = 300
 
 
 @caller
@@ -177,32 +178,34 @@ def draws(function: Callable[..., Any], seed: int, **inputs: Any) -> dict[str, A
     """Call a sampler many times with one generator, and report how its draws are distributed.
 
     `function(*inputs, rng)` must return an index below A = len(first input). Reports `counts` (A,),
-    `pairs` (A, A) of successive draws, whether a second run with the same seed repeats the first
-    (`repeats`), and whether every draw was an integer in range (`valid`).
+    `again`: how often a draw equals the one before, `repeats`: whether a second run with the same
+    seed gives the same draws, `unchanged`: whether the inputs are; or, where something else than
+    an index came back, that as `example`.
     """
-    arguments = list(inputs.values())
+    arguments = build(list(inputs.values()), Counter())
     n = len(arguments[0])
-    runs = []
-    for _ in range(2):
+    mismatch = _signature_mismatch(function, len(arguments) + 1)
+    if mismatch:
+        raise Misuse("signature", mismatch)
+
+    def run_of(length: int) -> list[Any]:
         rng = np.random.default_rng(seed)
-        runs.append([plain(function(*build(arguments, Counter()), rng)) for _ in range(DRAWS)])
-    valid = all(type(_index(x)) is int and 0 <= _index(x) < n for x in runs[0])
-    if not valid:
-        return {"valid": False, "example": next(x for x in runs[0] if not _in_range(x, n))}
-    sequence = np.array([int(_index(x)) for x in runs[0]])
-    pairs = np.zeros((n, n), dtype=np.int64)
-    np.add.at(pairs, (sequence[:-1], sequence[1:]), 1)
-    repeats = [_index(x) for x in runs[1]] == sequence.tolist()
-    counts = np.bincount(sequence, minlength=n)
-    return {"valid": True, "counts": counts, "pairs": pairs, "repeats": repeats}
+        return [_index(plain(function(*arguments, rng))) for _ in range(length)]
+
+    drawn = run_of(DRAWS)
+    odd = [x for x in drawn if type(x) is not int or not 0 <= x < n]
+    if odd:
+        return {"example": odd[0]}
+    sequence = np.array(drawn)
+    return {
+        "counts": np.bincount(sequence, minlength=n),
+        "again": int(np.count_nonzero(sequence[1:] == sequence[:-1])),
+        "repeats": run_of(REPEATED) == drawn[:REPEATED],
+        "unchanged": not _differs(arguments, list(inputs.values())),
+    }
 
 
 def _index(x: Any) -> Any:
     """A 0-d integer array counts as an integer."""
-    if isinstance(x, np.ndarray) and x.shape == () and x.dtype.kind in "iu":
-        return int(x)
-    return x
-
-
-def _in_range(x: Any, n: int) -> bool:
-    return type(_index(x)) is int and 0 <= _index(x) < n
+    is_index = isinstance(x, np.ndarray) and x.shape == () and x.dtype.kind in "iu"
+    return int(x) if is_index else x

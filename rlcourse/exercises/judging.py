@@ -250,7 +250,9 @@ def _fault(
         return _Fault("inputs", "changes its input", text, "Work on a copy, or build a new array.")
     if not any(right(exercise, case, outcome.value, r.value) for r in accepted):
         text = ""
-        if exercise.agrees is None:
+        if exercise.tells is not None:
+            text = exercise.tells(case, outcome.value, reference.value)
+        elif exercise.agrees is None:
             text = difference(case, outcome.value, reference.value, exercise.returns)
         instead = f"Compare your code with equation {exercise.equation}, term by term."
         return _Fault(
@@ -360,37 +362,45 @@ def _recognise(
         if mistake.shows is not None and mistake.shows(cases, outcomes):
             return mistake
         for function in mistake.implementations:
-            matches = _matches(exercise, function, cases, outcomes)
-            if all(matches) and len(outcomes) == len(cases):
+            explained = _explained(exercise, function, cases, outcomes, faults)
+            if explained == len(cases):
                 return mistake
-            wrong = [match for match, fault in zip(matches, faults, strict=True) if fault]
-            if len(wrong) >= 2 and all(wrong) and mistake not in partial:
+            if explained >= 2 and mistake not in partial:
                 partial.append(mistake)
     return partial[0] if len(partial) == 1 else None
 
 
-def _matches(
+def _explained(
     exercise: Exercise,
     function: Callable[..., Any],
     cases: Sequence[Case],
     outcomes: Sequence[Outcome],
-) -> list[bool]:
-    """For each outcome, whether this wrong function does the same on the same case."""
-    matches = []
+    faults: Sequence[_Fault | None],
+) -> int:
+    """How many outcomes this wrong function reproduces; 0 unless every wrong one is among them."""
+    # Numbers speak first; what was called how often counts only where all numbers are right.
+    with_notes = all(fault is None or fault.rung == "conduct" for fault in faults)
+    # Wrong ones first: the first that is not reproduced settles it.
+    order = sorted(range(len(outcomes)), key=lambda i: faults[i] is None)
+    explained = 0
     with contextlib.suppress(TimeLimit), time_limit(SECONDS):
-        for case, outcome in zip(cases, outcomes, strict=False):
-            matches.append(
-                _same_outcome(exercise, case, outcome, run(function, case, exercise.call))
-            )
-    return matches + [False] * (len(outcomes) - len(matches))
+        for i in order:
+            mistaken = run(function, cases[i], exercise.call)
+            if _same_outcome(exercise, cases[i], outcomes[i], mistaken, with_notes):
+                explained += 1
+            else:
+                return explained if faults[i] is None else 0
+    return explained
 
 
-def _same_outcome(exercise: Exercise, case: Case, a: Outcome, b: Outcome) -> bool:
+def _same_outcome(exercise: Exercise, case: Case, a: Outcome, b: Outcome, with_notes: bool) -> bool:
     if a.failure is not None or b.failure is not None:
         if a.failure is None or b.failure is None:
             return False
         return (a.failure.type_name, a.failure.tag) == (b.failure.type_name, b.failure.tag)
-    if a.changed != b.changed or any(a.notes.get(k) != b.notes.get(k) for k in exercise.notes):
+    if a.changed != b.changed:
+        return False
+    if with_notes and any(a.notes.get(key) != b.notes.get(key) for key in exercise.notes):
         return False
     rule = exercise.alike or exercise.agrees
     if rule is not None:
