@@ -1,0 +1,127 @@
+"""Imports point one way, and a student waits for none of them."""
+
+import ast
+import graphlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import rlcourse
+
+PACKAGE = Path(rlcourse.__file__).parent
+# Who may import whom: a room only from rooms that stand before it.
+ORDER = [
+    ("lab",),
+    ("tabular", "values", "policies", "continuous"),
+    ("exercises",),
+    ("grading",),
+    ("cli",),
+]
+RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
+PART_ONE = [f"{number:02d}" for number in range(6)]
+
+
+def rooms_imported(
+    source: str, module: str, package: str = "rlcourse", is_package: bool = False
+) -> set[str]:
+    """The rooms of `package` (its direct children) that this source imports, anywhere in it."""
+    parents = module.split(".") if is_package else module.split(".")[:-1]
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = parents[: len(parents) - node.level + 1] if node.level else []
+            base = ".".join([*base, *filter(None, [node.module])])
+            found |= {f"{base}.{alias.name}" for alias in node.names}
+    paths = (name.split(".") for name in found)
+    return {path[1] for path in paths if path[0] == package and len(path) > 1}
+
+
+def imports_of_rooms(package: Path) -> dict[str, set[str]]:
+    """For every room and top-level module, which of the others it imports."""
+    children = {
+        p.stem for p in package.iterdir() if p.suffix == ".py" or (p / "__init__.py").exists()
+    }
+    graph: dict[str, set[str]] = {child: set() for child in children - {"__init__"}}
+    for file in package.rglob("*.py"):
+        path = file.relative_to(package.parent).with_suffix("")
+        is_package = path.name == "__init__"
+        module = ".".join(path.parent.parts if is_package else path.parts)
+        if room := module.partition(".")[2].partition(".")[0]:
+            seen = rooms_imported(
+                file.read_text(encoding="utf-8"), module, package.name, is_package
+            )
+            graph[room] |= seen & (children - {room})
+    return graph
+
+
+def against_the_order(graph: dict[str, set[str]]) -> list[str]:
+    """Every import of one room by another that does not stand behind it."""
+    return [
+        f"{room} imports {other}"
+        for room, others in sorted(graph.items())
+        for other in sorted(others)
+        if room in RANK and other in RANK and RANK[other] >= RANK[room]
+    ]
+
+
+def test_rooms_import_only_what_stands_before_them():
+    graph = imports_of_rooms(PACKAGE)
+    assert set(RANK) <= set(graph), "a room of the design is missing"
+    assert against_the_order(graph) == []
+    list(graphlib.TopologicalSorter(graph).static_order())  # no circle through other modules either
+
+
+def test_an_import_against_the_order_is_seen(tmp_path):
+    package = tmp_path / "rlcourse"
+    for room, source in {
+        "lab": "def late():\n    from ..tabular import mdp\n",
+        "tabular": "from rlcourse.lab import plots\nimport rlcourse.values.features\n",
+        "values": "import numpy\n",
+        "exercises": "from .. import grading\n",
+        "grading": "",
+    }.items():
+        (package / room).mkdir(parents=True)
+        (package / room / "__init__.py").write_text("")
+        (package / room / "module.py").write_text(source)
+    (package / "__init__.py").write_text("")
+    assert against_the_order(imports_of_rooms(package)) == [
+        "exercises imports grading",
+        "lab imports tabular",
+        "tabular imports values",
+    ]
+
+
+# The time is measured inside the process, so it is the import's and not the interpreter's start.
+PROBE = """
+import json, sys, time
+start = time.perf_counter()
+{code}
+print(json.dumps([time.perf_counter() - start, sorted(m for m in sys.modules if "." not in m)]))
+"""
+
+
+def run_probe(code: str) -> tuple[float, set[str]]:
+    answer = subprocess.run(
+        [sys.executable, "-c", PROBE.format(code=code)], capture_output=True, text=True, timeout=120
+    )
+    assert answer.returncode == 0, answer.stderr
+    seconds, modules = json.loads(answer.stdout)
+    return seconds, set(modules)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import rlcourse",
+        *(f"from rlcourse import exercises; exercises.names({number!r})" for number in PART_ONE),
+    ],
+)
+def test_part_one_imports_in_half_a_second_without_torch(code):
+    tries = [run_probe(code) for _ in range(3)]
+    assert not tries[0][1] & {"torch", "scipy", "matplotlib"}
+    assert min(seconds for seconds, _ in tries) < 0.5
