@@ -112,7 +112,7 @@ def same(a: Any, b: Any, rtol: float = 1e-9, atol: float = 1e-10) -> bool:
 
 
 def _numeric(value: Any) -> bool:
-    return isinstance(value, np.ndarray) or type(value) in (bool, int, float)
+    return isinstance(value, np.ndarray | np.generic) or type(value) in (bool, int, float)
 
 
 def right(exercise: Exercise, case: Case, value: Any, reference: Any) -> bool:

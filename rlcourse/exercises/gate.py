@@ -15,7 +15,7 @@ import numpy as np
 from .declaration import Exercise
 from .judging import FAILED, NOT_ATTEMPTED, Verdict, cases_of, judge_exercise
 
-SEEDS = (0, 1, 2, 3, 4)
+SEEDS = (0, 1, 2)
 MIN_MISTAKES = 3
 
 

@@ -47,10 +47,14 @@ MAZE = """
 
 @dataclass(frozen=True)
 class Gridworld:
-    """An MDP on a map. shape: (rows, columns); cells: (S, 2) each state's row and column;
-    labels: state -> the letter on its cell."""
+    """An MDP on a map.
+
+    rows: the map; shape: (rows, columns); cells: (S, 2) each state's row and column; labels:
+    state -> the letter on its cell.
+    """
 
     mdp: MDP
+    rows: tuple[str, ...]
     shape: tuple[int, int]
     cells: np.ndarray
     labels: dict[int, str]
@@ -64,10 +68,11 @@ class Gridworld:
 
     def text(self, state: int | None = None) -> str:
         """The map as text, with an `@` where the state is."""
-        board = np.full(self.shape, "#")
-        for s, (row, column) in enumerate(self.cells):
-            board[row, column] = "@" if s == state else self.labels.get(s, ".")
-        return "\n".join("".join(row) for row in board)
+        board = [list(row) for row in self.rows]
+        if state is not None:
+            row, column = self.cells[state]
+            board[row][column] = "@"
+        return "\n".join(map("".join, board))
 
 
 def gridworld(
@@ -105,6 +110,21 @@ def gridworld(
     if missing:
         raise ValueError(f"the map lacks {', '.join(sorted(missing))} or its landing cell")
 
+    def move(cell: tuple[int, int], direction: int) -> tuple[int, float]:
+        """Where a step in this direction leads, and what it pays."""
+        here = letter[cell]
+        if here == "G":
+            return index[cell], 0.0
+        if here in (jumps or {}):
+            return lands[here], jumps[here]
+        target = (cell[0] + MOVES[direction][0], cell[1] + MOVES[direction][1])
+        there = letter.get(target, "#")
+        if there == "#":
+            return index[cell], step if bump is None else bump
+        if there == "C":
+            return starts[0], cliff
+        return index[target], goal if there == "G" else step
+
     n = len(cells)
     P, R_next = np.zeros((n, 4, n)), np.zeros((n, 4, n))
     weight = np.zeros((n, 4, n))  # Σ probability · reward, for the mean over merging outcomes
@@ -114,19 +134,7 @@ def gridworld(
                 p = slip / 4 + (1 - slip) * (direction == a)
                 if p == 0:
                     continue
-                s_next, reward = _move(
-                    cell,
-                    direction,
-                    letter,
-                    index,
-                    starts,
-                    lands,
-                    jumps or {},
-                    step,
-                    bump,
-                    goal,
-                    cliff,
-                )
+                s_next, reward = move(cell, direction)
                 P[s, a, s_next] += p
                 weight[s, a, s_next] += p * reward
     np.divide(weight, P, out=R_next, where=P > 0)
@@ -135,21 +143,7 @@ def gridworld(
     start = np.bincount(chosen, minlength=n) / len(chosen)
     mdp = MDP(P, weight.sum(axis=2), start, gamma, terminal, R_next)
     labels = {s: letter[cell] for s, cell in enumerate(cells) if letter[cell] != "."}
-    return Gridworld(mdp, shape, np.array(cells), labels)
-
-
-def _move(cell, direction, letter, index, starts, lands, jumps, step, bump, goal, cliff):
-    """Where a step in this direction leads, and what it pays."""
-    if letter[cell] == "G":
-        return index[cell], 0.0
-    if letter[cell] in jumps:
-        return lands[letter[cell]], jumps[letter[cell]]
-    target = (cell[0] + MOVES[direction][0], cell[1] + MOVES[direction][1])
-    if letter.get(target, "#") == "#":
-        return index[cell], step if bump is None else bump
-    if letter[target] == "C":
-        return starts[0], cliff
-    return index[target], goal if letter[target] == "G" else step
+    return Gridworld(mdp, tuple(rows), shape, np.array(cells), labels)
 
 
 def book_5x5(gamma: float = 0.9) -> Gridworld:
