@@ -199,6 +199,7 @@ def test_progress_passes_everything_on_and_is_quiet_here(capsys):
 def test_progress_shows_itself_in_a_terminal():
     import os
     import pty
+    import termios
 
     script = (
         "from rlcourse.lab.progress import progress\n"
@@ -206,9 +207,11 @@ def test_progress_shows_itself_in_a_terminal():
         "for i in progress(range(4), 'learning', episode_return=lambda: i): time.sleep(0.15)\n"
     )
     ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
     subprocess.run(
         [sys.executable, "-c", script], stdout=theirs, stderr=theirs, check=True, timeout=60
     )
+    os.set_blocking(ours, False)  # nothing written is an error, not a wait without end
     shown = os.read(ours, 100_000).decode()
     os.close(ours)
     os.close(theirs)
