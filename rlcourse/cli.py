@@ -151,3 +151,37 @@ def exercises_command(
     for row in rows:
         table.add_row(row["number"], row["name"], f"{row['points']:g}", ", ".join(row["mistakes"]))
     Console().print(table)
+
+
+@app.command("grade")
+def grade_command(
+    lesson: Annotated[str, typer.Argument(help="The lesson to grade, as 05.")],
+    submissions: Annotated[
+        Path,
+        typer.Argument(help="A folder of notebooks, of a folder a student, a zip, or a notebook."),
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="DIR", help="The folder for the results.")
+    ],
+    seconds: Annotated[
+        float, typer.Option(min=0.1, help="Time limit for each exercise of a submission.")
+    ] = 10.0,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Submissions at a time; default: one a core.")
+    ] = None,
+    secret: Annotated[
+        str,
+        typer.Option(help="A word of yours: inputs are made from it and the student's name."),
+    ] = "",
+) -> None:
+    """Grade a class: marks, a feedback page a student, and a list of everything odd.
+
+    Writes results.json (everything), grades.csv and feedback/STUDENT.html into DIR.
+    The answers never enter a student's process, and no submission can stop the others.
+
+    Example: `rlcourse grade 05 submissions/ --out graded/`.
+    """
+    from rlcourse.grading.command import grade
+
+    number = paths.lesson_number(lesson, exercises.lessons())
+    grade(number, submissions, out, seconds=seconds, workers=workers, secret=secret)

@@ -115,8 +115,8 @@ def as_html(result: Verdict) -> str:
     body = [] if result.ok else _lines(result)
     head = f"<code>{html.escape(result.exercise)}</code>"
     told = {PASSED: "right", NOT_ATTEMPTED: "not written yet"}.get(result.state, result.headline)
-    title = f"<b>{_SIGN[result.state]} {result.number}</b> {head}: <b>{_inline(told)}</b>"
-    return _card(title, _CLASS[result.state], *map(_inline, body))
+    title = f"<b>{_SIGN[result.state]} {result.number}</b> {head}: <b>{inline(told)}</b>"
+    return _card(title, _CLASS[result.state], *map(inline, body))
 
 
 _COLOUR = {"right": "#009e73", "wrong": "#d55e00", "open": "#56b4e9"}
@@ -128,7 +128,7 @@ def _card(title: str, kind: str, *paragraphs: str) -> str:
     return f'<div style="{style}">{title}{body}</div>'
 
 
-def _inline(text: str) -> str:
+def inline(text: str) -> str:
     """Escape, then `code` and *emphasis* as HTML."""
     escaped = html.escape(text, quote=False)
     escaped = re.sub(r"`([^`]+)`", r"<code>\1</code>", escaped)

@@ -1,1 +1,12 @@
-"""Submissions in; marks, feedback and reports out."""
+"""Submissions in; marks, feedback and reports out.
+
+submissions  what the learning platform gave out -> one `Submission` a student
+extract      a notebook -> the statements that define each exercise
+stage        a copy of the package without any answer, for the student's process
+worker       runs in the student's process: inputs in, plain data out
+sandbox      starts workers with limits, and outlives whatever they do
+marking      one submission -> one record; a class -> all of them
+results      records -> results.json and grades.csv
+feedback     a record -> the student's page
+command      `rlcourse grade`
+"""

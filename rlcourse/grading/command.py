@@ -1,0 +1,158 @@
+"""`rlcourse grade`: from a folder of submissions to marks, feedback pages and a summary."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from rlcourse import exercises
+from rlcourse.paths import UsageError, write_atomically
+
+from . import feedback, results
+from .marking import GRADED, OTHER, Course, mark_all
+from .sandbox import Sandbox, find_bubblewrap
+from .stage import make_stage
+from .submissions import Submission, collect
+
+
+def grade(
+    lesson: str,
+    submissions: Path,
+    out: Path,
+    *,
+    seconds: float = 10.0,
+    workers: int | None = None,
+    secret: str = "",
+    console: Console | None = None,
+) -> dict[str, Any]:
+    """Grade every submission of one lesson and write results.json, grades.csv and feedback pages.
+
+    lesson: "05"; submissions: a folder, a zip, or one notebook; out: folder, made if missing;
+    seconds: for each exercise; workers: submissions at a time; secret: goes into the inputs' seeds.
+    Returns the result that was written.
+    Raises:
+        UsageError: an argument is unusable; then nothing has been written.
+    """
+    console = console or Console()
+    found = collect(submissions)
+    _require_writable(out)
+    with tempfile.TemporaryDirectory(prefix="rlcourse-") as folder:
+        stage = make_stage(Path(folder) / "stage", set(exercises.names()))
+        sandbox = Sandbox(stage, seconds, bubblewrap=find_bubblewrap(stage))
+        course = Course(lesson, sandbox, secret)
+        records = _with_progress(course, found, workers or os.cpu_count() or 1, console)
+    if all(record["state"] != GRADED for record in records) and any(
+        record["state"] == OTHER for record in records
+    ):
+        other = next(record for record in records if record["state"] == OTHER)
+        raise UsageError(
+            f"No notebook of lesson {lesson} is in {submissions}: {other['file']}: {other['reason']}."
+            " Give the folder with that lesson's notebooks."
+        )
+    title = exercises.lesson(lesson).title
+    result = results.results(lesson, title, sandbox.kind, records)
+    _write(result, out)
+    _summary(result, console)
+    console.print(f"Written to {out}: results.json, grades.csv, feedback/.")
+    return result
+
+
+def _with_progress(
+    course: Course, found: list[Submission], workers: int, console: Console
+) -> list[dict[str, Any]]:
+    columns = (TextColumn("Grading"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        bar = progress.add_task("", total=len(found))
+        return mark_all(course, found, workers, lambda: progress.advance(bar))
+
+
+# --------------------------------------------------------------------------------------- writing
+
+
+def _require_writable(out: Path) -> None:
+    """Raise UsageError unless `out` is, or can become, a folder that can be written to."""
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out} is a file: give a folder for the results.")
+    parent = next((p for p in (out, *out.parents) if p.exists()), Path())
+    try:
+        with tempfile.TemporaryFile(dir=parent):
+            return
+    except OSError as error:
+        raise UsageError(
+            f"Cannot write to {out}: {error.strerror or error}. Choose another folder for --out."
+        ) from error
+
+
+def _write(result: dict[str, Any], out: Path) -> None:
+    pages = out / "feedback"
+    pages.mkdir(parents=True, exist_ok=True)
+    texts = {
+        pages / f"{name}.html": feedback.page(record, result["lesson"], result["title"])
+        for name, record in _page_names(result["submissions"])
+    }
+    texts[out / "grades.csv"] = results.as_csv(result)
+    texts[out / "results.json"] = results.as_json(result)
+    write_atomically(texts)
+
+
+def _page_names(records: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
+    """A file name for every student: the student's name, made safe and kept apart from others."""
+    safe = [re.sub(r"[^\w .-]", "_", record["student"]).strip(" .")[:80] for record in records]
+    counts = Counter(name.casefold() for name in safe)
+    named = []
+    for name, record in zip(safe, records, strict=True):
+        if not name or counts[name.casefold()] > 1:
+            name += "-" + hashlib.sha256(record["student"].encode()).hexdigest()[:8]
+        named.append((name, record))
+    return named
+
+
+# --------------------------------------------------------------------------------------- summary
+
+
+def _summary(result: dict[str, Any], console: Console) -> None:
+    records = result["submissions"]
+    table = Table("No.", "Exercise", "Passed", "Not attempted", "Most frequent mistake", box=None)
+    graded = [record for record in records if record["state"] == GRADED]
+    for column in zip(*(record["exercises"] for record in graded), strict=True):
+        states = Counter(mark["state"] for mark in column)
+        said = Counter(m["mistake"] or m["headline"] for m in column if m["state"] not in _QUIET)
+        often = ", ".join(f"{name} ({n})" for name, n in said.most_common(1))
+        passed = f"{states['passed']} of {len(graded)}"
+        row = column[0]
+        table.add_row(row["number"], row["name"], passed, str(states["not attempted"]), often)
+    console.print(table)
+    for record in records:
+        for oddity in _oddities(record):
+            console.print(
+                f"{record['file']}: {oddity}", style="yellow", markup=False, highlight=False
+            )
+    console.print(
+        f"{len(graded)} of {len(records)} submissions graded ({result['sandbox']}).",
+        highlight=False,
+    )
+
+
+_QUIET = ("passed", "not attempted")
+
+
+def _oddities(record: dict[str, Any]) -> list[str]:
+    """What a teacher should know of a submission besides its marks."""
+    told = list(record["notes"])
+    if record["state"] != GRADED:
+        told.append(f"not graded: {record['reason']}")
+    told += [
+        f"{mark['name']}: {mark['state']}"
+        for mark in record["exercises"]
+        if mark["state"] not in (*_QUIET, "failed")
+    ]
+    return told

@@ -1,0 +1,273 @@
+"""From a notebook to the statements that define each exercise, and nothing else.
+
+Training and demonstration cells are never run: for every exercise only its definition is taken, and
+the imports, helpers and constants that it needs by name, wherever they stand.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import symtable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+
+class Unreadable(Exception):
+    """The bytes are no notebook; the message says why, to complete "cannot be marked: …"."""
+
+
+@dataclass(frozen=True)
+class CodeCell:
+    """A code cell: its place among all cells (from 1) and its source without magics."""
+
+    number: int
+    source: str
+
+
+@dataclass
+class Extraction:
+    """What a notebook says about the exercises asked for.
+
+    programs: exercise -> [(cell, indices of the top-level statements to run)], in order;
+    problems: exercise -> why it cannot be run; sources: exercise -> the student's text;
+    uses: exercise -> other exercises whose functions it calls. An exercise in neither `programs`
+    nor `problems` is not in the notebook. lesson: from the notebook's metadata, or None.
+    """
+
+    programs: dict[str, list[tuple[CodeCell, list[int]]]] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
+    sources: dict[str, str] = field(default_factory=dict)
+    uses: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    lesson: str | None = None
+
+
+# ------------------------------------------------------------------------------- reading the file
+
+
+def read_cells(data: bytes) -> tuple[list[CodeCell], str | None]:
+    """The code cells of a notebook (format 3 or 4), and the lesson that its metadata names.
+
+    Tolerant: whatever is not as it should be inside a readable notebook is passed over.
+    Raises:
+        Unreadable: not text, not JSON, cut off, or JSON of something else.
+    """
+    if not data.strip():
+        raise Unreadable("the file is empty")
+    try:
+        tree = json.loads(data.lstrip(b"\xef\xbb\xbf"))
+    except UnicodeDecodeError:
+        raise Unreadable("it is not a notebook: not even text") from None
+    except json.JSONDecodeError as error:
+        cut = error.pos >= len(error.doc.rstrip()) - 1 or "Unterminated" in error.msg
+        reason = (
+            "the file is cut off" if cut and data.lstrip()[:1] == b"{" else "it is not a notebook"
+        )
+        raise Unreadable(f"{reason} (not valid JSON, line {error.lineno})") from None
+    except (RecursionError, ValueError) as error:
+        raise Unreadable(f"it is not a notebook ({type(error).__name__})") from None
+    if not isinstance(tree, dict):
+        raise Unreadable("it is JSON, but not a notebook")
+    cells = tree.get("cells")
+    if cells is None and isinstance(tree.get("worksheets"), list):
+        sheets = [sheet for sheet in tree["worksheets"] if isinstance(sheet, dict)]
+        cells = [cell for sheet in sheets for cell in sheet.get("cells") or []]
+    if not isinstance(cells, list):
+        raise Unreadable("it is JSON, but not a notebook: it has no cells")
+    metadata = tree.get("metadata")
+    course = metadata.get("rlcourse") if isinstance(metadata, dict) else None
+    lesson = course.get("lesson") if isinstance(course, dict) else None
+    code = [
+        CodeCell(number, without_magics(_source(cell)))
+        for number, cell in enumerate(cells, start=1)
+        if isinstance(cell, dict) and cell.get("cell_type") == "code"
+    ]
+    return code, lesson if isinstance(lesson, str) else None
+
+
+def _source(cell: dict) -> str:
+    source = cell.get("source", cell.get("input", ""))
+    if isinstance(source, list):
+        source = "".join(part for part in source if isinstance(part, str))
+    return source if isinstance(source, str) else ""
+
+
+_MAGIC = re.compile(r"^(\s*)[%!?].*|^(\s*)[\w.]+\?{1,2}\s*$")
+
+
+def without_magics(source: str) -> str:
+    """Replace IPython's lines (`%magic`, `!shell`, `name?`) by `pass`, keeping line numbers."""
+    try:
+        ast.parse(source)
+        return source
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        lines = source.split("\n")
+    if lines and lines[0].startswith("%%"):
+        return "\n".join("" for _ in lines)
+    return "\n".join(_MAGIC.sub(r"\1\2pass", line) for line in lines)
+
+
+# ------------------------------------------------------------------------------------- slicing
+
+
+@dataclass(frozen=True)
+class _Statement:
+    cell: CodeCell
+    index: int
+    binds: frozenset[str]
+    needs: frozenset[str]
+    text: str
+    is_import: bool
+
+
+def extract(data: bytes, names: Sequence[str]) -> Extraction:
+    """What the notebook in `data` says about the exercises `names`. Raises Unreadable."""
+    cells, lesson = read_cells(data)
+    found = Extraction(lesson=lesson)
+    statements: list[_Statement] = []
+    broken: dict[str, str] = {}
+    for cell in cells:
+        try:
+            statements += _statements(cell)
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            reason = _syntax(error, cell)
+            broken |= {name: reason for name in names if _mentions_definition(cell.source, name)}
+    modules = {name for s in statements if s.is_import for name in s.binds}
+    for name in names:
+        definitions = [s for s in statements if name in s.binds and not s.is_import]
+        if name in broken and (not definitions or _is_later(broken, name, definitions, cells)):
+            found.problems[name] = broken[name]
+            found.sources[name] = _broken_source(cells, name)
+        elif definitions:
+            needed, asked = _closure(name, statements, modules)
+            found.programs[name] = _by_cell(needed)
+            found.sources[name] = definitions[-1].text
+            found.uses[name] = tuple(n for n in names if n != name and n in asked)
+    return found
+
+
+def _statements(cell: CodeCell) -> Iterable[_Statement]:
+    tree = ast.parse(cell.source)
+    for index, node in enumerate(tree.body):
+        if _is_check(node):
+            continue
+        text = ast.get_source_segment(cell.source, node) or ""
+        decorators = getattr(node, "decorator_list", [])
+        if decorators:
+            first = min(d.lineno for d in decorators) - 1
+            text = "\n".join(cell.source.split("\n")[first : node.end_lineno])
+        binds, needs = _binds(node), _needs(text)
+        is_import = isinstance(node, ast.Import | ast.ImportFrom)
+        yield _Statement(cell, index, frozenset(binds), frozenset(needs), text, is_import)
+
+
+def _is_check(node: ast.stmt) -> bool:
+    """`f = check(f)`, in any dress: the check belongs to the notebook, not to the answer."""
+    value = getattr(node, "value", None)
+    if not isinstance(node, ast.Assign | ast.AnnAssign | ast.Expr) or not isinstance(
+        value, ast.Call
+    ):
+        return False
+    called = value.func
+    return getattr(called, "id", getattr(called, "attr", "")) == "check"
+
+
+def _binds(node: ast.stmt) -> set[str]:
+    """The names that a top-level statement defines or changes."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return {node.name}
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return {(alias.asname or alias.name).split(".")[0] for alias in node.names}
+    bound: set[str] = set()
+    for part in ast.walk(node):
+        if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
+            bound.add(part.id)
+        elif isinstance(part, ast.FunctionDef | ast.ClassDef):
+            bound.add(part.name)
+        elif isinstance(part, ast.Attribute | ast.Subscript) and isinstance(part.ctx, ast.Store):
+            bound |= {_base(part)}
+    called = node.value.func if _is_call(node) else None
+    if isinstance(called, ast.Attribute):
+        bound.add(_base(called))  # cache.append(…) changes cache
+    return bound - {""}
+
+
+def _is_call(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
+
+
+def _base(node: ast.expr) -> str:
+    while isinstance(node, ast.Attribute | ast.Subscript):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _needs(text: str) -> set[str]:
+    """The global names that a statement looks up, in itself or in the functions that it defines."""
+    try:
+        table = symtable.symtable(text, "cell", "exec")
+    except (SyntaxError, ValueError, RecursionError):
+        return set()
+    needed = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_referenced()}
+    tables = list(table.get_children())
+    while tables:
+        inner = tables.pop()
+        needed |= {s.get_name() for s in inner.get_symbols() if s.is_global() and s.is_referenced()}
+        tables += inner.get_children()
+    return needed
+
+
+def _closure(
+    name: str, statements: list[_Statement], modules: set[str]
+) -> tuple[list[_Statement], set[str]]:
+    """The statements that `name` needs, in the notebook's order, and every name they look up."""
+    asked, seen = {name}, set()
+    chosen: set[int] = set()
+    while asked - seen:
+        wanted = (asked - seen).pop()
+        seen.add(wanted)
+        for i, statement in enumerate(statements):
+            stars = statement.is_import and "*" in statement.binds
+            if wanted not in statement.binds and not stars:
+                continue
+            # `np.random.seed(0)` does not define np; only its import does.
+            if wanted in modules and not statement.is_import:
+                continue
+            chosen.add(i)
+            asked |= statement.needs
+    return [statements[i] for i in sorted(chosen)], seen
+
+
+def _by_cell(statements: list[_Statement]) -> list[tuple[CodeCell, list[int]]]:
+    program: list[tuple[CodeCell, list[int]]] = []
+    for statement in statements:
+        if not program or program[-1][0] is not statement.cell:
+            program.append((statement.cell, []))
+        program[-1][1].append(statement.index)
+    return program
+
+
+# --------------------------------------------------------------------------------- broken cells
+
+
+def _mentions_definition(source: str, name: str) -> bool:
+    return re.search(rf"^\s*(async\s+)?def\s+{re.escape(name)}\b", source, re.MULTILINE) is not None
+
+
+def _is_later(
+    broken: dict[str, str], name: str, definitions: list[_Statement], cells: list[CodeCell]
+) -> bool:
+    """Whether the cell that cannot be parsed comes after the last definition that can."""
+    last = max(c.number for c in cells if _mentions_definition(c.source, name))
+    return last > definitions[-1].cell.number
+
+
+def _syntax(error: Exception, cell: CodeCell) -> str:
+    if isinstance(error, SyntaxError):
+        return f"syntax error in line {error.lineno} of the cell: {error.msg}"
+    return f"the cell cannot be read as Python ({type(error).__name__})"
+
+
+def _broken_source(cells: list[CodeCell], name: str) -> str:
+    return next(c.source for c in reversed(cells) if _mentions_definition(c.source, name))

@@ -1,0 +1,194 @@
+"""One submission becomes one record; a class becomes a list of them.
+
+The inputs are made here, from a seed that differs per student; the student's process only ever sees
+them and its own code; the comparison is made here again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from typing import Any
+
+from rlcourse import exercises
+from rlcourse.exercises.declaration import Exercise
+from rlcourse.exercises.harness import Case
+from rlcourse.exercises.judging import FAILED, NOT_ATTEMPTED, PASSED, Verdict, cases_of, verdict
+from rlcourse.exercises.plain import decode, encode
+
+from .extract import Extraction, Unreadable, extract
+from .sandbox import CRASH, MALFORMED, OVERFLOW, TIMEOUT, Answer, Sandbox
+from .submissions import Submission
+
+FORBIDDEN, UNREADABLE, GRADED, OTHER = "forbidden", "unreadable", "graded", "another notebook"
+
+_FATES = {
+    TIMEOUT: "There was no answer within {seconds:g} seconds: a loop that does not end?",
+    CRASH: "The Python process ended in the middle of your function (`exit`, or worse).",
+    OVERFLOW: "The answer was too large to be read.",
+    MALFORMED: "What came back was not an answer: something else wrote on the answers' channel.",
+}
+
+
+@dataclass(frozen=True)
+class Course:
+    """What all submissions share: the lesson, the sandbox, and the secret that seeds are made from."""
+
+    lesson: str
+    sandbox: Sandbox
+    secret: str = ""
+
+
+def seed_of(course: Course, student: str) -> list[int]:
+    """Four 32-bit numbers from the course's secret, the lesson and the student."""
+    text = "\0".join((course.secret, course.lesson, student))
+    digest = hashlib.sha256(text.encode()).digest()
+    return [int.from_bytes(digest[i : i + 4], "big") for i in range(0, 16, 4)]
+
+
+def mark_all(
+    course: Course, submissions: Sequence[Submission], workers: int, done: Callable[[], None]
+) -> list[dict[str, Any]]:
+    """Records of all submissions, in their order; `done` is called after each."""
+    with ProcessPoolExecutor(max_workers=workers) as executor:
+        return list(_in_order(executor, course, submissions, done))
+
+
+def _in_order(
+    executor: Executor, course: Course, submissions: Sequence[Submission], done: Callable[[], None]
+) -> Iterator[dict[str, Any]]:
+    futures = [executor.submit(mark, course, submission) for submission in submissions]
+    for _ in as_completed(futures):
+        done()
+    yield from (future.result() for future in futures)
+
+
+def mark(course: Course, submission: Submission) -> dict[str, Any]:
+    """The record of one submission: plain data, ready for JSON."""
+    asked = list(exercises.lesson(course.lesson))
+    try:
+        if submission.data is None:
+            raise Unreadable(submission.problem)
+        found = extract(submission.data, [exercise.name for exercise in asked])
+    except Unreadable as reason:
+        return _record(submission, UNREADABLE, str(reason), asked, [])
+    if _is_another(found, course.lesson):
+        told = (
+            f"it is lesson {found.lesson}"
+            if found.lesson
+            else "none of the lesson's exercises is in it"
+        )
+        return _record(submission, OTHER, told, asked, [])
+    seed = seed_of(course, submission.student)
+    marks = _marks(course, asked, found, seed)
+    return _record(submission, GRADED, "", asked, marks) | {"seed": seed}
+
+
+def _is_another(found: Extraction, lesson: str) -> bool:
+    if found.programs or found.problems:
+        return False
+    return found.lesson != lesson
+
+
+def _record(
+    submission: Submission, state: str, reason: str, asked: Iterable[Exercise], marks: list[dict]
+) -> dict[str, Any]:
+    return {
+        "student": submission.student,
+        "file": submission.file,
+        "state": state,
+        "reason": reason,
+        "notes": list(submission.notes),
+        "score": sum(mark["score"] for mark in marks),
+        "points": sum(exercise.points for exercise in asked),
+        "exercises": marks,
+    }
+
+
+# ------------------------------------------------------------------------------------ exercises
+
+
+def _marks(
+    course: Course, asked: list[Exercise], found: Extraction, seed: list[int]
+) -> list[dict[str, Any]]:
+    cases = {e.name: cases_of(e, seed) for e in asked if e.name in found.programs}
+    tasks = [_task(e, found, cases[e.name]) for e in asked if e.name in cases]
+    answers = course.sandbox.run(tasks)
+    marks = []
+    for exercise in asked:
+        name = exercise.name
+        judged, state = _judge(course, exercise, found, cases.get(name, []), answers.get(name))
+        marks.append(_mark(exercise, judged, state, found.sources.get(name, "")))
+    passed = {mark["name"] for mark in marks if mark["state"] == PASSED}
+    for mark in marks:
+        wrong = [f"`{n}`" for n in found.uses.get(mark["name"], ()) if n not in passed]
+        if wrong and mark["state"] == FAILED:
+            mark["note"] = (
+                f"It calls your own {' and '.join(wrong)}, not right yet: mend that first."
+            )
+    return marks
+
+
+def _task(exercise: Exercise, found: Extraction, cases: list[Case]) -> dict[str, Any]:
+    program = [
+        (cell.number, cell.source, indices) for cell, indices in found.programs[exercise.name]
+    ]
+    encoded = [encode(case) for case in cases]
+    return {"name": exercise.name, "program": program, "cases": encoded, "call": exercise.call}
+
+
+def _judge(
+    course: Course, exercise: Exercise, found: Extraction, cases: list[Case], answer: Answer | None
+) -> tuple[Verdict, str]:
+    """The verdict on one exercise, and the state that goes into the record."""
+
+    def failed(headline: str, text: str, state: str = FAILED) -> tuple[Verdict, str]:
+        told = Verdict(
+            exercise.name, exercise.number, FAILED, state, None, headline, text, total=len(cases)
+        )
+        return told, state
+
+    if exercise.name in found.problems:
+        return failed("cannot be run", f"Your cell has a {found.problems[exercise.name]}.")
+    if answer is None:
+        text = "The notebook does not define it."
+        told = Verdict(exercise.name, exercise.number, NOT_ATTEMPTED, "written", explanation=text)
+        return told, NOT_ATTEMPTED
+    if answer.fate:
+        state = CRASH if answer.fate == MALFORMED else answer.fate
+        return failed(
+            answer.fate, _FATES[answer.fate].format(seconds=course.sandbox.seconds), state
+        )
+    if answer.outcomes is None:
+        return failed("cannot be run", f"It is not defined: {answer.undefined[:300]}.")
+    try:
+        outcomes = [decode(tree) for tree in answer.outcomes]
+        judged = verdict(exercise, cases, outcomes)
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return failed(MALFORMED, _FATES[MALFORMED], CRASH)
+    if any(o.failure is not None and o.failure.type_name == "Forbidden" for o in outcomes):
+        text = "It calls the course's own answer. Write your own: the steps are what counts."
+        return failed("calls the reference", text, FORBIDDEN)
+    return judged, judged.state
+
+
+def _mark(exercise: Exercise, judged: Verdict, state: str, source: str) -> dict[str, Any]:
+    return {
+        "name": exercise.name,
+        "number": exercise.number,
+        "state": state,
+        "score": exercise.points if state == PASSED else 0,
+        "points": exercise.points,
+        "equation": exercise.equation,
+        "rung": judged.rung,
+        "mistake": judged.mistake,
+        "headline": judged.headline,
+        "explanation": judged.explanation,
+        "next_step": judged.instead,
+        "cases_passed": judged.passed,
+        "cases": judged.total,
+        "note": "",
+        "source": source[:20_000],
+    }
