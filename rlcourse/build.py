@@ -374,8 +374,7 @@ def _role_problems(cell: Cell, exercise: Any) -> Iterator[str]:
 
 def _stub_problems(cell: Cell, exercise: Any) -> Iterator[str]:
     name = exercise.name
-    regions = _solution_regions(cell.source)
-    if not any(_statements(region) for region in regions):
+    if not _answered(cell):
         yield f"exercise {name!r} has no solution between {BEGIN!r} and {END!r}"
         return
     if name not in _functions(parse(cell.source)):
@@ -388,6 +387,10 @@ def _stub_problems(cell: Cell, exercise: Any) -> Iterator[str]:
         stub = None
     if stub is None or not any(isinstance(node, ast.Raise) for node in ast.walk(stub)):
         yield f"no function stub is left of {name!r}: the markers belong inside the function"
+
+
+def _answered(cell: Cell) -> bool:
+    return any(_statements(region) for region in _solution_regions(cell.source))
 
 
 def _statements(region: str) -> list[ast.stmt]:
@@ -443,7 +446,7 @@ def _leaks(path: Path, cells: list[Cell]) -> Iterator[Problem]:
             for piece in _telling_pieces(statement)
         }
         function = _functions(parse(cell.source)).get(cell.exercise)
-        if isinstance(function, ast.FunctionDef):
+        if isinstance(function, ast.FunctionDef) and _answered(cell):
             bodies[_behaviour(function)] = cell.exercise
 
     for cell in cells:
