@@ -1,0 +1,75 @@
+r"""Noise for policies that have none of their own: Gaussian and Ornstein–Uhlenbeck (lesson 14).
+
+Noise is measured in half-widths of the action box: 0.1 is a tenth of the way from the middle to the
+border, whatever the environment's units.
+
+Sources: Uhlenbeck & Ornstein 1930; Lillicrap et al. 2016 (DDPG), §3 and §7; Fujimoto et al. 2018 (TD3),
+§6.1, who find independent Gaussian noise as good.
+
+Differences from the papers: dt is explicit and the step carries its √dt (Euler–Maruyama); the
+process starts at 0 in every episode; the noise is scaled to the box.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+
+def ou_step(x, noise, theta, sigma, dt):
+    r"""$x + \theta(0 - x)\,dt + \sigma\sqrt{dt}\,\xi$: one Euler–Maruyama step towards the mean 0.
+
+    Its variance settles at $\sigma^2 / (2\theta - \theta^2 dt)$.
+
+    x: the process now; noise: standard normal ξ, same shape; theta (1/time), sigma
+    (1/√time), dt (time) > 0, θ dt < 2. Tensors or arrays. Returns the new x.
+    """
+    return x - theta * x * dt + sigma * math.sqrt(dt) * noise
+
+
+def explore_action(action, noise, low, high):
+    r"""$\mathrm{clip}(a + \tfrac12(high - low)\,\epsilon,\; low,\; high)$ — DDPG's line 8, in the box.
+
+    action: (B, D) or (D,), in the box; noise: same shape, in half-widths of the box; low, high: (D,)
+    or floats. Tensors or arrays. Returns the action to take.
+    """
+    return (action + 0.5 * (high - low) * noise).clip(low, high)
+
+
+class GaussianNoise:
+    """Independent draws $\\sigma\\xi$; `sigma` in half-widths of the action box."""
+
+    def __init__(self, sigma: float = 0.1) -> None:
+        self.sigma = sigma
+
+    def sample(self, shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
+        return self.sigma * torch.randn(shape, generator=generator)
+
+    def reset(self, ended=None) -> None:
+        """Nothing is remembered from step to step."""
+
+
+class OrnsteinUhlenbeckNoise:
+    """`ou_step` over time: noise that stays on one side for about $1/(\\theta\\,dt)$ steps.
+
+    Its standard deviation is about $\\sigma/\\sqrt{2\\theta}$, in half-widths of the action box.
+    """
+
+    def __init__(self, theta: float = 0.15, sigma: float = 0.2, dt: float = 1.0) -> None:
+        self.theta, self.sigma, self.dt = theta, sigma, dt
+        self.x: torch.Tensor | None = None
+
+    def sample(self, shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
+        if self.x is None or self.x.shape != shape:
+            self.x = torch.zeros(shape)
+        xi = torch.randn(shape, generator=generator)
+        self.x = ou_step(self.x, xi, self.theta, self.sigma, self.dt)
+        return self.x
+
+    def reset(self, ended=None) -> None:
+        """Start again from 0: everywhere, or in the rows of (n,) bool `ended`."""
+        if ended is None or self.x is None:
+            self.x = None
+        else:
+            self.x = torch.where(torch.as_tensor(ended)[:, None], 0.0, self.x)
