@@ -1,0 +1,179 @@
+"""REINFORCE, without and with a baseline (lesson 10).
+
+Williams 1992, "Simple statistical gradient-following algorithms for connectionist reinforcement
+learning"; Sutton & Barto §13.1–13.4; the policy gradient theorem: Sutton et al. 2000.
+
+Differences from the book
+- One step per episode (or a few of them) from the weights that acted; S&B's box steps after every
+  t with weights that did not choose the later actions.
+- γ^t is left out unless asked for, as practice does: the direction is then no gradient of the
+  discounted return (Nota & Thomas 2020), but later steps are learnt as well.
+- The agent divides the advantages by their standard deviation over the batch: a step size that
+  suits returns of 10 suits those of 500. Adam instead of plain ascent.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rlcourse.lab.on_policy import Rollout
+from rlcourse.policies.agents import OnPolicyAgent, descend, make_policy, make_v_net
+from rlcourse.policies.distributions import log_prob_of
+from rlcourse.tabular.returns import returns_to_go
+
+# ------------------------------------------------------------------------------------ equations
+
+
+def softmax_policy(logits: Tensor) -> Tensor:
+    r"""$\pi(a|s) = e^{h_a} / \sum_b e^{h_b}$, over the last dimension — S&B (13.2).
+
+    logits: (B, A). Returns (B, A), rows sum to 1. The row's maximum is subtracted first: that
+    changes nothing and keeps exp finite.
+    """
+    weight = torch.exp(logits - logits.amax(dim=-1, keepdim=True))
+    return weight / weight.sum(dim=-1, keepdim=True)
+
+
+def grad_log_softmax(logits: Tensor, action: Tensor) -> Tensor:
+    r"""$\nabla_h \log\pi(a_b|s_b) = e_{a_b} - \pi(\cdot|s_b)$ — S&B (13.9) with one-hot features.
+
+    logits: (B, A); action: (B,) int64. Returns (B, A), rows sum to 0.
+    """
+    one_hot = torch.nn.functional.one_hot(action, logits.shape[-1])
+    return one_hot - softmax_policy(logits)
+
+
+def exact_policy_gradient(P: Tensor, R: Tensor, start: Tensor, logits: Tensor, gamma) -> Tensor:
+    r"""$\partial J/\partial\theta_{s,a} = d_\gamma(s)\,\pi(a|s)\,(Q^\pi(s,a) - V^\pi(s))$.
+
+    $J = \sum_s start(s) V^\pi(s)$, $d_\gamma = (I - \gamma P_\pi^\top)^{-1} start$ (visits, not a
+    distribution) — the policy gradient theorem, S&B (13.5), Sutton et al. 2000, for a table of
+    softmax preferences.
+
+    P: (S, A, S), rows may sum to less than 1 and the rest is termination; R, logits: (S, A);
+    start: (S,); gamma: in [0, 1], 1 only where every policy terminates. Returns (S, A).
+    """
+    pi = softmax_policy(logits)
+    P_pi = torch.einsum("sa,sat->st", pi, P)
+    advance = torch.eye(len(start), dtype=P.dtype) - gamma * P_pi
+    v = torch.linalg.solve(advance, (pi * R).sum(dim=1))
+    q = R + gamma * P @ v
+    visits = torch.linalg.solve(advance.T, start)
+    return visits[:, None] * pi * (q - v[:, None])
+
+
+def reinforce_loss(log_prob: Tensor, returns: Tensor) -> Tensor:
+    r"""$-\frac1B \sum_t \log\pi(a_t|s_t)\, G_t$: its gradient is the sampled −∇J — S&B (13.8).
+
+    log_prob, returns: (B,), steps of one or more episodes; returns are data. Returns a scalar.
+    """
+    return -(log_prob * returns.detach()).mean()
+
+
+def baseline_loss(log_prob: Tensor, returns: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+    r"""$-\frac1B \sum \log\pi\,(G - b)$ and $\tfrac12 \frac1B \sum (G - b)^2$ — S&B (13.11), §13.4.
+
+    log_prob, returns, value (b): (B,). The policy's loss sees b as a number; only the value's loss
+    trains it. Returns two scalars.
+    """
+    error = returns.detach() - value
+    return reinforce_loss(log_prob, error), 0.5 * (error * error).mean()
+
+
+# ------------------------------------------------------------------------------------- the loop
+
+
+def reinforce(env, policy, optimizer, episodes, gamma, rng, keep_gamma_t=False) -> np.ndarray:
+    r"""REINFORCE — S&B §13.3, box: $\theta \leftarrow \theta + \alpha \sum_t c_t G_t \nabla\log\pi(a_t|s_t)$.
+
+    $G_t = \sum_{k \ge t} \gamma^{k-t} r_k$, $c_t = \gamma^t$ if `keep_gamma_t`, else 1. A sum over
+    the episode, not a mean: dividing by T would weigh short episodes more.
+
+    env: Gymnasium's API, one environment; policy(obs, rng) -> (action, log_prob), log_prob 0-d
+    with gradient; optimizer over the policy's weights: one step an episode. Returns the
+    undiscounted return of each episode, (episodes,) float64.
+    """
+    totals = np.zeros(episodes)
+    for episode in range(episodes):
+        log_probs, rewards = [], []
+        obs, _ = env.reset()
+        terminated = truncated = False
+        while not (terminated or truncated):
+            action, log_prob = policy(obs, rng)
+            obs, reward, terminated, truncated, _ = env.step(action)
+            log_probs.append(log_prob)
+            rewards.append(float(reward))
+        returns = torch.as_tensor(returns_to_go(rewards, gamma), dtype=torch.float32)
+        if keep_gamma_t:
+            returns = returns * gamma ** torch.arange(len(rewards))
+        loss = len(rewards) * reinforce_loss(torch.stack(log_probs), returns)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        totals[episode] = sum(rewards)
+    return totals
+
+
+# --------------------------------------------------------------------------------------- agents
+
+
+def episode_returns(reward: Tensor, terminated: Tensor, truncated: Tensor, gamma) -> Tensor:
+    """G_t of every row (B,) of one or more whole episodes in the order of time."""
+    ends = np.flatnonzero(np.maximum(terminated.numpy(), truncated.numpy())) + 1
+    pieces = np.split(reward.numpy(), ends)
+    returns = np.concatenate([returns_to_go(piece, gamma) for piece in pieces])
+    return torch.as_tensor(returns, dtype=torch.float32)
+
+
+class Reinforce(OnPolicyAgent):
+    """REINFORCE: whole episodes, then one step; `scale` divides the weights by their deviation."""
+
+    episodes: int = 4
+    lr: float = 2e-3
+    gamma: float = 0.99
+    scale: bool = True
+    max_grad_norm: float | None = None
+
+    functions: ClassVar = {"reinforce_loss": reinforce_loss}
+
+    def build(self, rng: torch.Generator) -> None:
+        self.policy = make_policy(self.observation_space, self.action_space, self.hidden, rng)
+        self.optimizer = self.adam(self.policy)
+
+    def update(self, rollout: Rollout, rng: np.random.Generator) -> Tensor:
+        rows = Rollout(*(column.flatten(0, 1) for column in rollout))
+        returns = episode_returns(rows.reward, rows.terminated, rows.truncated, self.gamma)
+        log_prob = log_prob_of(self.policy(rows.obs), rows.action)
+        loss = self.reinforce_loss(log_prob, returns)
+        if self.scale:  # a positive factor: the direction stays that of (13.8)
+            loss = loss / (returns.square().mean().sqrt() + 1e-8)
+        descend(self.optimizer, loss, self.max_grad_norm)
+        return loss.detach()
+
+
+class ReinforceBaseline(Reinforce):
+    """REINFORCE with a learned baseline — S&B §13.4, box; seed 004, algorithm 1."""
+
+    v_lr: float = 5e-3
+    functions: ClassVar = {"baseline_loss": baseline_loss}
+
+    def build(self, rng: torch.Generator) -> None:
+        super().build(rng)
+        self.v_net = make_v_net(self.observation_space, self.hidden, rng)
+        self.v_optimizer = self.adam(self.v_net, lr=self.v_lr)
+
+    def update(self, rollout: Rollout, rng: np.random.Generator) -> Tensor:
+        rows = Rollout(*(column.flatten(0, 1) for column in rollout))
+        returns = episode_returns(rows.reward, rows.terminated, rows.truncated, self.gamma)
+        value = self.v_net(rows.obs)
+        log_prob = log_prob_of(self.policy(rows.obs), rows.action)
+        policy_loss, v_loss = self.baseline_loss(log_prob, returns, value)
+        if self.scale:  # a positive factor: the direction stays that of (13.11)
+            policy_loss = policy_loss / ((returns - value.detach()).square().mean().sqrt() + 1e-8)
+        descend(self.optimizer, policy_loss, self.max_grad_norm)
+        descend(self.v_optimizer, v_loss)
+        return policy_loss.detach() + v_loss.detach()
