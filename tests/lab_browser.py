@@ -92,8 +92,9 @@ def served(folder: Path, settings: dict[str, dict] | None = None) -> Iterator[Se
 
 
 @contextlib.contextmanager
-def opened(server: Server, path: str, width: int = 1280, height: int = 900) -> Iterator[Page]:
-    """The file at `path` open in JupyterLab (one document, no side bars) in a fresh Chromium."""
+def opened(server: Server, path: str = "", width: int = 1280, height: int = 900) -> Iterator[Page]:
+    """The file at `path` open in JupyterLab as the one document, or JupyterLab, in a fresh Chromium."""
+    place = "doc/tree/" + urllib.parse.quote(path) if path else "lab"
     with tempfile.TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True) as profile:
         command = [
             chromium(),
@@ -115,7 +116,7 @@ def opened(server: Server, path: str, width: int = 1280, height: int = 900) -> I
                 page = Page(socket, width)
                 page.call("Page.enable")
                 page.call("Emulation.setFocusEmulationEnabled", enabled=True)  # no window has focus
-                page.call("Page.navigate", url=server.url("doc/tree/" + urllib.parse.quote(path)))
+                page.call("Page.navigate", url=server.url(place))
                 yield page
             finally:
                 socket.close()
@@ -155,7 +156,7 @@ class Page:
 
     def run_all(self, seconds: float = 120) -> None:
         """Restart nothing, run every cell of the notebook from top to bottom, wait for the end."""
-        panel = "[...jupyterapp.shell.widgets('main')][0]"
+        panel = "[...jupyterapp.shell.widgets('main')].find(w => w.context?.path && w.sessionContext)"
         self.wait(f"!!(window.jupyterapp && {panel}?.sessionContext?.session?.kernel)")
         self.wait(f"{panel}.sessionContext.session.kernel.status === 'idle'")
         self.evaluate(f"{panel}.content.activate()")  # commands go to the notebook in use

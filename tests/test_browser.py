@@ -1,0 +1,88 @@
+"""What a student does first, in a real browser: open lesson 00, run it, see the checks."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import jupytext
+import nbformat
+import pytest
+from lab_browser import chromium, opened, served
+
+from rlcourse import exercises
+
+ROOT = Path(__file__).parents[1]
+QUIET = {
+    "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}
+}
+# Every cell in the page, also those that are scrolled out of sight.
+WHOLE = QUIET | {"@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"}}
+OVERRIDES = Path(sys.prefix, "share/jupyter/lab/settings/overrides.json")
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        chromium() is None,
+        reason="no browser: install Chromium or Chrome (on Debian and Ubuntu the package chromium)",
+    ),
+]
+
+# What stands under the check cells: one text a cell, in order.
+CHECKS = """
+[...document.querySelectorAll('.jp-CodeCell')]
+  .filter(cell => /= check\\(/.test(cell.querySelector('.cm-content').textContent))
+  .map(cell => cell.querySelector('.jp-OutputArea')?.innerText ?? '')
+"""
+ERRORS = """
+[...document.querySelectorAll('[data-mime-type="application/vnd.jupyter.error"]')]
+  .map(output => output.innerText)
+"""
+
+
+def lesson(pattern: str) -> Path:
+    (file,) = ROOT.glob(pattern)
+    return file
+
+
+def test_a_student_opens_lesson_00_and_runs_it(tmp_path):
+    shutil.copy(lesson("notebooks/00_*.ipynb"), tmp_path / "lesson.ipynb")
+    with served(tmp_path, WHOLE) as server, opened(server, "lesson.ipynb") as page:
+        page.run_all()
+        checks, errors = page.evaluate(CHECKS), page.evaluate(ERRORS)
+    assert len(checks) == len(exercises.names("00"))
+    for name, shown in zip(exercises.names("00"), checks, strict=True):
+        assert "○" in shown or "not written" in shown.lower(), f"{name}: {shown}"
+    assert errors == []
+
+
+def test_the_solved_lesson_opens_as_a_notebook_and_every_check_is_green(tmp_path):
+    notebook = jupytext.read(lesson("solutions/00_*.py"))
+    notebook.metadata["kernelspec"] = {
+        "name": "python3",
+        "display_name": "Python 3",
+        "language": "python",
+    }
+    nbformat.write(notebook, tmp_path / "solved.ipynb")
+    with served(tmp_path, WHOLE) as server, opened(server, "solved.ipynb") as page:
+        page.run_all()
+        checks, errors = page.evaluate(CHECKS), page.evaluate(ERRORS)
+        pictures = page.evaluate(
+            "[...document.querySelectorAll('.jp-OutputArea img')].map(i => i.alt)"
+        )
+    assert len(checks) == len(exercises.names("00"))
+    assert all("✓" in shown for shown in checks), checks
+    assert errors == []
+    assert all(pictures), "a figure without words for it"
+
+
+@pytest.mark.skipif(not OVERRIDES.exists(), reason="this environment was not set up by make")
+def test_a_double_click_opens_a_percent_file_as_a_notebook(tmp_path):
+    (tmp_path / "lesson.py").write_text("# %% [markdown]\n# # A title\n\n# %%\nprint(6 * 7)\n")
+    item = "document.querySelector('.jp-DirListing-item[title*=\"lesson.py\"]')"
+    with served(tmp_path, WHOLE) as server, opened(server) as page:
+        page.wait(f"!!{item}")
+        page.evaluate(f"{item}.dispatchEvent(new MouseEvent('dblclick', {{bubbles: true}}))")
+        page.wait("document.querySelector('.jp-Notebook h1')?.innerText.startsWith('A title')")
+        page.run_all()
+        shown = page.evaluate("document.querySelector('.jp-Notebook .jp-OutputArea').innerText")
+    assert shown.strip() == "42"
