@@ -87,7 +87,6 @@ $(STAMP): pyproject.toml constraints.txt $(MOVED)
 	@mkdir -p $(VENV)/share/jupyter/lab/settings
 	@printf '%s\n' \
 		'{"@jupyterlab/docmanager-extension:plugin": {"defaultViewers": {"python": "Jupytext Notebook"}},' \
-		' "@jupyterlab/notebook-extension:tracker": {"autoStartDefaultKernel": true},' \
 		' "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}' \
 		> $(VENV)/share/jupyter/lab/settings/overrides.json
 	@printf '%s\n' "$(CURDIR)" > $(STAMP)

@@ -27,6 +27,17 @@ pytestmark = [
     ),
 ]
 
+# With this header JupyterLab need not ask which kernel a percent file wants.
+KERNEL = """# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+"""
+
 # What stands under the check cells: one text a cell, in order.
 CHECKS = """
 [...document.querySelectorAll('.jp-CodeCell')]
@@ -77,7 +88,8 @@ def test_the_solved_lesson_opens_as_a_notebook_and_every_check_is_green(tmp_path
 
 @pytest.mark.skipif(not OVERRIDES.exists(), reason="this environment was not set up by make")
 def test_a_double_click_opens_a_percent_file_as_a_notebook(tmp_path):
-    (tmp_path / "lesson.py").write_text("# %% [markdown]\n# # A title\n\n# %%\nprint(6 * 7)\n")
+    cells = "# %% [markdown]\n# # A title\n\n# %%\nprint(6 * 7)\n"
+    (tmp_path / "lesson.py").write_text(KERNEL + cells)
     item = "document.querySelector('.jp-DirListing-item[title*=\"lesson.py\"]')"
     with served(tmp_path, WHOLE) as server, opened(server) as page:
         page.wait(f"!!{item}")
