@@ -31,12 +31,24 @@ class MDP:
     reward_std: np.ndarray | None = None
 
     def __post_init__(self) -> None:
+        for name in ("P", "R", "start", "R_next", "reward_std"):
+            if getattr(self, name) is not None:
+                self._set(name, np.array(getattr(self, name), dtype=np.float64))
         if self.R.ndim != 2 or self.P.shape != (*self.R.shape, len(self.R)):
             raise ValueError(
                 f"P must be (S, A, S) and R (S, A): got {self.P.shape}, {self.R.shape}"
             )
-        if self.terminal is None:
-            object.__setattr__(self, "terminal", np.zeros(self.n_states, dtype=bool))
+        ends = np.zeros(self.n_states) if self.terminal is None else self.terminal
+        self._set("terminal", np.array(ends, dtype=bool))
+        for name, shape in (
+            ("terminal", (self.n_states,)),
+            ("R_next", self.P.shape),
+            ("reward_std", self.R.shape),
+        ):
+            if getattr(self, name) is not None and getattr(self, name).shape != shape:
+                raise ValueError(f"{name} must be {shape}, not {getattr(self, name).shape}")
+        if not np.isfinite(self.R).all():
+            raise ValueError("R must be finite")
         if not 0 <= self.gamma <= 1:
             raise ValueError(f"gamma must lie in [0, 1], not {self.gamma}")
         if self.start.shape != (self.n_states,) or not _is_distribution(self.start):
@@ -49,6 +61,11 @@ class MDP:
                 raise ValueError(f"terminal state {s} must lead to itself without reward")
         if self.R_next is not None and not np.allclose((self.P * self.R_next).sum(2), self.R):
             raise ValueError("R is not the mean of R_next under P")
+        if self.reward_std is not None and not (self.reward_std >= 0).all():
+            raise ValueError("reward_std must not be negative")
+
+    def _set(self, name: str, value: np.ndarray) -> None:
+        object.__setattr__(self, name, value)  # the dataclass is frozen
 
     @property
     def n_states(self) -> int:
@@ -170,7 +187,7 @@ def chain(n: int, gamma: float = 0.9) -> MDP:
     return _with_ends(P, R_next, start=0, terminal=[n - 1], gamma=gamma)
 
 
-def two_rooms(n_actions: int = 10, mean: float = -0.1, std: float = 1.0) -> MDP:
+def maximisation_bias_mdp(n_actions: int = 10, mean: float = -0.1, std: float = 1.0) -> MDP:
     """The MDP of S&B example 6.7, on which a maximum of estimates goes wrong.
 
     State 0 (A): action 1 (right) ends at once with 0, action 0 (left) leads to state 1 (B) with 0;
