@@ -1,0 +1,207 @@
+r"""Soft actor-critic, in both forms: with a value network, and without one (lessons 18 and 19).
+
+Soft policy iteration with networks: critics regress on the soft Bellman backup, the policy is
+projected onto $e^{Q/\alpha}/Z$ by the pathwise gradient. The first form learns V too and keeps α
+fixed; the second bootstraps from target critics and may learn α from a bound on the entropy.
+
+Networks: `policy(obs) -> (mean, log_std)` of the Gaussian before tanh, `critic(obs, action) -> (B,)`,
+`v_net(obs) -> (B,)`; actions live in (−1, 1)^D inside the agent and are scaled to the environment's
+box at its border. α is in units of reward per nat, entropies are those of the action in (−1, 1)^D.
+
+Sources: Haarnoja et al. 2018a (arXiv 1801.01290; first form); Haarnoja et al. 2018b (arXiv 1812.05905;
+second form, temperature); Fujimoto et al. 2018 for the two critics.
+
+Differences from the papers: α multiplies the entropy (the first paper scales the reward by 1/α
+instead); the second form's critic loss is a plain mean square, without ½, as TD3's is; a time limit
+does not end the bootstrap; tanh's log-determinant in a form that cannot overflow; log α is what
+the optimiser moves, so α stays positive; acting greedily means tanh of the mean; PyTorch's default
+initialisation.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch.nn.functional import mse_loss, softplus
+
+from rlcourse.lab.networks import polyak_update
+
+from .agent import descend, frozen
+from .stein import gaussian_log_prob
+
+# ------------------------------------------------------------------------- the equations they share
+
+
+def squashed_log_prob(u, mean, log_std) -> torch.Tensor:
+    r"""$\log\pi(\tanh u) = \log\mathcal N(u;\mu,\sigma) - \sum_j \log(1-\tanh^2 u_j)$ — Haarnoja et al. 2018a, eq. 21.
+
+    With $\log(1-\tanh^2 u) = 2\,(\log 2 - u - \mathrm{softplus}(-2u))$, exact for every u, where $1-\tanh^2 u$
+    rounds to 0 beyond |u| ≈ 9.
+
+    u: (B, D) before tanh; mean, log_std: (B, D). Returns (B,), in nats; differentiable in all three.
+    """
+    log_det = 2 * (math.log(2) - u - softplus(-2 * u))
+    return gaussian_log_prob(u, mean, log_std) - log_det.sum(dim=-1)
+
+
+def sac_policy_loss(q1, q2, log_prob, alpha) -> torch.Tensor:
+    r"""$\frac1B \sum [\alpha \log\pi_\theta(\tilde a_\theta|s) - \min_j Q_{\phi_j}(s, \tilde a_\theta)]$ — Haarnoja et al. 2018b, eq. 9.
+
+    q1, q2, log_prob: (B,) at the policy's own action ã, which carries the gradient; alpha: number or
+    0-d tensor, not trained here. Returns a scalar.
+    """
+    alpha = torch.as_tensor(alpha).detach()
+    return (alpha * log_prob - torch.minimum(q1, q2)).mean()
+
+
+def squashed_action(policy, obs, noise, squashed_log_prob=squashed_log_prob):
+    r"""$\tilde a = \tanh(\mu_\theta(s) + \sigma_\theta(s)\,\xi)$ and $\log\pi_\theta(\tilde a|s)$ — 2018b, eq. 8.
+
+    obs: (B, obs_dim); noise: (B, D), standard normal. Returns (B, D) and (B,), with gradients.
+    """
+    mean, log_std = policy(obs)
+    u = mean + log_std.exp() * noise
+    return torch.tanh(u), squashed_log_prob(u, mean, log_std)
+
+
+# ------------------------------------------------------------------ the first form: a value network
+
+
+def sac_v_target(q1, q2, log_prob, alpha) -> torch.Tensor:
+    r"""$\min_j Q_{\phi_j}(s,\tilde a) - \alpha \log\pi(\tilde a|s)$, one sample of the soft value — 2018a, eqs. 3, 5.
+
+    q1, q2, log_prob: (B,), all at the same ã drawn from the current policy. Returns (B,), detached.
+    """
+    return (torch.minimum(q1, q2) - alpha * log_prob).detach()
+
+
+def sac_q_target_v1(reward, v_next, terminated, gamma) -> torch.Tensor:
+    r"""$y = r + \gamma(1-d)\, V_{\psi_{targ}}(s')$ — Haarnoja et al. 2018a, eq. 8.
+
+    All (B,); the entropy is inside V already. Returns (B,), detached.
+    """
+    return reward + gamma * (1 - terminated) * v_next.detach()
+
+
+def sac_v1_update(
+    agent_state,
+    batch,
+    noise,
+    *,
+    squashed_log_prob=squashed_log_prob,
+    sac_v_target=sac_v_target,
+    sac_q_target_v1=sac_q_target_v1,
+    sac_policy_loss=sac_policy_loss,
+    polyak_update=polyak_update,
+) -> dict[str, float]:
+    """One gradient step of Algorithm 1 of 2018a, in place: V, both critics, policy, target of V.
+
+    agent_state: policy, v_net, v_targ, critic1, critic2, policy_optimizer, v_optimizer,
+    critic_optimizer (both critics), alpha, gamma, rho. batch: obs, action, reward, next_obs,
+    terminated; noise: (B, D), standard normal: one fresh action a state serves V and the policy.
+    V and Q have ½ mean squared errors (eqs. 5 and 7). Returns the losses before their steps.
+    """
+    me = agent_state
+    action, log_prob = squashed_action(me.policy, batch.obs, noise, squashed_log_prob)
+    with torch.no_grad():
+        q1, q2 = me.critic1(batch.obs, action), me.critic2(batch.obs, action)
+        v_next = me.v_targ(batch.next_obs)
+    v_loss = 0.5 * mse_loss(me.v_net(batch.obs), sac_v_target(q1, q2, log_prob, me.alpha))
+    descend(me.v_optimizer, v_loss)
+
+    y = sac_q_target_v1(batch.reward, v_next, batch.terminated, me.gamma)
+    critic_loss = 0.5 * mse_loss(me.critic1(batch.obs, batch.action), y)
+    critic_loss = critic_loss + 0.5 * mse_loss(me.critic2(batch.obs, batch.action), y)
+    descend(me.critic_optimizer, critic_loss)
+
+    with frozen(me.critic1, me.critic2):
+        q1, q2 = me.critic1(batch.obs, action), me.critic2(batch.obs, action)
+    policy_loss = sac_policy_loss(q1, q2, log_prob, me.alpha)
+    descend(me.policy_optimizer, policy_loss)
+
+    polyak_update(me.v_targ, me.v_net, me.rho)
+    return {
+        "v_loss": v_loss.item(),
+        "critic_loss": critic_loss.item(),
+        "policy_loss": policy_loss.item(),
+    }
+
+
+# ------------------------------------------------------- the second form: target critics, and α learned
+
+
+def sac_target(reward, q1_next, q2_next, log_prob_next, terminated, gamma, alpha) -> torch.Tensor:
+    r"""$y = r + \gamma(1-d)\,[\min_j Q_{\phi_{targ,j}}(s',\tilde a') - \alpha \log\pi_\theta(\tilde a'|s')]$ — 2018b, eqs. 2, 3, 6.
+
+    All (B,); ã' fresh from the current policy; alpha: number or 0-d tensor. Returns (B,), detached
+    from every argument.
+    """
+    soft_v_next = torch.minimum(q1_next, q2_next) - alpha * log_prob_next
+    return (reward + gamma * (1 - terminated) * soft_v_next).detach()
+
+
+def temperature_loss(log_alpha, log_prob, target_entropy) -> torch.Tensor:
+    r"""$J(\alpha) = -\frac1B \sum \alpha\,(\log\pi(a|s) + \bar{\mathcal H})$, $\alpha = e^{\log\alpha}$ — 2018b, eq. 18.
+
+    log_alpha: 0-d, trained; log_prob: (B,), a number here; target_entropy: nats. Returns a scalar: α
+    grows while the entropy −log π is below $\bar{\mathcal H}$.
+    """
+    return -(log_alpha.exp() * (log_prob.detach() + target_entropy)).mean()
+
+
+def default_target_entropy(act_dim) -> float:
+    r"""$\bar{\mathcal H} = -\dim(\mathcal A)$ nats, in (−1, 1)^D — Haarnoja et al. 2018b, appendix D."""
+    return -float(act_dim)
+
+
+def sac_update(
+    agent_state,
+    batch,
+    noise,
+    next_noise,
+    *,
+    squashed_log_prob=squashed_log_prob,
+    sac_target=sac_target,
+    sac_policy_loss=sac_policy_loss,
+    temperature_loss=temperature_loss,
+    polyak_update=polyak_update,
+) -> dict[str, float]:
+    """One gradient step of Algorithm 1 of 2018b, in place: critics, policy, temperature, both targets.
+
+    agent_state: policy, critic1, critic2, critic1_targ, critic2_targ, policy_optimizer,
+    critic_optimizer (both critics), log_alpha (0-d), alpha_optimizer (None: α is fixed),
+    target_entropy, gamma, rho. batch: obs, action, reward, next_obs, terminated, actions in (−1, 1);
+    noise, next_noise: (B, D), standard normal, for ã at s and ã' at s'. Returns the losses before
+    their steps, and the α they were made with.
+    """
+    me = agent_state
+    alpha = me.log_alpha.detach().exp()
+    with torch.no_grad():
+        a_next, log_prob_next = squashed_action(
+            me.policy, batch.next_obs, next_noise, squashed_log_prob
+        )
+        q1_next = me.critic1_targ(batch.next_obs, a_next)
+        q2_next = me.critic2_targ(batch.next_obs, a_next)
+    y = sac_target(batch.reward, q1_next, q2_next, log_prob_next, batch.terminated, me.gamma, alpha)
+    critic_loss = mse_loss(me.critic1(batch.obs, batch.action), y)
+    critic_loss = critic_loss + mse_loss(me.critic2(batch.obs, batch.action), y)
+    descend(me.critic_optimizer, critic_loss)
+
+    action, log_prob = squashed_action(me.policy, batch.obs, noise, squashed_log_prob)
+    with frozen(me.critic1, me.critic2):
+        q1, q2 = me.critic1(batch.obs, action), me.critic2(batch.obs, action)
+    policy_loss = sac_policy_loss(q1, q2, log_prob, alpha)
+    descend(me.policy_optimizer, policy_loss)
+
+    if me.alpha_optimizer is not None:
+        descend(me.alpha_optimizer, temperature_loss(me.log_alpha, log_prob, me.target_entropy))
+
+    polyak_update(me.critic1_targ, me.critic1, me.rho)
+    polyak_update(me.critic2_targ, me.critic2, me.rho)
+    return {
+        "critic_loss": critic_loss.item(),
+        "policy_loss": policy_loss.item(),
+        "alpha": alpha.item(),
+        "entropy": -log_prob.mean().item(),
+    }

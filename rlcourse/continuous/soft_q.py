@@ -1,0 +1,161 @@
+r"""Soft Q-learning: the policy is $e^{Q/\alpha}/Z$ itself, sampled by a network (lesson 17).
+
+$V(s) = \alpha \log \int e^{Q(s,a)/\alpha} da$ is estimated by importance sampling; a sampler network turns
+noise into actions and follows Stein variational gradient descent (SVGD) towards $e^{Q/\alpha}$, so that it
+can keep several modes where a Gaussian fails.
+
+Networks: `q_net(obs, action) -> (B,)`, `sampler(obs, noise) -> (B, D)` before tanh; actions live in
+(−1, 1)^D inside the agent and are scaled to the environment's box at its border. α is in units of
+reward per nat; K is the number of actions drawn in a state.
+
+Sources: Haarnoja et al. 2017 (arXiv 1702.08165), Algorithm 1; Liu & Wang 2016 (arXiv 1608.04471) for SVGD;
+Feng, Wang & Liu 2017 for the amortised sampler.
+
+Differences from the papers: the particles, the kernel and the target density live before tanh, with
+tanh's log-determinant in the density, so that nothing is clipped at the box's border (the paper leaves it
+open); the sampled state values use a uniform proposal throughout (the paper changes to the policy
+later); the target is a Polyak average; there is no target sampler, which the authors call a mistake in the
+paper; a time limit does not end the bootstrap; acting greedily means the best by Q of some
+actions from the sampler.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch.nn.functional import mse_loss, softplus
+
+from rlcourse.lab.networks import polyak_update
+
+from .agent import descend
+
+# ------------------------------------------------------------------------------------ the equations
+
+
+def soft_value_estimate(q, log_q_proposal, alpha) -> torch.Tensor:
+    r"""$\hat V(s) = \alpha \log \frac1K \sum_k \frac{e^{Q(s,a_k)/\alpha}}{q'(a_k)}$ — Haarnoja et al. 2017, eq. 10.
+
+    q: (B, K) at actions drawn from the proposal; log_q_proposal: its log-densities there, (B, K), (K,) or a
+    number (uniform on (−1, 1)^D: −D log 2); alpha > 0. Returns (B,). Q/α may be of any size. Biased low
+    for finite K (Jensen); exact in the limit.
+    """
+    k = q.shape[1]
+    return alpha * (torch.logsumexp(q / alpha - log_q_proposal, dim=1) - math.log(k))
+
+
+def soft_q_target(reward, v_next, terminated, gamma) -> torch.Tensor:
+    r"""$y = r + \gamma(1-d)\,\hat V_{\phi_{targ}}(s')$ — Haarnoja et al. 2017, below eq. 11.
+
+    All (B,). Returns (B,), detached.
+    """
+    return reward + gamma * (1 - terminated) * v_next.detach()
+
+
+def median_bandwidth(x, y) -> torch.Tensor:
+    r"""$h = \mathrm{med}^2 / \log(K+1)$, med the median distance between x and y — Liu & Wang 2016, §5.
+
+    Then $\sum_k e^{-med^2/h} ≈ 1$: a particle and all the others together weigh the same. K + 1 instead of K
+    keeps it finite for one particle; never below 10⁻³.
+
+    x: (..., K, D), y: (..., M, D). Returns (..., 1, 1), detached.
+    """
+    distance2 = squared_distances(x, y).detach()
+    median = distance2.flatten(start_dim=-2).median(dim=-1).values
+    return (median / math.log(x.shape[-2] + 1)).clamp_min(1e-3)[..., None, None]
+
+
+def rbf_kernel(x, y, bandwidth) -> torch.Tensor:
+    r"""$k(x_i, y_j) = e^{-\|x_i - y_j\|^2 / h}$.
+
+    x: (..., K, D); y: (..., M, D); bandwidth h > 0, a number or broadcastable to (..., K, M).
+    Returns (..., K, M).
+    """
+    return torch.exp(-squared_distances(x, y) / bandwidth)
+
+
+def squared_distances(x, y) -> torch.Tensor:
+    """$\\|x_i - y_j\\|^2$. x: (..., K, D); y: (..., M, D). Returns (..., K, M)."""
+    return (x[..., :, None, :] - y[..., None, :, :]).square().sum(dim=-1)
+
+
+def svgd_direction(x, score, y, bandwidth) -> torch.Tensor:
+    r"""$\Delta(y_j) = \frac1K \sum_i [k(x_i, y_j)\, \nabla \log p(x_i) + \nabla_{x_i} k(x_i, y_j)]$ — Liu & Wang 2016, eq. 8.
+
+    The first term climbs log p with its neighbours, the second, $\frac2h (y_j - x_i)\,k$, pushes apart. One
+    particle (x = y) climbs log p.
+
+    x, score: (..., K, D), score = ∇ log p at x; y: (..., M, D), the particles to move; bandwidth as in
+    `rbf_kernel`. Returns (..., M, D).
+    """
+    k = rbf_kernel(x, y, bandwidth)
+    pull = k.transpose(-1, -2) @ score
+    slope = k * 2 / bandwidth  # ∇_x k = slope · (y − x)
+    push = y * slope.sum(dim=-2)[..., None] - slope.transpose(-1, -2) @ x
+    return (pull + push) / x.shape[-2]
+
+
+def soft_policy_score(q_net, obs, u, alpha) -> torch.Tensor:
+    r"""$\nabla_u [Q(s, \tanh u)/\alpha + \sum_j \log(1-\tanh^2 u_j)]$, the slope of log π before tanh.
+
+    π ∝ $e^{Q/\alpha}$ in (−1, 1)^D, Haarnoja et al. 2017, eq. 4. obs: (B, obs_dim); u: (B, K, D). Returns (B, K, D),
+    detached; no `.grad` is touched.
+    """
+    u = u.detach().requires_grad_()
+    log_det = 2 * (math.log(2) - u - softplus(-2 * u)).sum(dim=-1)
+    log_p = q_of_many(q_net, obs, torch.tanh(u)) / alpha + log_det
+    return torch.autograd.grad(log_p.sum(), u)[0]
+
+
+def q_of_many(q_net, obs, actions) -> torch.Tensor:
+    """Q of K actions in each state. obs: (B, obs_dim); actions: (B, K, D). Returns (B, K)."""
+    b, k, _ = actions.shape
+    return q_net(obs.repeat_interleave(k, dim=0), actions.flatten(end_dim=1)).view(b, k)
+
+
+def sample_many(sampler, obs, noise) -> torch.Tensor:
+    """K actions before tanh in each state. obs: (B, obs_dim); noise: (B, K, D). Returns (B, K, D)."""
+    k = noise.shape[1]
+    return sampler(obs.repeat_interleave(k, dim=0), noise.flatten(end_dim=1)).view(noise.shape)
+
+
+# ------------------------------------------------------------------------------------- the algorithm
+
+
+def soft_q_update(
+    agent_state,
+    batch,
+    proposal,
+    noise,
+    *,
+    soft_value_estimate=soft_value_estimate,
+    soft_q_target=soft_q_target,
+    median_bandwidth=median_bandwidth,
+    svgd_direction=svgd_direction,
+    polyak_update=polyak_update,
+) -> dict[str, float]:
+    """One round of Algorithm 1, in place: Q, sampler against the new Q, target of Q.
+
+    agent_state: q_net, q_targ, sampler, q_optimizer, sampler_optimizer, alpha, gamma, rho. batch: obs,
+    action, reward, next_obs, terminated. proposal: (B, K, D), uniform in (−1, 1): actions at s' for
+    the soft value. noise: (B, K, D), standard normal: the sampler's particles at s. Q has ½ mean
+    squared error (eq. 11). The sampler's gradient is the SVGD direction, back through the sampler
+    (eq. 14). Returns the loss of Q before its step, and the mean length of the SVGD direction.
+    """
+    me = agent_state
+    with torch.no_grad():
+        q_next = q_of_many(me.q_targ, batch.next_obs, proposal)
+        log_uniform = -proposal.shape[-1] * math.log(2)
+        v_next = soft_value_estimate(q_next, log_uniform, me.alpha)
+    y = soft_q_target(batch.reward, v_next, batch.terminated, me.gamma)
+    q_loss = 0.5 * mse_loss(me.q_net(batch.obs, batch.action), y)
+    descend(me.q_optimizer, q_loss)
+
+    u = sample_many(me.sampler, batch.obs, noise)
+    score = soft_policy_score(me.q_net, batch.obs, u, me.alpha)
+    with torch.no_grad():
+        direction = svgd_direction(u, score, u, median_bandwidth(u, u))
+    descend(me.sampler_optimizer, -(u * direction).sum(dim=-1).mean())
+
+    polyak_update(me.q_targ, me.q_net, me.rho)
+    return {"q_loss": q_loss.item(), "svgd_length": direction.norm(dim=-1).mean().item()}

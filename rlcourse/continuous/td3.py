@@ -1,0 +1,94 @@
+r"""Twin delayed DDPG: three repairs of DDPG's overestimation (lesson 15).
+
+The smaller of two critics makes the target, the actor and all targets move less often than the critics,
+and noise on the target action smooths the critic's peaks.
+
+Networks: `actor(obs) -> (B, D)`, `critic(obs, action) -> (B,)`; actions live in (−1, 1)^D inside the
+agent, so σ and c are in half-widths of the environment's box, which its border scales to.
+
+Source: Fujimoto, van Hoof & Meger 2018, *Addressing function approximation error in actor-critic
+methods* (arXiv 1802.09477), Algorithm 1.
+
+Differences from the paper: a time limit does not end the bootstrap (the authors' code agrees, the
+pseudocode is silent); the actor does not see the warm-up; PyTorch's default initialisation.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch.nn.functional import mse_loss
+
+from rlcourse.lab.networks import polyak_update
+
+from .agent import descend
+from .ddpg import ddpg_actor_loss
+
+# ------------------------------------------------------------------------------------ the equations
+
+
+def smoothed_target_action(mu_next, noise, sigma, clip, low, high) -> torch.Tensor:
+    r"""$\mathrm{clip}(\mu_{targ}(s') + \mathrm{clip}(\sigma\xi, -c, c),\; low,\; high)$ — Fujimoto et al. 2018, eq. 14.
+
+    mu_next: (B, D) from the target actor; noise: (B, D), standard normal; sigma, clip > 0, in the
+    action's units; low, high: (D,) or floats, the box. Returns (B, D).
+    """
+    epsilon = (sigma * noise).clamp(-clip, clip)
+    return (mu_next + epsilon).clip(low, high)
+
+
+def clipped_double_q_target(reward, q1_next, q2_next, terminated, gamma) -> torch.Tensor:
+    r"""$y = r + \gamma(1-d)\, \min_i Q_{\phi_{targ,i}}(s', a')$ — Fujimoto et al. 2018, eq. 10.
+
+    All (B,); gamma: in [0, 1]. One target for both critics. Returns (B,), detached from both.
+    """
+    q_next = torch.minimum(q1_next, q2_next).detach()
+    return reward + gamma * (1 - terminated) * q_next
+
+
+def delayed(step, every) -> bool:
+    r"""Whether update number `step` (from 1) moves actor and targets: $step \bmod every = 0$ — Algorithm 1."""
+    return step % every == 0
+
+
+# ------------------------------------------------------------------------------------- the algorithm
+
+
+def td3_update(
+    agent_state,
+    batch,
+    noise,
+    step,
+    *,
+    smoothed_target_action=smoothed_target_action,
+    clipped_double_q_target=clipped_double_q_target,
+    delayed=delayed,
+    actor_loss=ddpg_actor_loss,
+    polyak_update=polyak_update,
+) -> dict[str, float]:
+    """One round of Algorithm 1, in place: both critics; when it is time, the actor and all three targets.
+
+    agent_state: actor, critic1, critic2, actor_targ, critic1_targ, critic2_targ, actor_optimizer,
+    critic_optimizer (both critics), gamma, rho, sigma, clip, low, high, every. batch: obs, action,
+    reward, next_obs, terminated; noise: (B, D), standard normal; step: from 1. Returns the losses
+    before their steps; "actor_loss" only when there was one.
+    """
+    me = agent_state
+    with torch.no_grad():
+        mu_next = me.actor_targ(batch.next_obs)
+        a_next = smoothed_target_action(mu_next, noise, me.sigma, me.clip, me.low, me.high)
+        q1_next = me.critic1_targ(batch.next_obs, a_next)
+        q2_next = me.critic2_targ(batch.next_obs, a_next)
+    y = clipped_double_q_target(batch.reward, q1_next, q2_next, batch.terminated, me.gamma)
+    critic_loss = mse_loss(me.critic1(batch.obs, batch.action), y)
+    critic_loss = critic_loss + mse_loss(me.critic2(batch.obs, batch.action), y)
+    descend(me.critic_optimizer, critic_loss)
+    losses = {"critic_loss": critic_loss.item()}
+
+    if delayed(step, me.every):
+        loss = actor_loss(me.actor, me.critic1, batch.obs)
+        descend(me.actor_optimizer, loss)
+        losses["actor_loss"] = loss.item()
+        polyak_update(me.critic1_targ, me.critic1, me.rho)
+        polyak_update(me.critic2_targ, me.critic2, me.rho)
+        polyak_update(me.actor_targ, me.actor, me.rho)
+    return losses

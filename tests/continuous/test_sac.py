@@ -1,0 +1,129 @@
+"""The squashed Gaussian by quadrature; SAC's targets and losses by loops and finite differences."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from rlcourse.continuous.sac import (
+    default_target_entropy,
+    sac_policy_loss,
+    sac_q_target_v1,
+    sac_target,
+    sac_v_target,
+    squashed_action,
+    squashed_log_prob,
+    temperature_loss,
+)
+from rlcourse.continuous.td3 import clipped_double_q_target
+
+
+@pytest.mark.parametrize(("mean", "log_std"), [(0.0, 0.0), (0.8, -1.0), (-2.0, 0.5)])
+def test_density_integrates_to_one_and_has_the_right_distribution(mean, log_std):
+    """∫ π(a) da over (−1, 1) in the variable a, and P(a < 0) against the normal's own distribution."""
+    nodes, w = np.polynomial.legendre.leggauss(4000)
+    u = torch.tensor(np.arctanh(nodes))[:, None]
+    m, s = torch.tensor([mean]).double(), torch.tensor([log_std]).double()
+    density = squashed_log_prob(u, m, s).exp().numpy()
+    assert w @ density == pytest.approx(1, abs=1e-3)
+    below = 0.5 * (1 + math.erf(-mean / math.exp(log_std) / math.sqrt(2)))
+    assert w[nodes < 0] @ density[nodes < 0] == pytest.approx(below, abs=1e-3)
+
+
+def test_log_prob_is_exact_far_out():
+    """At u = 20, 1 − tanh² u ≈ 4 e^(−40): float64 rounds it to 0, the stable form does not."""
+    u = torch.tensor([[20.0], [-20.0], [0.3]])
+    result = squashed_log_prob(u, torch.zeros(1), torch.zeros(1))
+    normal = -0.5 * u[:, 0].double() ** 2 - 0.5 * math.log(2 * math.pi)
+    correction = torch.tensor(
+        [math.log(4) - 40, math.log(4) - 40, math.log(1 - math.tanh(0.3) ** 2)]
+    )
+    torch.testing.assert_close(result.double(), normal - correction.double(), rtol=1e-5, atol=1e-4)
+
+
+def test_dimensions_add_up_and_samples_agree():
+    rng = torch.Generator().manual_seed(0)
+    noise = torch.randn(5, 3, generator=rng)
+    mean, log_std = torch.randn(2, 5, 3, generator=rng)
+    action, log_prob = squashed_action(lambda obs: (mean, log_std), None, noise)
+    assert log_prob.shape == (5,)
+    u = torch.atanh(action.double())
+    single = [squashed_log_prob(u[:, [j]], mean[:, [j]], log_std[:, [j]]) for j in range(3)]
+    torch.testing.assert_close(log_prob.double(), sum(single).double(), rtol=1e-3, atol=1e-3)
+
+
+def test_log_prob_gradient_by_finite_differences():
+    u, mean, log_std = torch.randn(
+        3, 4, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1)
+    )
+    inputs = [x.requires_grad_() for x in (u, mean, log_std)]
+    assert torch.autograd.gradcheck(squashed_log_prob, inputs)
+
+
+def tensors(seed, n, *, grad=False):
+    rng = torch.Generator().manual_seed(seed)
+    return [
+        torch.randn(5, generator=rng, dtype=torch.float64).requires_grad_(grad) for _ in range(n)
+    ]
+
+
+def test_targets_by_loops():
+    r, q1, q2, log_pi, v = tensors(2, 5, grad=True)
+    d = torch.tensor([0, 1, 0, 1, 0]).double()
+    y = sac_target(r, q1, q2, log_pi, d, 0.9, 0.3)
+    v_label = sac_v_target(q1, q2, log_pi, 0.3)
+    y1 = sac_q_target_v1(r, v, d, 0.9)
+    for i in range(5):
+        soft = min(q1[i].item(), q2[i].item()) - 0.3 * log_pi[i].item()
+        assert v_label[i].item() == pytest.approx(soft)
+        assert y[i].item() == pytest.approx(r[i].item() + (0 if d[i] else 0.9 * soft))
+        assert y1[i].item() == pytest.approx(r[i].item() + (0 if d[i] else 0.9 * v[i].item()))
+    assert not y.requires_grad
+    assert not v_label.requires_grad
+
+
+def test_no_temperature_gives_td3s_target():
+    r, q1, q2, log_pi = tensors(3, 4)
+    d = torch.tensor([0, 1, 0, 1, 0]).double()
+    torch.testing.assert_close(
+        sac_target(r, q1, q2, log_pi, d, 0.9, 0.0), clipped_double_q_target(r, q1, q2, d, 0.9)
+    )
+
+
+def test_policy_loss_and_who_gets_a_gradient():
+    q1, q2, log_pi = tensors(4, 3, grad=True)
+    alpha = torch.tensor(0.7, requires_grad=True)
+    loss = sac_policy_loss(q1, q2, log_pi, alpha)
+    expected = np.mean(
+        [
+            0.7 * lp - min(a, b)
+            for a, b, lp in zip(q1.tolist(), q2.tolist(), log_pi.tolist(), strict=True)
+        ]
+    )
+    assert loss.item() == pytest.approx(expected, rel=1e-6)
+    loss.backward()
+    assert alpha.grad is None
+    torch.testing.assert_close(q1.grad, torch.where(q1 < q2, -0.2, 0.0).double())
+    torch.testing.assert_close(log_pi.grad, torch.full((5,), 0.14).double(), rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("target", [-3.0, 3.0])
+def test_temperature_follows_the_constraint(target):
+    """dJ/d log α by differences; α rises exactly when the entropy is below its target."""
+    (log_pi,) = tensors(5, 1, grad=True)
+    log_alpha = torch.tensor(-0.4, dtype=torch.float64, requires_grad=True)
+    temperature_loss(log_alpha, log_pi, target).backward()
+
+    def loss_at(x):
+        return -np.mean([math.exp(x) * (lp + target) for lp in log_pi.tolist()])
+
+    difference = (loss_at(-0.4 + 1e-6) - loss_at(-0.4 - 1e-6)) / 2e-6
+    assert log_alpha.grad.item() == pytest.approx(difference, rel=1e-6)
+    entropy = -log_pi.mean().item()
+    assert (log_alpha.grad.item() < 0) == (entropy < target)
+    assert log_pi.grad is None
+
+
+def test_default_target_entropy():
+    assert [default_target_entropy(n) for n in (1, 6)] == [-1.0, -6.0]
