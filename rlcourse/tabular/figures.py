@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rlcourse.lab.progress import progress
+
 from . import control
 from .dynamic_programming import policy_iteration, q_from_v, solve_bellman
 from .envs import RecordReturns, TabularEnv
@@ -163,11 +165,13 @@ def cliff_experiment(
     epsilon: float = 0.1,
     epsilon_greedy: Callable = control.epsilon_greedy,
     world: Gridworld | None = None,
+    max_steps: int = 2000,
 ) -> dict[str, CliffResult]:
     """Example 6.6: what each method earns while it learns, and the path it learns.
 
     loops: name -> loop(env, select, episodes, step_size, gamma, rng) -> q (S, A), such as
-    `control.sarsa` or a student's own; epsilon_greedy(q_row, epsilon, rng) -> int makes `select`.
+    `control.sarsa` or a student's own; epsilon_greedy(q_row, epsilon, rng) -> int makes `select`;
+    max_steps: where an episode is cut off, so that no policy can wander for ever.
     """
     world = cliff_walk() if world is None else world
 
@@ -177,12 +181,12 @@ def cliff_experiment(
     results = {}
     for name, loop in loops.items():
         returns, tables = [], []
-        for _ in range(runs):
-            env = TabularEnv(world)
+        for _ in progress(range(runs), name):
+            env = TabularEnv(world, max_steps=max_steps)
             env.reset(seed=int(rng.integers(2**31)))
             recorded = RecordReturns(env)
             q = loop(recorded, select, episodes, step_size, world.mdp.gamma, rng)
-            returns.append(recorded.returns)
+            returns.append(recorded.returns[:episodes])
             tables.append(q)
         paths = [greedy_path(world, q) for q in tables]
         results[name] = CliffResult(np.array(returns), np.array(tables), paths)
