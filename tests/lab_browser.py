@@ -156,8 +156,11 @@ class Page:
 
     def run_all(self, seconds: float = 120) -> None:
         """Restart nothing, run every cell of the notebook from top to bottom, wait for the end."""
-        panel = "[...jupyterapp.shell.widgets('main')].find(w => w.context?.path && w.sessionContext)"
+        panel = (
+            "[...jupyterapp.shell.widgets('main')].find(w => w.context?.path && w.sessionContext)"
+        )
         self.wait(f"!!(window.jupyterapp && {panel}?.sessionContext?.session?.kernel)")
+        self.evaluate(f"{panel}.revealed.then(() => {panel}.sessionContext.ready).then(() => true)")
         self.wait(f"{panel}.sessionContext.session.kernel.status === 'idle'")
         self.evaluate(f"{panel}.content.activate()")  # commands go to the notebook in use
         self.wait("jupyterapp.commands.isEnabled('notebook:run-all-cells')")
@@ -165,6 +168,10 @@ class Page:
             "jupyterapp.commands.execute('notebook:run-all-cells').then(() => true)", seconds
         )
         self.wait(f"{panel}.sessionContext.session.kernel.status === 'idle'", seconds)
+        cells = f"{panel}.content.widgets.filter(cell => cell.model.type === 'code')"
+        ran = self.evaluate(f"{cells}.filter(cell => cell.model.executionCount).length")
+        if not ran:
+            raise RuntimeError("The notebook did not run.")
 
     def picture(self, file: Path, whole: bool = True, selector: str | None = None) -> None:
         """A PNG of the whole notebook, of the window (`whole=False`) or of one element."""

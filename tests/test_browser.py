@@ -42,11 +42,11 @@ KERNEL = """# ---
 CHECKS = """
 [...document.querySelectorAll('.jp-CodeCell')]
   .filter(cell => /= check\\(/.test(cell.querySelector('.cm-content').textContent))
-  .map(cell => cell.querySelector('.jp-OutputArea')?.innerText ?? '')
+  .map(cell => [...cell.querySelectorAll('.jp-OutputArea-output')].map(o => o.textContent).join())
 """
 ERRORS = """
 [...document.querySelectorAll('[data-mime-type="application/vnd.jupyter.error"]')]
-  .map(output => output.innerText)
+  .map(output => output.textContent)
 """
 
 
@@ -60,10 +60,10 @@ def test_a_student_opens_lesson_00_and_runs_it(tmp_path):
     with served(tmp_path, WHOLE) as server, opened(server, "lesson.ipynb") as page:
         page.run_all()
         checks, errors = page.evaluate(CHECKS), page.evaluate(ERRORS)
+    assert errors == []
     assert len(checks) == len(exercises.names("00"))
     for name, shown in zip(exercises.names("00"), checks, strict=True):
         assert "○" in shown or "not written" in shown.lower(), f"{name}: {shown}"
-    assert errors == []
 
 
 def test_the_solved_lesson_opens_as_a_notebook_and_every_check_is_green(tmp_path):
@@ -80,9 +80,9 @@ def test_the_solved_lesson_opens_as_a_notebook_and_every_check_is_green(tmp_path
         pictures = page.evaluate(
             "[...document.querySelectorAll('.jp-OutputArea img')].map(i => i.alt)"
         )
+    assert errors == []
     assert len(checks) == len(exercises.names("00"))
     assert all("✓" in shown for shown in checks), checks
-    assert errors == []
     assert all(pictures), "a figure without words for it"
 
 
