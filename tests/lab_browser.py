@@ -168,10 +168,15 @@ class Page:
             "jupyterapp.commands.execute('notebook:run-all-cells').then(() => true)", seconds
         )
         self.wait(f"{panel}.sessionContext.session.kernel.status === 'idle'", seconds)
-        cells = f"{panel}.content.widgets.filter(cell => cell.model.type === 'code')"
-        ran = self.evaluate(f"{cells}.filter(cell => cell.model.executionCount).length")
-        if not ran:
-            raise RuntimeError("The notebook did not run.")
+
+    def errors(self) -> list[str]:
+        """What the cells of the open notebook raised, in order."""
+        return self.evaluate(
+            "[...jupyterapp.shell.widgets('main')].find(w => w.context?.path && w.sessionContext)"
+            ".content.widgets.filter(cell => cell.model.type === 'code')"
+            ".flatMap(cell => cell.model.outputs.toJSON()).filter(o => o.output_type === 'error')"
+            ".map(o => o.ename + ': ' + o.evalue)"
+        )
 
     def picture(self, file: Path, whole: bool = True, selector: str | None = None) -> None:
         """A PNG of the whole notebook, of the window (`whole=False`) or of one element."""

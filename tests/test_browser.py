@@ -44,10 +44,6 @@ CHECKS = """
   .filter(cell => /= check\\(/.test(cell.querySelector('.cm-content').textContent))
   .map(cell => [...cell.querySelectorAll('.jp-OutputArea-output')].map(o => o.textContent).join())
 """
-ERRORS = """
-[...document.querySelectorAll('[data-mime-type="application/vnd.jupyter.error"]')]
-  .map(output => output.textContent)
-"""
 
 
 def lesson(pattern: str) -> Path:
@@ -59,7 +55,7 @@ def test_a_student_opens_lesson_00_and_runs_it(tmp_path):
     shutil.copy(lesson("notebooks/00_*.ipynb"), tmp_path / "lesson.ipynb")
     with served(tmp_path, WHOLE) as server, opened(server, "lesson.ipynb") as page:
         page.run_all()
-        checks, errors = page.evaluate(CHECKS), page.evaluate(ERRORS)
+        checks, errors = page.evaluate(CHECKS), page.errors()
     assert errors == []
     assert len(checks) == len(exercises.names("00"))
     for name, shown in zip(exercises.names("00"), checks, strict=True):
@@ -76,7 +72,7 @@ def test_the_solved_lesson_opens_as_a_notebook_and_every_check_is_green(tmp_path
     nbformat.write(notebook, tmp_path / "solved.ipynb")
     with served(tmp_path, WHOLE) as server, opened(server, "solved.ipynb") as page:
         page.run_all()
-        checks, errors = page.evaluate(CHECKS), page.evaluate(ERRORS)
+        checks, errors = page.evaluate(CHECKS), page.errors()
         pictures = page.evaluate(
             "[...document.querySelectorAll('.jp-OutputArea img')].map(i => i.alt)"
         )
