@@ -14,6 +14,8 @@ Differences from the papers
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -21,7 +23,7 @@ import torch
 from torch import Tensor
 
 from rlcourse.lab.on_policy import Rollout
-from rlcourse.policies.agents import OnPolicyAgent, descend, make_policy, make_q_net, make_v_net
+from rlcourse.policies.agents import OnPolicyAgent, descend, flat_rows
 from rlcourse.policies.distributions import log_prob_and_entropy, log_prob_of
 from rlcourse.policies.gae import gae
 
@@ -129,65 +131,63 @@ def _taken(q: Tensor, action: Tensor) -> Tensor:
 # --------------------------------------------------------------------------------------- agents
 
 
+@dataclass(kw_only=True, eq=False)
 class OneStepActorCritic(OnPolicyAgent):
     """S&B §13.5, box: one transition, one step of both networks.
 
     discount_actor: whether I falls by γ within an episode, as in the book, or stays 1.
     """
 
-    n_envs: int = 1
-    horizon: int = 1
+    horizon: int | None = 1
     lr: float = 5e-4
     v_lr: float = 1e-3
     gamma: float = 0.99
     discount_actor: bool = False
+    one_step_actor_critic_update: Callable = one_step_actor_critic_update
 
-    functions: ClassVar = {"one_step_actor_critic_update": one_step_actor_critic_update}
-
-    def build(self, rng: torch.Generator) -> None:
-        self.policy = make_policy(self.observation_space, self.action_space, self.hidden, rng)
-        self.v_net = make_v_net(self.observation_space, self.hidden, rng)
+    def build(self) -> None:
+        self.policy, self.v_net = self.new_policy(), self.new_v_net()
         self.policy_optimizer = self.adam(self.policy)
         self.v_optimizer = self.adam(self.v_net, lr=self.v_lr)
         self.discount = 1.0
 
-    def update(self, rollout: Rollout, rng: np.random.Generator) -> Tensor:
-        transition = Rollout(*(column.flatten(0, 1) for column in rollout))
+    def update(self, rollout: Rollout, rng: np.random.Generator) -> dict[str, Tensor]:
+        batch = flat_rows(rollout)
         delta, shrunk = self.one_step_actor_critic_update(
             self.policy,
             self.v_net,
             self.policy_optimizer,
             self.v_optimizer,
-            transition,
+            batch,
             self.gamma,
             self.discount,
         )
-        ended = bool(transition.terminated + transition.truncated)
+        ended = bool(batch.terminated + batch.truncated)
         self.discount = shrunk if self.discount_actor and not ended else 1.0
-        return delta.square()
+        return {"value loss": 0.5 * delta.detach().square().mean()}
 
 
+@dataclass(kw_only=True, eq=False)
 class QActorCritic(OnPolicyAgent):
-    """Seed 002 §7: a critic of actions, which weighs the actor's scores."""
+    """Seed 002 §7: a critic of actions, whose values weigh the actor's scores."""
 
     n_envs: int = 8
-    horizon: int = 16
-    lr: float = 1e-3
-    q_lr: float = 2e-3
+    horizon: int | None = 8
+    lr: float = 5e-4
+    q_lr: float = 5e-3
     gamma: float = 0.99
-    discrete_only: ClassVar[bool] = True
+    q_actor_critic_update: Callable = q_actor_critic_update
 
-    functions: ClassVar = {"q_actor_critic_update": q_actor_critic_update}
+    finite_only: ClassVar[bool] = True
 
-    def build(self, rng: torch.Generator) -> None:
-        self.policy = make_policy(self.observation_space, self.action_space, self.hidden, rng)
-        self.q_net = make_q_net(self.observation_space, self.action_space, self.hidden, rng)
+    def build(self) -> None:
+        self.policy, self.q_net = self.new_policy(), self.new_q_net()
         self.policy_optimizer = self.adam(self.policy)
         self.q_optimizer = self.adam(self.q_net, lr=self.q_lr)
 
-    def update(self, rollout: Rollout, rng: np.random.Generator) -> Tensor:
-        batch = Rollout(*(column.flatten(0, 1) for column in rollout))
-        next_action = torch.from_numpy(self.act(batch.next_obs.numpy(), rng))
+    def update(self, rollout: Rollout, rng: np.random.Generator) -> dict[str, Tensor]:
+        batch = flat_rows(rollout)
+        next_action = torch.from_numpy(self.draw(batch.next_obs.numpy(), rng))
         policy_loss, q_loss = self.q_actor_critic_update(
             self.policy,
             self.q_net,
@@ -197,29 +197,33 @@ class QActorCritic(OnPolicyAgent):
             next_action,
             self.gamma,
         )
-        return policy_loss + q_loss
+        return {"policy loss": policy_loss, "Q loss": q_loss}
 
 
+@dataclass(kw_only=True, eq=False)
 class A2C(OnPolicyAgent):
-    """The advantage actor-critic, for finite sets of actions and for boxes."""
+    """The advantage actor-critic, for finite sets of actions and for boxes.
+
+    lam = 1 is the n-step return of the paper with n = horizon; less is GAE.
+    """
 
     n_envs: int = 8
-    horizon: int = 16
+    horizon: int | None = 16
     lr: float = 2e-3
     gamma: float = 0.99
     lam: float = 0.95
     value_coef: float = 0.5
     entropy_coef: float = 0.0
     max_grad_norm: float = 0.5
+    gae: Callable = gae
+    a2c_loss: Callable = a2c_loss
+    a2c_update: Callable | None = None
 
-    functions: ClassVar = {"gae": gae, "a2c_loss": a2c_loss, "a2c_update": None}
-
-    def build(self, rng: torch.Generator) -> None:
-        self.policy = make_policy(self.observation_space, self.action_space, self.hidden, rng)
-        self.v_net = make_v_net(self.observation_space, self.hidden, rng)
+    def build(self) -> None:
+        self.policy, self.v_net = self.new_policy(), self.new_v_net()
         self.optimizer = self.adam(self.policy, self.v_net)
 
-    def update(self, rollout: Rollout, rng: np.random.Generator) -> Tensor:
+    def update(self, rollout: Rollout, rng: np.random.Generator) -> dict[str, Tensor]:
         if self.a2c_update is not None:
-            return self.a2c_update(self, rollout)
-        return a2c_update(self, rollout, self.gae, self.a2c_loss)
+            return {"loss": self.a2c_update(self, rollout)}
+        return {"loss": a2c_update(self, rollout, self.gae, self.a2c_loss)}

@@ -1,75 +1,56 @@
-"""What the agents of Part III share: networks, settings, acting."""
+"""What the agents of Part III share: networks, acting, learning rates, the step of an optimiser."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from itertools import pairwise
-from typing import Any, ClassVar
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 import gymnasium as gym
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rlcourse.lab.on_policy import check_spaces
+from rlcourse.lab.environments import MakeEnv, action_box, action_count, maker, observation_size
+from rlcourse.lab.networks import HIDDEN, QNetwork, ValueNetwork, mlp
+from rlcourse.lab.on_policy import Rollout
+from rlcourse.lab.seeding import torch_seed
 from rlcourse.policies.distributions import greedy_action, sample_action
 
 
-class Scalar(nn.Module):
-    """A network with one output as a function to (...): no column is left to broadcast wrongly."""
+class CategoricalPolicy(nn.Module):
+    """Logits of a softmax: obs (..., obs_dim) → (..., n_actions); nearly uniform at first."""
 
-    def __init__(self, net: nn.Module) -> None:
+    def __init__(self, obs_dim: int, n_actions: int, hidden=HIDDEN) -> None:
         super().__init__()
-        self.net = net
+        self.layers = mlp([obs_dim, *hidden, n_actions], nn.Tanh)
+        orthogonal(self.layers, last_gain=0.01)
 
     def forward(self, obs: Tensor) -> Tensor:
-        return self.net(obs).squeeze(-1)
+        return self.layers(obs)
 
 
-class Gaussian(nn.Module):
-    """Mean from a network, log σ a weight of its own for every dimension of the action."""
+class BoxPolicy(nn.Module):
+    """Mean from a network, log σ one weight for each dimension: obs → (..., act_dim) twice."""
 
-    def __init__(self, net: nn.Module, act_dim: int, log_std: float = -0.5) -> None:
+    def __init__(self, obs_dim: int, act_dim: int, hidden=HIDDEN, log_std: float = -0.5) -> None:
         super().__init__()
-        self.net = net
+        self.layers = mlp([obs_dim, *hidden, act_dim], nn.Tanh)
         self.log_std = nn.Parameter(torch.full((act_dim,), log_std))
+        orthogonal(self.layers, last_gain=0.01)
 
     def forward(self, obs: Tensor) -> tuple[Tensor, Tensor]:
-        mean = self.net(obs)
-        return mean, self.log_std.expand_as(mean)
+        mean = self.layers(obs)
+        # A sum, not a view of the weight: an old policy's output must outlive the next step.
+        return mean, self.log_std + torch.zeros_like(mean)
 
 
-def mlp(sizes: tuple[int, ...], last_gain: float, rng: torch.Generator) -> nn.Sequential:
-    """tanh between linear layers; orthogonal weights of gain √2 and `last_gain`, zero biases."""
-    layers: list[nn.Module] = []
-    for i, (n_in, n_out) in enumerate(pairwise(sizes)):
-        last = i == len(sizes) - 2
-        # skip_init: the global generator is neither read nor moved on.
-        linear = nn.utils.skip_init(nn.Linear, n_in, n_out)
-        nn.init.orthogonal_(linear.weight, last_gain if last else math.sqrt(2), generator=rng)
-        nn.init.zeros_(linear.bias)
-        layers += [linear] if last else [linear, nn.Tanh()]
-    return nn.Sequential(*layers)
-
-
-def make_policy(observation_space, action_space, hidden, rng: torch.Generator) -> nn.Module:
-    """Logits (..., A) for a `Discrete`, (mean, log_std) for a `Box`; nearly uniform at first."""
-    obs_dim = math.prod(observation_space.shape)
-    if isinstance(action_space, gym.spaces.Discrete):
-        return mlp((obs_dim, *hidden, int(action_space.n)), 0.01, rng)
-    act_dim = math.prod(action_space.shape)
-    return Gaussian(mlp((obs_dim, *hidden, act_dim), 0.01, rng), act_dim)
-
-
-def make_v_net(observation_space, hidden, rng: torch.Generator) -> nn.Module:
-    """V(s), (..., obs_dim) → (...)."""
-    return Scalar(mlp((math.prod(observation_space.shape), *hidden, 1), 1.0, rng))
-
-
-def make_q_net(observation_space, action_space, hidden, rng: torch.Generator) -> nn.Module:
-    """Q(s, ·), (..., obs_dim) → (..., A)."""
-    return mlp((math.prod(observation_space.shape), *hidden, int(action_space.n)), 1.0, rng)
+def orthogonal(layers: nn.Sequential, last_gain: float) -> None:
+    """Orthogonal weights of gain √2, `last_gain` in the last layer; biases 0. In place."""
+    linear = [layer for layer in layers if isinstance(layer, nn.Linear)]
+    for layer in linear:
+        nn.init.orthogonal_(layer.weight, last_gain if layer is linear[-1] else math.sqrt(2))
+        nn.init.zeros_(layer.bias)
 
 
 def descend(optimizer, loss: Tensor, max_grad_norm: float | None = None) -> None:
@@ -88,77 +69,107 @@ def standardise(adv: Tensor) -> Tensor:
     return centred / (centred.square().mean().sqrt() + 1e-8)
 
 
-class OnPolicyAgent:
-    """Settings by keyword, spaces checked, networks built from a seed, actions from the policy.
+def flat_rows(rollout: Rollout) -> Rollout:
+    """The rows of all environments below each other: (T, N, …) → (T·N, …)."""
+    return Rollout(*(column.flatten(0, rollout.reward.ndim - 1) for column in rollout))
 
-    A subclass lists its settings as class attributes and in `functions` the equations that the
-    keywords may replace: `PPO(obs_space, act_space, clip=0.1, gae=my_gae)`. It builds its networks
-    in `build` and learns from a rollout in `update(rollout, rng) -> loss`.
+
+@dataclass(kw_only=True, eq=False)
+class OnPolicyAgent:
+    """Settings, networks and acting; a method adds its equations, `build` and `update`.
 
     n_envs: environments side by side; horizon: steps of each in a rollout, or None for `episodes`
-    whole episodes (of one environment).
+    whole episodes. seed: of the first weights. The learning rates fall linearly to `lr_end` times
+    their first value. Actions of a box are drawn in units of the box, [−1, 1], and clipped to it for
+    the environment; what is learned from is the unclipped one, for log π is that of what was drawn.
     """
 
+    obs_dim: int
+    n_actions: int | None = None
+    low: np.ndarray | None = None
+    high: np.ndarray | None = None
+    seed: int = 0
     n_envs: int = 1
     horizon: int | None = None
     episodes: int = 1
-    hidden: tuple[int, ...] = (64, 64)
+    hidden: tuple[int, ...] = HIDDEN
     lr: float = 1e-3
     lr_end: float = 0.0
-    discrete_only: ClassVar[bool] = False
-    functions: ClassVar[dict[str, Callable[..., Any] | None]] = {}
+    optimizers: list[torch.optim.Optimizer] = field(default_factory=list, init=False, repr=False)
 
-    def __init__(self, observation_space, action_space, seed: int = 0, **settings: Any) -> None:
-        check_spaces(observation_space, action_space, type(self).__name__, self.discrete_only)
-        self.observation_space, self.action_space = observation_space, action_space
-        self.optimizers: list[torch.optim.Optimizer] = []
-        for name, function in self.functions.items():
-            setattr(self, name, settings.pop(name, function))
-        for name, value in settings.items():
-            if name.startswith("_") or callable(getattr(type(self), name, len)):
-                raise TypeError(f"{type(self).__name__} has no setting '{name}'.")
-            setattr(self, name, value)
-        if isinstance(action_space, gym.spaces.Box):
-            self._middle = ((action_space.high + action_space.low) / 2).astype(np.float32)
-            self._half = ((action_space.high - action_space.low) / 2).astype(np.float32)
-        self.build(torch.Generator().manual_seed(seed))
+    finite_only: ClassVar[bool] = False
 
-    def build(self, rng: torch.Generator) -> None:
+    @classmethod
+    def for_env(cls, env: MakeEnv | gym.Env, **settings):
+        """The agent for an environment's spaces; `env` as the training loop takes it, or made.
+
+        Raises SpaceError for observations that are no row of numbers, for a box without an end, and for
+        any box where the method needs a finite set of actions.
+        """
+        made = env if isinstance(env, gym.Env) else maker(env)()
+        obs_dim, space = observation_size(made.observation_space), made.action_space
+        if made is not env:
+            made.close()
+        if cls.finite_only or isinstance(space, gym.spaces.Discrete):
+            return cls(obs_dim=obs_dim, n_actions=action_count(space), **settings)
+        low, high = action_box(space)
+        return cls(obs_dim=obs_dim, low=low, high=high, **settings)
+
+    def __post_init__(self) -> None:
+        with torch_seed(self.seed):
+            self.build()
+
+    def build(self) -> None:
+        """Make the networks and optimisers."""
         raise NotImplementedError
 
-    def update(self, rollout, rng: np.random.Generator) -> Tensor:
+    def update(self, rollout: Rollout, rng: np.random.Generator) -> dict[str, Tensor]:
+        """Learn from a rollout (T, n_envs, …); the losses before the step, by name."""
         raise NotImplementedError
+
+    def new_policy(self) -> nn.Module:
+        if self.n_actions is None:
+            return BoxPolicy(self.obs_dim, len(self.low), self.hidden)
+        return CategoricalPolicy(self.obs_dim, self.n_actions, self.hidden)
+
+    def new_v_net(self) -> ValueNetwork:
+        v_net = ValueNetwork(self.obs_dim, self.hidden, nn.Tanh)
+        orthogonal(v_net.layers, last_gain=1.0)
+        return v_net
+
+    def new_q_net(self) -> QNetwork:
+        return QNetwork(self.obs_dim, self.n_actions, self.hidden)
 
     def adam(self, *networks: nn.Module, lr: float | None = None) -> torch.optim.Adam:
         weights = [p for network in networks for p in network.parameters()]
         optimizer = torch.optim.Adam(weights, lr=lr or self.lr, eps=1e-5, fused=True)
-        self.optimizers.append(optimizer)
         for group in optimizer.param_groups:
             group["first_lr"] = group["lr"]
+        self.optimizers.append(optimizer)
         return optimizer
 
     def anneal(self, done: float) -> None:
-        """Set the learning rates for the share `done` of the run, in [0, 1]: a straight line."""
+        """Set the learning rates for the share `done` of the run, in [0, 1]."""
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = group["first_lr"] * (1 - done * (1 - self.lr_end))
 
-    def act(self, obs: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Draw an action for every row of obs (N, obs_dim), in the policy's own units."""
+    def draw(self, obs: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """An action for every row of obs (N, obs_dim), in the policy's own units."""
         with torch.inference_mode():
             return sample_action(self.policy(torch.from_numpy(obs)), rng)
 
-    def greedy(self, obs: np.ndarray) -> np.ndarray:
-        """The most likely action for every row, in the environment's units."""
+    def to_env(self, action: np.ndarray) -> np.ndarray:
+        """From the policy's units to the environment's: [−1, 1] is the box, the rest is clipped."""
+        if self.n_actions is not None:
+            return action
+        middle, half = (self.high + self.low) / 2, (self.high - self.low) / 2
+        # The second clip: rounding may leave the box by one unit in the last place.
+        return (middle + half * action.clip(-1, 1)).clip(self.low, self.high)
+
+    def act(self, obs: np.ndarray, rng: np.random.Generator, explore: bool = True) -> np.ndarray:
+        """The environment's actions for every row: drawn, or the most likely ones."""
+        if explore:
+            return self.to_env(self.draw(obs, rng))
         with torch.inference_mode():
             return self.to_env(greedy_action(self.policy(torch.from_numpy(obs))))
-
-    def to_env(self, action: np.ndarray) -> np.ndarray:
-        """From the policy's units to the environment's: [−1, 1] is the box, the rest is clipped.
-
-        The stored action stays unclipped: log π is that of what was drawn.
-        """
-        if isinstance(self.action_space, gym.spaces.Discrete):
-            return action + self.action_space.start
-        scaled = self._middle + self._half * np.clip(action, -1, 1).reshape(-1, *self._half.shape)
-        return scaled.astype(self.action_space.dtype)

@@ -55,7 +55,7 @@ def n_step_advantage(reward, value, next_value, terminated, truncated, gamma, n)
     # Telescoping: the n-step advantage is the sum of n discounted TD errors.
     adv, weight = delta.copy(), np.ones_like(delta)
     for k in range(1, min(n, len(delta))):
-        weight = weight[:-1] * carry[k - 1 :]
+        weight = weight[:-1] * carry[k - 1 : -1]
         adv[:-k] += weight * delta[k:]
     return wrap(adv), wrap(adv + value)
 

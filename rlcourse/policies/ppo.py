@@ -15,14 +15,16 @@ Differences from the paper
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from rlcourse.lab.on_policy import Rollout
-from rlcourse.policies.agents import OnPolicyAgent, descend, make_policy, make_v_net, standardise
+from rlcourse.policies.agents import OnPolicyAgent, descend, standardise
 from rlcourse.policies.distributions import PolicyOutput, log_prob_and_entropy, log_prob_of
 from rlcourse.policies.gae import gae
 
@@ -168,11 +170,12 @@ def _minibatch_steps(agent_state, batch, rng, surrogate, extra: tuple[Tensor, ..
 # --------------------------------------------------------------------------------------- agents
 
 
+@dataclass(kw_only=True, eq=False)
 class PPO(OnPolicyAgent):
     """PPO-Clip for finite sets of actions and for boxes; the presets suit the classic tasks."""
 
     n_envs: int = 8
-    horizon: int = 64
+    horizon: int | None = 64
     lr: float = 2e-3
     gamma: float = 0.99
     lam: float = 0.95
@@ -182,38 +185,34 @@ class PPO(OnPolicyAgent):
     value_coef: float = 0.5
     entropy_coef: float = 0.0
     max_grad_norm: float = 0.5
+    gae: Callable = gae
+    ppo_clip_loss: Callable = ppo_clip_loss
+    ppo_update: Callable | None = None
 
-    def build(self, rng: torch.Generator) -> None:
-        self.policy = make_policy(self.observation_space, self.action_space, self.hidden, rng)
-        self.v_net = make_v_net(self.observation_space, self.hidden, rng)
+    def build(self) -> None:
+        self.policy, self.v_net = self.new_policy(), self.new_v_net()
         self.optimizer = self.adam(self.policy, self.v_net)
 
-    functions: ClassVar = {"gae": gae, "clip_loss": ppo_clip_loss, "ppo_update": None}
-
-    def update(self, rollout: Rollout, rng: np.random.Generator) -> Tensor:
+    def update(self, rollout: Rollout, rng: np.random.Generator) -> dict[str, Tensor]:
         batch = self.batch(rollout)
         if self.ppo_update is not None:
-            return self.ppo_update(self, batch, rng)
-        return ppo_update(self, batch, rng, self.clip_loss)
+            losses = self.ppo_update(self, batch, rng)
+        else:
+            losses = ppo_update(self, batch, rng, self.ppo_clip_loss)
+        return {"loss": torch.as_tensor(losses).detach().mean()}
 
     def batch(self, rollout: Rollout) -> PPOBatch:
         """Values, advantages and log π_old of a rollout; its rows, in any order from here on."""
         with torch.no_grad():
             value, next_value = self.v_net(rollout.obs), self.v_net(rollout.next_obs)
             log_prob_old = log_prob_of(self.policy(rollout.obs), rollout.action)
-        adv, returns = self.gae(
-            rollout.reward,
-            value,
-            next_value,
-            rollout.terminated,
-            rollout.truncated,
-            self.gamma,
-            self.lam,
-        )
+        ends = rollout.terminated, rollout.truncated
+        adv, returns = self.gae(rollout.reward, value, next_value, *ends, self.gamma, self.lam)
         columns = (rollout.obs, rollout.action, log_prob_old, standardise(adv), returns)
         return PPOBatch(*(column.flatten(0, rollout.reward.ndim - 1) for column in columns))
 
 
+@dataclass(kw_only=True, eq=False)
 class PPOKL(PPO):
     """PPO with the adaptive KL penalty."""
 
@@ -222,8 +221,11 @@ class PPOKL(PPO):
     beta_low: float = 1 / 1.5
     beta_high: float = 1.5
     factor: float = 2.0
+    ppo_kl_loss: Callable = ppo_kl_loss
+    adapt_kl_coefficient: Callable = adapt_kl_coefficient
 
-    functions: ClassVar = {"gae": gae, "kl_loss": ppo_kl_loss, "adapt": adapt_kl_coefficient}
-
-    def update(self, rollout: Rollout, rng: np.random.Generator) -> Tensor:
-        return ppo_kl_update(self, self.batch(rollout), rng, self.kl_loss, self.adapt)
+    def update(self, rollout: Rollout, rng: np.random.Generator) -> dict[str, Tensor]:
+        losses = ppo_kl_update(
+            self, self.batch(rollout), rng, self.ppo_kl_loss, self.adapt_kl_coefficient
+        )
+        return {"loss": losses.mean()}

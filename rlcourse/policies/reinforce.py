@@ -8,20 +8,21 @@ Differences from the book
   t with weights that did not choose the later actions.
 - γ^t is left out unless asked for, as practice does: the direction is then no gradient of the
   discounted return (Nota & Thomas 2020), but later steps are learnt as well.
-- The agent divides the advantages by their standard deviation over the batch: a step size that
-  suits returns of 10 suits those of 500. Adam instead of plain ascent.
+- The agent divides the loss by the root mean square of the batch's returns or advantages: a step
+  size that suits returns of 10 suits those of 500. Adam, its learning rate falling linearly to zero.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from rlcourse.lab.on_policy import Rollout
-from rlcourse.policies.agents import OnPolicyAgent, descend, make_policy, make_v_net
+from rlcourse.policies.agents import OnPolicyAgent, descend, flat_rows
 from rlcourse.policies.distributions import log_prob_of
 from rlcourse.tabular.returns import returns_to_go
 
@@ -129,51 +130,64 @@ def episode_returns(reward: Tensor, terminated: Tensor, truncated: Tensor, gamma
     return torch.as_tensor(returns, dtype=torch.float32)
 
 
+@dataclass(kw_only=True, eq=False)
 class Reinforce(OnPolicyAgent):
-    """REINFORCE: whole episodes, then one step; `scale` divides the weights by their deviation."""
+    """REINFORCE: whole episodes, then one step.
+
+    scale: whether the loss is divided by the root mean square of what weighs the scores: a positive
+    factor, so the direction stays that of (13.8), and one learning rate suits returns of any size.
+    """
 
     episodes: int = 4
     lr: float = 2e-3
     gamma: float = 0.99
     scale: bool = True
-    max_grad_norm: float | None = None
+    reinforce_loss: Callable = reinforce_loss
 
-    functions: ClassVar = {"reinforce_loss": reinforce_loss}
-
-    def build(self, rng: torch.Generator) -> None:
-        self.policy = make_policy(self.observation_space, self.action_space, self.hidden, rng)
+    def build(self) -> None:
+        self.policy = self.new_policy()
         self.optimizer = self.adam(self.policy)
 
-    def update(self, rollout: Rollout, rng: np.random.Generator) -> Tensor:
-        rows = Rollout(*(column.flatten(0, 1) for column in rollout))
+    def update(self, rollout: Rollout, rng: np.random.Generator) -> dict[str, Tensor]:
+        rows = flat_rows(rollout)
         returns = episode_returns(rows.reward, rows.terminated, rows.truncated, self.gamma)
         log_prob = log_prob_of(self.policy(rows.obs), rows.action)
         loss = self.reinforce_loss(log_prob, returns)
-        if self.scale:  # a positive factor: the direction stays that of (13.8)
-            loss = loss / (returns.square().mean().sqrt() + 1e-8)
-        descend(self.optimizer, loss, self.max_grad_norm)
-        return loss.detach()
+        descend(self.optimizer, loss / root_mean_square(returns) if self.scale else loss)
+        return {"policy loss": loss.detach()}
 
 
-class ReinforceBaseline(Reinforce):
-    """REINFORCE with a learned baseline — S&B §13.4, box; seed 004, algorithm 1."""
+@dataclass(kw_only=True, eq=False)
+class ReinforceBaseline(OnPolicyAgent):
+    """REINFORCE with a learned baseline — S&B §13.4, box; seed 004, algorithm 1.
 
+    scale: as in `Reinforce`, with the advantages G − b.
+    """
+
+    episodes: int = 4
+    lr: float = 2e-3
     v_lr: float = 5e-3
-    functions: ClassVar = {"baseline_loss": baseline_loss}
+    gamma: float = 0.99
+    scale: bool = True
+    baseline_loss: Callable = baseline_loss
 
-    def build(self, rng: torch.Generator) -> None:
-        super().build(rng)
-        self.v_net = make_v_net(self.observation_space, self.hidden, rng)
+    def build(self) -> None:
+        self.policy, self.v_net = self.new_policy(), self.new_v_net()
+        self.optimizer = self.adam(self.policy)
         self.v_optimizer = self.adam(self.v_net, lr=self.v_lr)
 
-    def update(self, rollout: Rollout, rng: np.random.Generator) -> Tensor:
-        rows = Rollout(*(column.flatten(0, 1) for column in rollout))
+    def update(self, rollout: Rollout, rng: np.random.Generator) -> dict[str, Tensor]:
+        rows = flat_rows(rollout)
         returns = episode_returns(rows.reward, rows.terminated, rows.truncated, self.gamma)
         value = self.v_net(rows.obs)
         log_prob = log_prob_of(self.policy(rows.obs), rows.action)
-        policy_loss, v_loss = self.baseline_loss(log_prob, returns, value)
-        if self.scale:  # a positive factor: the direction stays that of (13.11)
-            policy_loss = policy_loss / ((returns - value.detach()).square().mean().sqrt() + 1e-8)
-        descend(self.optimizer, policy_loss, self.max_grad_norm)
+        loss, v_loss = self.baseline_loss(log_prob, returns, value)
+        spread = root_mean_square(returns - value.detach())
+        descend(self.optimizer, loss / spread if self.scale else loss)
         descend(self.v_optimizer, v_loss)
-        return policy_loss.detach() + v_loss.detach()
+        return {"policy loss": loss.detach(), "value loss": v_loss.detach()}
+
+
+def root_mean_square(x: Tensor) -> Tensor:
+    """The root of the mean square, a little more than 0."""
+    return x.square().mean().sqrt() + 1e-8
