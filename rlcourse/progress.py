@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rlcourse import paths
+from rlcourse.grading.extract import extract
 from rlcourse.notebook import exercise_in, is_untouched, lesson_in, read_notebook
 from rlcourse.paths import UsageError
 
@@ -100,78 +101,38 @@ def _title(nb: NotebookNode | None) -> str:
     return ""
 
 
-# ------------------------------------------------------------------------------------ the answers
-
-
-def definitions(nb: NotebookNode) -> list[str]:
-    """The source of the answers, and of the imports and helpers that they use, in order."""
-    kept: list[tuple[bool, str, set[str], set[str]]] = []
-    for cell in nb.cells:
-        if cell.cell_type != "code":
-            continue
-        try:
-            body = ast.parse(cell.source).body
-        except SyntaxError:
-            continue
-        if exercise_in(cell):
-            kept.append((True, cell.source, set(), _used(*body)))
-            continue
-        for node in body:
-            if bound := _bound(node):
-                kept.append((False, ast.unparse(node), bound, _used(node)))
-    needed = set().union(*(used for answer, _, _, used in kept if answer))
-    while more := set().union(*(u for _, _, bound, u in kept if bound & needed)) - needed:
-        needed |= more
-    return [source for answer, source, bound, _ in kept if answer or bound & needed]
-
-
-def _used(*nodes: ast.AST) -> set[str]:
-    return {n.id for node in nodes for n in ast.walk(node) if isinstance(n, ast.Name)}
-
-
-def _bound(node: ast.stmt) -> set[str]:
-    """The names that an import or a definition binds; nothing for code that does something."""
-    if isinstance(node, ast.Import | ast.ImportFrom):
-        return {(alias.asname or alias.name).split(".")[0] for alias in node.names}
-    if isinstance(node, ast.FunctionDef | ast.ClassDef):
-        return {node.name}
-    return set()
-
-
 # ---------------------------------------------------------------------------------- the judgement
 
 
 def _judge_lesson(standing: LessonStanding, nb: NotebookNode, seconds: float) -> None:
     """Fill in the states; a process that hangs or dies costs its exercise and no other."""
-    cells = {exercise_in(cell): cell for cell in nb.cells if exercise_in(cell)}
-    left = []
+    found = extract(standing.notebook.read_bytes(), [e.name for e in standing.exercises])
+    released = {exercise_in(cell) for cell in nb.cells if exercise_in(cell) and is_untouched(cell)}
+    tasks: list[dict[str, Any]] = []
     for exercise in standing.exercises:
-        cell = cells.get(exercise.name)
-        if cell is None:
+        name = exercise.name
+        if name in found.problems:
+            exercise.state, exercise.reason = "failed", found.problems[name]
+        elif name not in found.programs:
             exercise.state, exercise.reason = "failed", "its answer cell is missing"
-            continue
-        try:
-            ast.parse(cell.source)
-        except SyntaxError as error:
-            exercise.state = "failed"
-            exercise.reason = f"SyntaxError: {error.msg}, line {error.lineno}"
-            continue
-        # A cell as it was released needs no process to be called open.
-        if not is_untouched(cell):
-            left.append(exercise)
-    sources = definitions(nb)
-    known: dict[str, bool] = {e.name: False for e in standing.exercises if e not in left}
-    while left:
-        for exercise, (state, reason) in zip(
-            list(left), _judged(sources, left, known, seconds), strict=False
-        ):
+        elif name not in released:  # A cell as it was released needs no process to be called open.
+            program = [_text(cell.source, chosen) for cell, chosen in found.programs[name]]
+            tasks.append({"name": name, "program": program, "uses": found.uses.get(name, ())})
+    states = {exercise.name: exercise for exercise in standing.exercises}
+    while tasks:
+        solved = [e.name for e in standing.exercises if e.state == SOLVED]
+        for state, reason in _judged(tasks, solved, seconds):
+            exercise = states[tasks.pop(0)["name"]]
             exercise.state, exercise.reason = state, reason
-            known[exercise.name] = state == SOLVED
-            left.remove(exercise)
+
+
+def _text(source: str, chosen: list[int]) -> str:
+    body = ast.parse(source).body
+    return ast.unparse(ast.Module([body[index] for index in chosen], []))
 
 
 def _judged(
-    sources: list[str], exercises: list[Standing], known: dict[str, bool], seconds: float
+    tasks: list[dict[str, Any]], solved: list[str], seconds: float
 ) -> Iterator[tuple[str, str]]:
     """One verdict after the other from a worker; the last one may be that it did not answer."""
     worker = subprocess.Popen(
@@ -190,12 +151,11 @@ def _judged(
 
     listener = threading.Thread(target=listen, daemon=True)
     listener.start()
-    task = {"sources": sources, "names": [e.name for e in exercises], "known": known}
     try:
-        worker.stdin.write(json.dumps(task).encode())
+        worker.stdin.write(json.dumps({"tasks": tasks, "solved": solved}).encode())
         worker.stdin.close()
         limit = seconds + _SECONDS_TO_START
-        for _ in exercises:
+        for _ in list(tasks):
             try:
                 line = lines.get(timeout=limit)
             except queue.Empty:
@@ -215,30 +175,29 @@ def _judged(
 
 def _work() -> None:
     """The worker: answers to stdin's exercises, a JSON line each; what they print is dropped."""
-    import contextlib
-
     from rlcourse import exercises
 
-    task = json.load(sys.stdin)
+    request = json.load(sys.stdin)
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    namespace: dict[str, Any] = {"__name__": "answers"}
-    for source in task["sources"]:
-        # What fails here is missed by the exercise that needs it, and told there.
-        with contextlib.suppress(Exception):
-            exec(compile(source, "<answer>", "exec"), namespace)
-    for name, solved in task["known"].items():
-        if not solved:
-            namespace[name] = exercises.get(name).reference
-    for name in task["names"]:
+    solved = set(request["solved"])
+    for task in request["tasks"]:
+        name = task["name"]
+        namespace: dict[str, Any] = {"__name__": "answers"}
+        problem = "its cell defines no function of this name"
+        for source in task["program"]:
+            try:
+                exec(compile(source, "<answer>", "exec"), namespace)
+            except Exception as error:
+                problem = f"{type(error).__name__}: {error}".split("\n")[0]
+        # As in the notebook: where an answer that it calls is not right, the reference steps in.
+        namespace |= {n: exercises.get(n).reference for n in task["uses"] if n not in solved}
+        state, reason = "failed", problem
         if name in namespace:
             verdict = exercises.judge(namespace[name], name)
             state, reason = verdict.state, "" if verdict.ok else verdict.headline
-        else:
-            state, reason = "failed", "its cell defines no function of this name"
-        if state != SOLVED:
-            # As in the notebook: later answers go on with the reference.
-            namespace[name] = exercises.get(name).reference
+        if state == SOLVED:
+            solved.add(name)
         print(json.dumps([state, reason]), file=answers, flush=True)
 
 

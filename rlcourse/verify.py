@@ -21,7 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rlcourse.notebook import check_in, exercise_in, lesson_in, read_notebook
+from rlcourse.grading.extract import extract
+from rlcourse.notebook import check_in, lesson_in, read_notebook
 from rlcourse.paths import UsageError
 
 if TYPE_CHECKING:
@@ -76,9 +77,10 @@ def open_submission(path: Path, registry: Any) -> Submission:
             f"{path} is not a lesson of this course: "
             f"give a notebook of lesson {', '.join(registry.lessons())}."
         )
+    found = extract(path.read_bytes(), registry.names(lesson))
     missing = {}
     for name in registry.names(lesson):
-        if not any(exercise_in(cell) == name for cell in nb.cells):
+        if name not in found.programs and name not in found.problems:
             missing[name] = "its answer cell is missing"
         elif not any(check_in(cell) == name for cell in nb.cells):
             missing[name] = "its check cell is missing"
@@ -199,7 +201,7 @@ def _records(path: Path) -> dict[int, dict[str, Any]]:
 def _stop(process: subprocess.Popen) -> None:
     """End pytest, which ends the kernel; the whole session if it does not."""
     if process.poll() is None:
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGINT if os.name == "posix" else signal.SIGTERM)
         try:
             process.wait(5)
         except subprocess.TimeoutExpired:

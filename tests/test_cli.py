@@ -1,0 +1,147 @@
+"""The command line: help that helps, and one sentence with status 2 for what cannot be used."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rlcourse import __version__, exercises, paths
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(*arguments, cwd=ROOT, **more):
+    command = [sys.executable, "-m", "rlcourse", *map(str, arguments)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "NO_COLOR": "1", "COLUMNS": "100"}
+    return subprocess.run(
+        command, capture_output=True, text=True, encoding="utf-8", cwd=cwd, env=environment, **more
+    )
+
+
+def test_version():
+    assert run("--version").stdout == f"rlcourse {__version__}\n"
+
+
+@pytest.mark.parametrize("command", ["build", "verify", "progress", "exercises"])
+def test_help_says_what_and_gives_an_example(command):
+    assert command in run("--help").stdout
+    told = run(command, "--help")
+    assert told.returncode == 0
+    assert f"Example: rlcourse {command}" in told.stdout
+
+
+def test_exercises_as_json():
+    rows = json.loads(run("exercises", "--json").stdout)
+    assert [row["name"] for row in rows] == list(exercises.names())
+    for row in rows:
+        exercise = exercises.get(row["name"])
+        assert list(row) == ["name", "lesson", "number", "points", "mistakes"]
+        assert row["lesson"] == exercise.lesson
+        assert row["points"] == exercise.points
+        assert row["mistakes"] == [mistake.name for mistake in exercise.mistakes]
+        assert len(row["mistakes"]) >= 3
+
+
+def test_exercises_of_one_lesson():
+    for text in ("00", "0"):
+        rows = json.loads(run("exercises", "--lesson", text, "--json").stdout)
+        assert [row["name"] for row in rows] == list(exercises.names("00"))
+    table = run("exercises", "--lesson", "00").stdout
+    assert all(name in table for name in exercises.names("00"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("build", "77"), '"77"'),
+        (("exercises", "--lesson", "seven"), '"seven"'),
+        (("verify", "no such.ipynb"), "no such.ipynb"),
+        (("verify", "README.md"), "README.md"),
+        (("verify", "notebooks"), "notebooks is a folder"),
+        (("progress", "no/such/folder"), "no/such/folder"),
+        (("progress", "rlcourse"), "rlcourse"),
+    ],
+)
+def test_what_cannot_be_used_is_one_sentence_and_status_2(tmp_path, arguments, named):
+    course = tmp_path / "course"
+    for folder in ("rlcourse", "solutions", "notebooks"):
+        (course / folder).mkdir(parents=True)
+    (course / "solutions" / "00_start.py").write_text("# %%\n")
+    (course / "README.md").write_text("# Not a notebook\n")
+    told = run(*arguments, cwd=course)
+    assert told.returncode == 2
+    assert told.stdout == ""
+    assert named in told.stderr
+    assert "Traceback" not in told.stderr
+    assert len(told.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("arguments", [("bild",), ("verify",), ("progress", "--timeout", "soon")])
+def test_a_slip_on_the_command_line_is_status_2(arguments):
+    told = run(*arguments)
+    assert told.returncode == 2
+    assert "Traceback" not in told.stderr
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A small checkout with one lesson of no exercises."""
+    for folder in ("rlcourse", "solutions", "notebooks"):
+        (tmp_path / folder).mkdir()
+    source = tmp_path / "solutions" / "77_trial.py"
+    source.write_text("# %% [markdown]\n# # 77 · A trial\n\n# %%\nx = 1\n")
+    return tmp_path
+
+
+def test_build_then_check(checkout):
+    notebook = checkout / "notebooks" / "77_trial.ipynb"
+    before = run("build", "--check", cwd=checkout)
+    assert (before.returncode, notebook.exists()) == (1, False)
+    assert "77_trial.ipynb is out of date" in before.stdout
+    assert run("build", cwd=checkout).returncode == 0
+    assert run("build", "--check", "77", cwd=checkout / "solutions").returncode == 0
+    notebook.write_text(notebook.read_text().replace("x = 1", "x = 2"))
+    assert run("build", "--check", cwd=checkout).returncode == 1
+    assert "x = 2" in notebook.read_text()
+
+
+def test_check_names_a_notebook_without_a_source(checkout):
+    run("build", cwd=checkout)
+    shutil.copy(checkout / "notebooks" / "77_trial.ipynb", checkout / "notebooks" / "78_gone.ipynb")
+    told = run("build", "--check", cwd=checkout)
+    assert told.returncode == 1
+    assert "78_gone.ipynb has no source" in told.stdout
+
+
+def test_a_refused_lesson_keeps_every_notebook_as_it_was(checkout):
+    (checkout / "solutions" / "78_bad.py").write_text("# %%\n### BEGIN SOLUTION\n")
+    told = run("build", cwd=checkout)
+    assert told.returncode == 2
+    assert told.stderr.startswith("78_bad.py, cell 1 (line 1): ")
+    assert list((checkout / "notebooks").iterdir()) == []
+
+
+def test_outside_a_checkout_the_package_says_where_it_is(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert paths.root() == ROOT
+
+
+def test_a_reader_that_leaves_early_is_no_error():
+    command = f"{sys.executable} -m rlcourse exercises --json | head -n 1"
+    told = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=ROOT)
+    assert told.stdout == "[\n"
+    assert told.stderr == ""
+
+
+def test_typer_and_rich_are_only_for_the_command_line():
+    program = (
+        "import sys; import rlcourse.paths, rlcourse.notebook, rlcourse.build, rlcourse.verify\n"
+        "print(*sorted({'typer', 'rich', 'torch', 'jupytext', 'IPython'} & set(sys.modules)))"
+    )
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
+    assert re.fullmatch(r"\s*", told.stdout), told.stdout
