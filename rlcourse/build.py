@@ -568,11 +568,12 @@ def _assemble(
     taken: set[str] = set()
     runs = 0
     for cell in cells:
-        source = cell.source
+        released = source = cell.source
         if cell.role == "exercise":
-            title = _title(registry.get(cell.exercise))
-            source = solved_source(source) if solved else student_source(source, title)
-        common = {"id": _cell_id(cell, taken), "metadata": _metadata(cell, source, registry)}
+            released = student_source(source, _title(registry.get(cell.exercise)))
+            source = solved_source(source) if solved else released
+        # The checksum is of what students get, so an answer written there is seen as a change.
+        common = {"id": _cell_id(cell, taken), "metadata": _metadata(cell, released, registry)}
         if cell.kind == "code":
             runs += 1
             node = v4.new_code_cell(source, **common)

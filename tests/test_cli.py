@@ -27,7 +27,7 @@ def test_version():
     assert run("--version").stdout == f"rlcourse {__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["build", "verify", "progress", "exercises"])
+@pytest.mark.parametrize("command", ["build", "verify", "progress", "exercises", "grade"])
 def test_help_says_what_and_gives_an_example(command):
     assert command in run("--help").stdout
     told = run(command, "--help")
