@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from rlcourse.lab.on_policy import Rollout
+from rlcourse.policies import joint
 from rlcourse.policies.agents import OnPolicyAgent, descend, flat_rows
 from rlcourse.policies.distributions import log_prob_and_entropy, log_prob_of
 from rlcourse.policies.gae import gae
@@ -204,7 +205,7 @@ class QActorCritic(OnPolicyAgent):
 class A2C(OnPolicyAgent):
     """The advantage actor-critic, for finite sets of actions and for boxes.
 
-    lam = 1 is the n-step return of the paper with n = horizon; less is GAE.
+    lam = 1 is the n-step return of the paper with n = horizon; less is GAE. by_hand: as in `PPO`.
     """
 
     n_envs: int = 8
@@ -218,12 +219,31 @@ class A2C(OnPolicyAgent):
     gae: Callable = gae
     a2c_loss: Callable = a2c_loss
     a2c_update: Callable | None = None
+    by_hand: bool = True
 
     def build(self) -> None:
-        self.policy, self.v_net = self.new_policy(), self.new_v_net()
-        self.optimizer = self.adam(self.policy, self.v_net)
+        own = self.a2c_update is None and self.a2c_loss is a2c_loss
+        self.build_actor_critic(self.by_hand and own)
 
     def update(self, rollout: Rollout, rng: np.random.Generator) -> dict[str, Tensor]:
+        if self.joint is not None:
+            return {"loss": self._update_by_hand(rollout)}
         if self.a2c_update is not None:
             return {"loss": self.a2c_update(self, rollout)}
         return {"loss": a2c_update(self, rollout, self.gae, self.a2c_loss)}
+
+    def _update_by_hand(self, rollout: Rollout) -> Tensor:
+        rows = flat_rows(rollout)
+        with torch.no_grad():
+            value, next_value = self.v_net(rollout.obs), self.v_net(rollout.next_obs)
+        ends = rollout.terminated, rollout.truncated
+        adv, returns = self.gae(rollout.reward, value, next_value, *ends, self.gamma, self.lam)
+        weight = adv.flatten().numpy()
+        loss = joint.step(
+            self,
+            rows.obs,
+            rows.action.numpy(),
+            returns.flatten().numpy(),
+            lambda pi: joint.plain_surrogate(pi, weight),
+        )
+        return torch.tensor(loss)

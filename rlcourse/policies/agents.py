@@ -16,6 +16,7 @@ from rlcourse.lab.networks import HIDDEN, QNetwork, ValueNetwork, mlp
 from rlcourse.lab.on_policy import Rollout
 from rlcourse.lab.seeding import torch_seed
 from rlcourse.policies.distributions import greedy_action, sample_action
+from rlcourse.policies.joint import Joint
 
 
 class CategoricalPolicy(nn.Module):
@@ -140,8 +141,18 @@ class OnPolicyAgent:
     def new_q_net(self) -> QNetwork:
         return QNetwork(self.obs_dim, self.n_actions, self.hidden)
 
-    def adam(self, *networks: nn.Module, lr: float | None = None) -> torch.optim.Adam:
-        weights = [p for network in networks for p in network.parameters()]
+    def build_actor_critic(self, by_hand: bool) -> None:
+        """Both networks under one optimiser; by_hand: also as a `Joint`, where actions are finite."""
+        self.policy, self.v_net = self.new_policy(), self.new_v_net()
+        self.optimizer = self.adam(self.policy, self.v_net)
+        self.joint = None
+        if by_hand and self.n_actions is not None and len(self.hidden):
+            self.joint = Joint(self.policy.layers, self.v_net.layers)
+            self.joint_optimizer = self.adam(self.joint.flat)
+
+    def adam(self, *trained: nn.Module | Tensor, lr: float | None = None) -> torch.optim.Adam:
+        """Adam over weights or those of networks, annealed with the others."""
+        weights = [p for x in trained for p in ([x] if isinstance(x, Tensor) else x.parameters())]
         optimizer = torch.optim.Adam(weights, lr=lr or self.lr, eps=1e-5, fused=True)
         for group in optimizer.param_groups:
             group["first_lr"] = group["lr"]

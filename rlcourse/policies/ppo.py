@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from rlcourse.lab.on_policy import Rollout
+from rlcourse.policies import joint
 from rlcourse.policies.agents import OnPolicyAgent, descend, standardise
 from rlcourse.policies.distributions import PolicyOutput, log_prob_and_entropy, log_prob_of
 from rlcourse.policies.gae import gae
@@ -122,7 +123,12 @@ def ppo_update(agent_state, batch, rng, clip_loss=ppo_clip_loss) -> Tensor:
 
 
 def ppo_kl_update(
-    agent_state, batch, rng, kl_loss=ppo_kl_loss, adapt=adapt_kl_coefficient
+    agent_state,
+    batch,
+    rng,
+    kl_loss=ppo_kl_loss,
+    adapt=adapt_kl_coefficient,
+    minibatch_steps=None,
 ) -> Tensor:
     """As `ppo_update` with the penalised surrogate; then the coefficient adapts, once.
 
@@ -137,7 +143,8 @@ def ppo_kl_update(
         kl = policy_kl(old if len(old) > 1 else old[0], output)
         return kl_loss(log_prob, rows.log_prob_old, rows.adv, kl, s.kl_coef)
 
-    losses = _minibatch_steps(s, batch, rng, surrogate, old if isinstance(old, tuple) else (old,))
+    steps = minibatch_steps or _minibatch_steps
+    losses = steps(s, batch, rng, surrogate, old if isinstance(old, tuple) else (old,))
     with torch.no_grad():
         kl = float(policy_kl(old, s.policy(batch.obs)).mean())
     s.kl_coef = adapt(s.kl_coef, kl, s.kl_target, s.beta_low, s.beta_high, s.factor)
@@ -172,7 +179,11 @@ def _minibatch_steps(agent_state, batch, rng, surrogate, extra: tuple[Tensor, ..
 
 @dataclass(kw_only=True, eq=False)
 class PPO(OnPolicyAgent):
-    """PPO-Clip for finite sets of actions and for boxes; the presets suit the classic tasks."""
+    """PPO-Clip for finite sets of actions and for boxes; the presets suit the classic tasks.
+
+    by_hand: take the steps of `ppo_update` by way of `joint` where actions are finite: the same
+    numbers, sooner.
+    """
 
     n_envs: int = 8
     horizon: int | None = 64
@@ -188,18 +199,24 @@ class PPO(OnPolicyAgent):
     gae: Callable = gae
     ppo_clip_loss: Callable = ppo_clip_loss
     ppo_update: Callable | None = None
+    by_hand: bool = True
 
     def build(self) -> None:
-        self.policy, self.v_net = self.new_policy(), self.new_v_net()
-        self.optimizer = self.adam(self.policy, self.v_net)
+        own = self.ppo_update is None and self.ppo_clip_loss is ppo_clip_loss
+        self.build_actor_critic(self.by_hand and own)
 
     def update(self, rollout: Rollout, rng: np.random.Generator) -> dict[str, Tensor]:
         batch = self.batch(rollout)
-        if self.ppo_update is not None:
+        if self.joint is not None:
+            losses = joint.minibatch_steps(self, batch, rng, self._surrogate)
+        elif self.ppo_update is not None:
             losses = self.ppo_update(self, batch, rng)
         else:
             losses = ppo_update(self, batch, rng, self.ppo_clip_loss)
         return {"loss": torch.as_tensor(losses).detach().mean()}
+
+    def _surrogate(self, pi, rows, log_prob_old, adv):
+        return joint.clip_surrogate(pi, log_prob_old, adv, self.clip)
 
     def batch(self, rollout: Rollout) -> PPOBatch:
         """Values, advantages and log π_old of a rollout; its rows, in any order from here on."""
@@ -224,8 +241,26 @@ class PPOKL(PPO):
     ppo_kl_loss: Callable = ppo_kl_loss
     adapt_kl_coefficient: Callable = adapt_kl_coefficient
 
+    def build(self) -> None:
+        self.build_actor_critic(self.by_hand and self.ppo_kl_loss is ppo_kl_loss)
+
     def update(self, rollout: Rollout, rng: np.random.Generator) -> dict[str, Tensor]:
+        batch = self.batch(rollout)
         losses = ppo_kl_update(
-            self, self.batch(rollout), rng, self.ppo_kl_loss, self.adapt_kl_coefficient
+            self,
+            batch,
+            rng,
+            self.ppo_kl_loss,
+            self.adapt_kl_coefficient,
+            None if self.joint is None else self._steps_by_hand,
         )
         return {"loss": losses.mean()}
+
+    def _steps_by_hand(self, agent_state, batch, rng, surrogate, old) -> Tensor:
+        logits, action = old[0].numpy(), batch.action.numpy()
+
+        def by_hand(pi, rows, log_prob_old, adv):
+            before = joint.Softmax(logits[rows], action[rows])
+            return joint.kl_surrogate(pi, log_prob_old, adv, before, self.kl_coef)
+
+        return joint.minibatch_steps(self, batch, rng, by_hand)

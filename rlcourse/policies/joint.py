@@ -1,0 +1,188 @@
+"""The same steps as `a2c_update`, `ppo_update` and `ppo_kl_update`, with the derivative by hand.
+
+For networks of 64 units most of an update is bookkeeping: a node in autograd's graph for every
+operation, an entry of the optimiser for every weight matrix. Here the policy and the value network are
+one vector of weights, both go through a layer in one product, and the chain rule is written out. Nothing
+is approximated: the tests hold each step against the readable update. An agent takes this way
+by itself where its functions are the package's own; hand it one of yours and autograd is back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+
+class Joint:
+    r"""Two tanh networks of equal hidden sizes, obs → … → n and obs → … → 1, side by side.
+
+    Layer by layer $h_0 = s$, $z_k = W_k h_{k-1} + b_k$, $h_k = \tanh z_k$; backwards
+    $\partial_{z_k} = (1-h_k^2)\,\partial_{h_k}$, $\partial_{W_k} = \sum \partial_{z_k} h_{k-1}^\top$,
+    $\partial_{b_k} = \sum \partial_{z_k}$, $\partial_{h_{k-1}} = W_k^\top \partial_{z_k}$.
+
+    policy, v_net: linear layers with tanh between them. The memory of their weights moves into `flat`,
+    the one leaf an optimiser needs; its gradient is `flat.grad`.
+    """
+
+    def __init__(self, policy: nn.Sequential, v_net: nn.Sequential) -> None:
+        pairs = list(zip(policy[::2], v_net[::2], strict=True))
+        # Both networks' parts of a layer lie next to each other: one product serves both.
+        parts = [part for a, b in pairs for part in (a.weight, b.weight, a.bias, b.bias)]
+        self.flat = torch.cat([part.detach().flatten() for part in parts]).requires_grad_()
+        self.flat.grad = torch.zeros_like(self.flat)
+        sizes = [part.shape for part in parts]
+        for part, view in zip(parts, _views(self.flat.detach(), sizes), strict=True):
+            part.data = view
+        self.weights = _layers(self.flat.detach(), sizes, len(pairs))
+        self.gradients = _layers(self.flat.grad, sizes, len(pairs))
+
+    def forward(self, obs: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """obs (B, obs_dim) → outputs of the policy (B, n) and values (B,)."""
+        *hidden, (w_pi, b_pi), (w_v, b_v) = self.weights
+        self.h = [obs.expand(2, *obs.shape)]
+        for w, b in hidden:
+            self.h.append(torch.baddbmm(b, self.h[-1], w.mT).tanh_())
+        h_pi, h_v = self.h[-1]
+        output, value = torch.addmm(b_pi, h_pi, w_pi.T), torch.addmm(b_v, h_v, w_v.T)
+        return output.numpy(), value.numpy()[:, 0]
+
+    def backward(self, d_output: np.ndarray, d_value: np.ndarray) -> None:
+        """∂loss/∂outputs (B, n) and ∂loss/∂values (B,) of the last `forward` → `flat.grad`."""
+        h, (*hidden, (w_pi, _), (w_v, _)) = self.h, self.weights
+        *d_hidden, (dw_pi, db_pi), (dw_v, db_v) = self.gradients
+        d_pi, d_v = torch.from_numpy(d_output), torch.from_numpy(d_value[:, None])
+        d_h = torch.empty_like(h[-1])
+        torch.mm(d_pi, w_pi, out=d_h[0])
+        torch.mm(d_v, w_v, out=d_h[1])
+        torch.mm(d_pi.T, h[-1][0], out=dw_pi)
+        torch.mm(d_v.T, h[-1][1], out=dw_v)
+        db_pi.copy_(torch.from_numpy(d_output.sum(axis=0)))
+        db_v.fill_(float(d_value.sum()))
+        for k in reversed(range(len(hidden))):
+            d_z = torch.ops.aten.tanh_backward(d_h, h[k + 1])
+            dw, db = d_hidden[k]
+            torch.bmm(d_z.mT, h[k], out=dw)
+            torch.sum(d_z, dim=1, keepdim=True, out=db)
+            if k:
+                d_h = torch.bmm(d_z, hidden[k][0])
+
+    def clip(self, max_grad_norm: float) -> None:
+        """Scale the gradient to that norm if it is longer, as `clip_grad_norm_` does."""
+        g = self.flat.grad.numpy()
+        norm = float(np.sqrt(g @ g))
+        if norm > max_grad_norm:
+            g *= max_grad_norm / (norm + 1e-6)
+
+
+def _views(vector: Tensor, sizes) -> list[Tensor]:
+    pieces = vector.split([size.numel() for size in sizes])
+    return [piece.view(size) for piece, size in zip(pieces, sizes, strict=True)]
+
+
+def _layers(vector: Tensor, sizes, n_layers: int) -> list[tuple[Tensor, Tensor]]:
+    """(W, b) of both networks for each hidden layer, then the policy's last and the critic's."""
+    layers, start = [], 0
+    for k in range(n_layers - 1):
+        w, b = sizes[4 * k], sizes[4 * k + 2].numel()
+        middle, end = start + 2 * w.numel(), start + 2 * (w.numel() + b)
+        layers.append((vector[start:middle].view(2, *w), vector[middle:end].view(2, 1, b)))
+        start = end
+    w_pi, w_v, b_pi, b_v = _views(vector, sizes)[-4:]
+    return [*layers, (w_pi, b_pi), (w_v, b_v)]
+
+
+class Softmax:
+    """What a step needs of softmaxes with these logits (B, A), in NumPy."""
+
+    def __init__(self, logits: np.ndarray, action: np.ndarray) -> None:
+        shifted = logits - logits.max(axis=1, keepdims=True)
+        self.log_pi = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+        self.pi, self.rows, self.action = np.exp(self.log_pi), np.arange(len(logits)), action
+        self.log_prob = self.log_pi[self.rows, action]
+
+    def entropy(self) -> np.ndarray:
+        return -(self.pi * self.log_pi).sum(axis=1)
+
+    def pull(self, slope: np.ndarray) -> np.ndarray:
+        """Σ slope · ∂log π(a): slope_b (e_a − π), (B, A)."""
+        d = -slope[:, None] * self.pi
+        d[self.rows, self.action] += slope
+        return d
+
+    def pull_entropy(self) -> np.ndarray:
+        """∂H/∂h = −π (log π + H)."""
+        return -self.pi * (self.log_pi + self.entropy()[:, None])
+
+    def kl_from(self, old: Softmax) -> np.ndarray:
+        return (old.pi * (old.log_pi - self.log_pi)).sum(axis=1)
+
+    def pull_kl_from(self, old: Softmax) -> np.ndarray:
+        """∂KL(old‖π)/∂h = π − π_old."""
+        return self.pi - old.pi
+
+
+# A surrogate gives its loss, ∂loss/∂log π(a) of each row, and what reaches the logits another way.
+Surrogate = Callable[[Softmax], tuple[float, np.ndarray, np.ndarray | float]]
+
+
+def plain_surrogate(pi: Softmax, adv: np.ndarray):
+    """−mean log π · A, the first term of `a2c_loss`."""
+    return -float((pi.log_prob * adv).mean()), -adv / len(adv), 0.0
+
+
+def clip_surrogate(pi: Softmax, log_prob_old: np.ndarray, adv: np.ndarray, clip: float):
+    """`ppo_clip_loss`: a row beyond the border on the side its advantage pulls to has no slope."""
+    ratio = np.exp(pi.log_prob - log_prob_old)
+    weighed = ratio * adv
+    beyond = np.where(adv > 0, ratio > 1 + clip, ratio < 1 - clip)
+    loss = -np.minimum(weighed, ratio.clip(1 - clip, 1 + clip) * adv).mean()
+    return float(loss), np.where(beyond, np.float32(0), -weighed / len(adv)), 0.0
+
+
+def kl_surrogate(pi: Softmax, log_prob_old: np.ndarray, adv: np.ndarray, old: Softmax, coef: float):
+    """`ppo_kl_loss`."""
+    weighed = np.exp(pi.log_prob - log_prob_old) * adv
+    loss = coef * pi.kl_from(old).mean() - weighed.mean()
+    return float(loss), -weighed / len(adv), coef / len(adv) * pi.pull_kl_from(old)
+
+
+def step(
+    agent, obs: Tensor, action: np.ndarray, returns: np.ndarray, surrogate: Surrogate
+) -> float:
+    """One minibatch: surrogate + c_v · ½ mean (R − V)² − c_e · mean entropy; returns that loss."""
+    joint, n = agent.joint, len(action)
+    with torch.no_grad():
+        logits, value = joint.forward(obs)
+        pi, error = Softmax(logits, action), value - returns
+        loss, slope, d_logits = surrogate(pi)
+        d_logits = d_logits + pi.pull(slope)
+        loss += agent.value_coef * 0.5 * float((error * error).mean())
+        if agent.entropy_coef:
+            loss -= agent.entropy_coef * float(pi.entropy().mean())
+            d_logits -= agent.entropy_coef / n * pi.pull_entropy()
+        joint.backward(d_logits, agent.value_coef / n * error)
+    if agent.max_grad_norm is not None:
+        joint.clip(agent.max_grad_norm)
+    agent.joint_optimizer.step()
+    return loss
+
+
+def minibatch_steps(agent, batch, rng: np.random.Generator, surrogate) -> Tensor:
+    """The epochs of `ppo_update`, drawing the same permutations; surrogate(pi, rows of the batch)."""
+    obs, action, log_prob_old, adv, returns = (column.numpy() for column in batch)
+    losses = []
+    for _ in range(agent.epochs):
+        order = rng.permutation(len(adv))
+        for start in range(0, len(adv), agent.minibatch_size):
+            rows = order[start : start + agent.minibatch_size]
+
+            def of_rows(pi: Softmax, rows=rows):
+                return surrogate(pi, rows, log_prob_old[rows], adv[rows])
+
+            losses.append(
+                step(agent, torch.from_numpy(obs[rows]), action[rows], returns[rows], of_rows)
+            )
+    return torch.tensor(losses)
