@@ -1,0 +1,609 @@
+"""Lesson 04: Monte Carlo, temporal differences, n steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from rlcourse.tabular import prediction
+from rlcourse.tabular.returns import returns_to_go
+
+from .declaration import Exercise, Lesson, Mistake, array, number
+from .harness import Case
+from .material import flags, random_env, random_policy
+from .probes import Policy, Rng
+
+# -------------------------------------------------------------------------------- mc_prediction
+
+
+def _episode_lists(rng: np.random.Generator) -> list[Case]:
+    def episode(length: int, n: int) -> tuple[np.ndarray, np.ndarray]:
+        return rng.integers(n, size=length), rng.normal(size=length) * 2
+
+    def case(name, episodes, gamma, n_states, first_visit, *tags) -> Case:
+        visit = "first visits" if first_visit else "every visit"
+        inputs = {"episodes": episodes, "gamma": gamma}
+        inputs |= {"n_states": n_states, "first_visit": first_visit}
+        return Case(f"{name}, {visit}", inputs, (*tags, visit))
+
+    many = [episode(length, 4) for length in (6, 9, 1, 12)]
+    sparse = [episode(length, 3) for length in (5, 7)]
+    return_to_start = [(np.array([2, 0, 2, 1, 2]), rng.normal(size=5))]
+    whole = [(np.array([0, 1, 0]), np.array([3, -1, 2])), (np.array([1]), np.array([5]))]
+    lists = [([0, 1, 0, 2], [1.0, -0.5, 2.0, 0.25])]
+    cases = []
+    for first in (True, False):
+        cases += [
+            case("four episodes", many, 0.9, 4, first),
+            case("one state visited three times", return_to_start, 0.8, 3, first),
+            case("two states never visited", sparse, 0.7, 5, first, "states without a visit"),
+            case("γ = 1", many, 1.0, 4, first, "γ = 1"),
+            case("γ = 0", many, 0.0, 4, first, "γ = 0"),
+            case("whole-number rewards", whole, 0.5, 2, first, "whole-number rewards"),
+            case("lists instead of arrays", lists, 0.9, 3, first),
+            case("no episodes", [], 0.9, 3, first, "states without a visit"),
+        ]
+    return cases
+
+
+def _mc(
+    counts: Callable = lambda states, t, first: not first or states[t] not in list(states)[:t],
+    returns: Callable = returns_to_go,
+    divide: Callable = lambda total, visits, episodes: total / np.maximum(visits, 1),
+) -> Callable:
+    """Monte Carlo prediction with its parts exchangeable, so that each mistake differs in one."""
+
+    def mc_prediction(episodes, gamma, n_states, first_visit):
+        total, visits = np.zeros(n_states), np.zeros(n_states)
+        for states, rewards in episodes:
+            g = returns(rewards, gamma)
+            for t, s in enumerate(states):
+                if counts(states, t, first_visit):
+                    total[s] += g[t]
+                    visits[s] += 1
+        return divide(total, visits, episodes)
+
+    return mc_prediction
+
+
+def _running_means(episodes, gamma, n_states, first_visit):
+    v, visits = np.zeros(n_states), np.zeros(n_states)
+    for states, rewards in episodes:
+        seen = set()
+        for t in range(len(states)):
+            s = int(states[t])
+            if first_visit and s in seen:
+                continue
+            seen.add(s)
+            g = sum(gamma ** (k - t) * rewards[k] for k in range(t, len(rewards)))
+            visits[s] += 1
+            v[s] += (g - v[s]) / visits[s]
+    return v
+
+
+def _by_bincount(episodes, gamma, n_states, first_visit):
+    s, g = [], []
+    for states, rewards in episodes:
+        first = np.unique(states, return_index=True)[1] if first_visit else slice(None)
+        s.append(np.asarray(states)[first])
+        g.append(returns_to_go(rewards, gamma)[first])
+    if not s:
+        return np.zeros(n_states)
+    s, g = np.concatenate(s), np.concatenate(g)
+    visits = np.bincount(s, minlength=n_states)
+    return np.bincount(s, weights=g, minlength=n_states) / np.where(visits, visits, 1)
+
+
+def _nan(total, visits, episodes):
+    with np.errstate(all="ignore"):
+        return total / visits
+
+
+mc_prediction = Exercise(
+    "mc_prediction",
+    reference=prediction.mc_prediction,
+    cases=_episode_lists,
+    returns=array(),
+    points=2,
+    equation="(4.2)",
+    mistakes=[
+        Mistake(
+            "every-visit",
+            "You count every visit although `first_visit` is true: then a later visit to the same state "
+            "in the same episode does not count.",
+            "Follow your code through an episode that visits a state twice. How many returns does it add?",
+            _mc(counts=lambda states, t, first: True),
+        ),
+        Mistake(
+            "first-visit",
+            "You count first visits only, although `first_visit` is false: then every visit has its own "
+            "return, and all of them count.",
+            "Is the argument `first_visit` looked at anywhere?",
+            _mc(counts=lambda states, t, first: states[t] not in list(states)[:t]),
+        ),
+        Mistake(
+            "last-visit",
+            "Going backwards you keep the visits that you have not seen yet: those are the *last* ones of "
+            "the episode. First means that there is no earlier visit.",
+            "Which part of the episode decides whether the visit at t is the first: what is before t, or after?",
+            _mc(
+                counts=lambda states, t, first: not first or states[t] not in list(states)[t + 1 :]
+            ),
+        ),
+        Mistake(
+            "undiscounted",
+            "γ is never used: you average plain sums of rewards. The return is $G_t = r_t + γ G_{t+1}$.",
+            "What is the return of the first of two steps that pay 1 each, with γ = 0.5?",
+            _mc(returns=lambda rewards, gamma: returns_to_go(rewards, 1.0)),
+        ),
+        Mistake(
+            "divides-by-episodes",
+            "You divide by the number of episodes. The mean is over the *visits* that were counted.",
+            "What happens to a state that only one of ten episodes visits?",
+            _mc(divide=lambda total, visits, episodes: total / max(len(episodes), 1)),
+            _mc(divide=lambda total, visits, episodes: _nan(total, len(episodes), episodes)),
+        ),
+        Mistake(
+            "nan-unvisited",
+            "States that were never visited come out as NaN: 0 divided by 0. A state without a visit has no "
+            "mean, so leave it at 0.",
+            "Divide only where there is something to divide by.",
+            _mc(divide=_nan),
+        ),
+    ],
+    also_correct=[_mc(), _running_means, _by_bincount],
+)
+
+# ----------------------------------------------------------------------------------- td0_target
+
+
+def _td_cases(rng: np.random.Generator) -> list[Case]:
+    def case(name, n, gamma, dtype, *tags, ended=None) -> Case:
+        terminated = flags(rng, n, dtype) if ended is None else np.full(n, ended, dtype)
+        v_next = rng.normal(size=n) * 3
+        # What stands at a terminal state is anybody's guess.
+        v_next[terminated.astype(bool)] += 40.0
+        inputs = {"reward": rng.normal(size=n) * 2, "v_next": v_next, "terminated": terminated}
+        return Case(name, inputs | {"gamma": gamma}, tags)
+
+    return [
+        case("a batch of eight", 8, 0.9, np.float64),
+        case("`terminated` as bool", 7, 0.8, np.bool_, "`terminated` as bool"),
+        case("`terminated` as int", 7, 0.8, np.int64, "`terminated` as int"),
+        case("one step", 1, 0.9, np.float64, "B = 1", ended=0),
+        case("one step, terminal", 1, 0.9, np.float64, "B = 1", ended=1),
+        case("γ = 0", 5, 0.0, np.float64, "γ = 0"),
+        case("γ = 1", 5, 1.0, np.float64, "γ = 1"),
+        case("nothing terminates", 6, 0.95, np.bool_, ended=False),
+        case("everything terminates", 6, 0.95, np.bool_, ended=True),
+    ]
+
+
+def _alive(terminated) -> np.ndarray:
+    return 1.0 - np.asarray(terminated, dtype=np.float64)
+
+
+BOOTSTRAPS_TERMINAL = (
+    "You bootstrap from terminal states. After a terminal state comes nothing: its value is 0, whatever "
+    "the table says."
+)
+NO_GAMMA = (
+    "The next state's value enters without γ: it comes one step later, so it counts γ of itself."
+)
+LOOK_AT_ENDS = "What is the right target for a step that ended the episode? And what is yours?"
+
+td0_target = Exercise(
+    "td0_target",
+    reference=prediction.td0_target,
+    cases=_td_cases,
+    returns=array(),
+    points=1,
+    equation="(4.4)",
+    mistakes=[
+        Mistake(
+            "bootstraps-terminal", BOOTSTRAPS_TERMINAL, LOOK_AT_ENDS, lambda r, v, d, g: r + g * v
+        ),
+        Mistake(
+            "no-gamma",
+            NO_GAMMA,
+            "Count the factors γ in equation (4.4), and in your code.",
+            lambda r, v, d, g: r + _alive(d) * v,
+        ),
+        Mistake(
+            "gamma-on-reward",
+            "You discount the reward too. It comes now; only what follows is one step away.",
+            "What does γ stand before in equation (4.4)?",
+            lambda r, v, d, g: g * (r + _alive(d) * v),
+        ),
+        Mistake(
+            "masks-reward",
+            "Your mask wipes out the reward as well. The last reward is real; only the future is cut.",
+            "What is left of your target where `terminated` is 1?",
+            lambda r, v, d, g: _alive(d) * (r + g * v),
+        ),
+        Mistake(
+            "mask-inverted",
+            "Your mask is the wrong way round: you bootstrap where the episode ended and not where it goes on.",
+            "For an ordinary step d = 0. What remains of your target then?",
+            lambda r, v, d, g: r + g * np.asarray(d, dtype=float) * v,
+        ),
+    ],
+    also_correct=[
+        lambda r, v, d, g: np.where(d, r, r + g * v),
+        lambda r, v, d, g: r + g * np.logical_not(d) * v,
+        lambda r, v, d, g: np.array(
+            [x if e else x + g * y for x, y, e in zip(r, v, d, strict=True)]
+        ),
+        lambda r, v, d, g: r + g * (v - v * d),
+    ],
+)
+
+# -------------------------------------------------------------------------------- n_step_return
+
+
+def _window_cases(rng: np.random.Generator) -> list[Case]:
+    def case(name, n, gamma, ends=(), dtype=np.float64, *tags) -> Case:
+        terminated = np.isin(np.arange(n), ends).astype(dtype)
+        inputs = {"rewards": rng.normal(size=n) * 2 + 0.3, "v_boot": float(rng.normal() + 3)}
+        return Case(name, inputs | {"terminated": terminated, "gamma": gamma}, tags)
+
+    end = "an end inside the window"
+    return [
+        case("five steps without an end", 5, 0.9),
+        case("three steps, `terminated` as bool", 3, 0.8, (), np.bool_, "`terminated` as bool"),
+        case("one step", 1, 0.7, (), np.int64),
+        case("one step that ends the episode", 1, 0.7, (0,), np.float64, end),
+        case("an end in the middle", 6, 0.9, (2,), np.float64, end),
+        case("an end in the middle, as bool", 5, 0.85, (1,), np.bool_, end, "`terminated` as bool"),
+        case("an end at the last step", 4, 0.9, (3,), np.int64, end),
+        case("an end at the first step", 4, 0.9, (0,), np.int64, end),
+        case("two ends", 7, 0.9, (2, 5), np.float64, end),
+        case("γ = 1 without an end", 4, 1.0, (), np.float64, "γ = 1"),
+        case("γ = 1 with an end", 5, 1.0, (2,), np.float64, "γ = 1", end),
+        case("γ = 0", 4, 0.0, (), np.float64, "γ = 0"),
+        case("twenty steps", 20, 0.95, ()),
+    ]
+
+
+def _forward(
+    boot_power: int = 0,
+    stops: Callable = lambda k, d: d[k],
+    boots_after_end: str = "",
+    keeps_last: bool = True,
+    rewards_after: bool = False,
+) -> Callable:
+    """The n-step return, forwards, with its parts exchangeable."""
+
+    def n_step_return(rewards, v_boot, terminated, gamma):
+        g, n = 0.0, len(rewards)
+        ended = None
+        for k in range(n):
+            if stops(k, terminated) and ended is None:
+                ended = k
+                if not keeps_last:
+                    break
+            g += gamma**k * rewards[k]
+            if ended is not None and not rewards_after:
+                break
+        if ended is None:
+            return float(g + gamma ** (n + boot_power) * v_boot)
+        power = {"n": n, "m": ended + 1}.get(boots_after_end)
+        return float(g if power is None else g + gamma**power * v_boot)
+
+    return n_step_return
+
+
+def _by_masks(rewards, v_boot, terminated, gamma):
+    n = len(rewards)
+    alive = np.concatenate([[1.0], np.cumprod(_alive(terminated))])
+    powers = float(gamma) ** np.arange(n + 1)
+    return float(powers[:n] @ (alive[:n] * rewards) + powers[n] * alive[n] * v_boot)
+
+
+def _recursive(rewards, v_boot, terminated, gamma):
+    if len(rewards) == 0:
+        return v_boot
+    rest = 0.0 if terminated[0] else _recursive(rewards[1:], v_boot, terminated[1:], gamma)
+    return rewards[0] + gamma * rest
+
+
+n_step_return = Exercise(
+    "n_step_return",
+    reference=prediction.n_step_return,
+    cases=_window_cases,
+    returns=number(),
+    points=2,
+    equation="(4.6)",
+    mistakes=[
+        Mistake(
+            "gamma-n-minus-1",
+            "Your bootstrap has one factor γ too few: n rewards lie before s_{t+n}, so V(s_{t+n}) counts γⁿ.",
+            "For n = 1 equation (4.6) must be the one-step target. Which power has V there?",
+            _forward(boot_power=-1),
+        ),
+        Mistake(
+            "ignores-termination",
+            "You never look at `terminated`: an end inside the window cuts everything after it.",
+            "What should the return be if the very first step ends the episode?",
+            _forward(stops=lambda k, d: False),
+        ),
+        Mistake(
+            "bootstraps-after-end",
+            "Your rewards stop at the end of the episode, but V is added all the same. A terminal state is "
+            "worth 0: no bootstrap.",
+            "What can still be earned after the last step of an episode?",
+            _forward(boots_after_end="n"),
+            _forward(boots_after_end="m"),
+        ),
+        Mistake(
+            "rewards-after-end",
+            "You leave the bootstrap out after an end, but go on adding rewards. What follows an end is "
+            "another episode: none of its rewards belong here.",
+            "Where does your sum stop?",
+            _forward(rewards_after=True),
+        ),
+        Mistake(
+            "last-reward-lost",
+            "The reward of the step that ended the episode is missing: it belongs to the episode.",
+            "In which order do you add the reward and test for the end?",
+            _forward(keeps_last=False),
+        ),
+        Mistake(
+            "last-flag-only",
+            "You look at the last flag only. The episode may end at any step of the window.",
+            "Try a window of four steps whose second one ends the episode.",
+            lambda r, v, d, g: _forward(stops=lambda k, flags: False)(r, 0.0 if d[-1] else v, d, g),
+        ),
+    ],
+    also_correct=[_forward(), _by_masks, _recursive],
+)
+
+# -------------------------------------------------------------------------------- lambda_returns
+
+
+def _lambda_cases(rng: np.random.Generator) -> list[Case]:
+    def case(name, n, gamma, lam, ends=(), dtype=np.float64, *tags) -> Case:
+        terminated = np.isin(np.arange(n), ends).astype(dtype)
+        v_next = rng.normal(size=n) * 2 + 1
+        v_next[terminated.astype(bool)] += 30.0
+        inputs = {"rewards": rng.normal(size=n) * 2, "v_next": v_next, "terminated": terminated}
+        return Case(name, inputs | {"gamma": gamma, "lam": lam}, tags)
+
+    end = "episodes that end"
+    return [
+        case("six steps without an end", 6, 0.9, 0.8),
+        case("an end in the middle", 7, 0.9, 0.7, (3,), np.float64, end),
+        case("an end at the last step", 5, 0.9, 0.6, (4,), np.bool_, end, "`terminated` as bool"),
+        case("two ends, `terminated` as int", 9, 0.95, 0.9, (2, 6), np.int64, end),
+        case("λ = 0", 6, 0.9, 0.0, (2,), np.float64, "λ = 0"),
+        case("λ = 1", 6, 0.9, 1.0, (), np.float64, "λ = 1"),
+        case("λ = 1 with an end", 6, 0.9, 1.0, (2,), np.float64, "λ = 1", end),
+        case("γ = 1", 6, 1.0, 0.5, (), np.float64, "γ = 1"),
+        case("γ = 0", 6, 0.0, 0.5, (), np.float64, "γ = 0"),
+        case("one step", 1, 0.9, 0.5, ()),
+        case("one step that ends the episode", 1, 0.9, 0.5, (0,), np.bool_, end),
+    ]
+
+
+def _lambda(
+    mix: Callable = lambda v, g, lam: (1 - lam) * v + lam * g,
+    cut: Callable = lambda alive, v, g: (alive * v, alive * g),
+    last: Callable = lambda v_next: v_next[-1],
+    discount: Callable = lambda gamma, lam, v, g: (gamma * v, gamma * g),
+) -> Callable:
+    """λ-returns with their parts exchangeable."""
+
+    def lambda_returns(rewards, v_next, terminated, gamma, lam):
+        returns, g = np.zeros(len(rewards)), last(v_next)
+        for t in reversed(range(len(rewards))):
+            v, later = cut(1.0 - float(terminated[t]), v_next[t], g)
+            g = rewards[t] + mix(*discount(gamma, lam, v, later), lam)
+            returns[t] = g
+        return returns
+
+    return lambda_returns
+
+
+def _mixture(rewards, v_next, terminated, gamma, lam):
+    """The definition: n-step returns weighted by (1 − λ)λ^{n−1}, the longest by what is left."""
+    T = len(rewards)
+    returns = np.zeros(T)
+    for t in range(T):
+        steps = range(1, T - t + 1)
+        g = [
+            _forward()(rewards[t : t + n], v_next[t + n - 1], terminated[t : t + n], gamma)
+            for n in steps
+        ]
+        weights = [(1 - lam) * lam ** (n - 1) for n in steps]
+        weights[-1] = lam ** (T - t - 1)
+        returns[t] = np.dot(weights, g)
+    return returns
+
+
+def _linear_system(rewards, v_next, terminated, gamma, lam):
+    alive, T = _alive(terminated), len(rewards)
+    b = rewards + gamma * alive * (1 - lam) * v_next
+    b[-1] += gamma * alive[-1] * lam * v_next[-1]
+    return np.linalg.solve(np.eye(T) - np.diag((gamma * lam * alive)[:-1], 1), b)
+
+
+lambda_returns = Exercise(
+    "lambda_returns",
+    reference=prediction.lambda_returns,
+    cases=_lambda_cases,
+    returns=array(),
+    points=2,
+    equation="(4.8)",
+    mistakes=[
+        Mistake(
+            "lambda-swapped",
+            "λ and 1 − λ have changed places: λ = 1 must give Monte Carlo, λ = 0 the one-step target.",
+            "Put λ = 1 into equation (4.8). Which of the two terms survives?",
+            _lambda(mix=lambda v, g, lam: lam * v + (1 - lam) * g),
+        ),
+        Mistake(
+            "bootstraps-terminal",
+            "You go on past terminal states. After a terminal state comes nothing: neither V nor G.",
+            LOOK_AT_ENDS,
+            _lambda(cut=lambda alive, v, g: (v, g)),
+        ),
+        Mistake(
+            "no-final-bootstrap",
+            "Your recursion starts from 0. The segment stops there, but the task does not: the tail is worth V(s_T).",
+            "What is the λ-return of a segment of one step, for any λ?",
+            _lambda(last=lambda v_next: 0.0),
+        ),
+        Mistake(
+            "carries-across-end",
+            "You mask the value but not the return: what follows an end is another episode, so its return must "
+            "not flow back across it.",
+            "How many things does $(1-d_t)$ multiply in equation (4.8)?",
+            _lambda(cut=lambda alive, v, g: (alive * v, g)),
+        ),
+        Mistake(
+            "gamma-on-value-only",
+            "λG_{t+1} is not discounted. It starts one step later, exactly as V(s_{t+1}) does.",
+            "What does γ stand before in equation (4.8): one term or the whole bracket?",
+            _lambda(discount=lambda gamma, lam, v, g: (gamma * v, g)),
+        ),
+        Mistake(
+            "weights-above-one",
+            "Your weights add up to more than one: V counts in full, and λG comes on top. They share the weight.",
+            "With V = G for all states, what should the bracket be?",
+            _lambda(mix=lambda v, g, lam: v + lam * g),
+        ),
+    ],
+    also_correct=[
+        _lambda(),
+        _lambda(mix=lambda v, g, lam: v + lam * (g - v)),
+        _mixture,
+        _linear_system,
+    ],
+)  # fmt: skip
+
+# -------------------------------------------------------------------------------- td_prediction
+
+
+def _walk_cases(rng: np.random.Generator) -> list[Case]:
+    def case(name, env, episodes, step_size, gamma, *tags, deterministic=False) -> Case:
+        policy = Policy(random_policy(rng, *env.R.shape, deterministic))
+        inputs = {"env": env, "policy": policy, "episodes": episodes, "step_size": step_size}
+        inputs |= {"gamma": gamma, "rng": Rng(int(rng.integers(2**31)))}
+        return Case(name, inputs, tags)
+
+    terminal, cut = "terminal ends", "time limits"
+    both = random_env(rng, 4, 2, limit=1)
+    both.ends[:] = True
+    return [
+        case("ends in terminal states", random_env(rng, ends=0.3, limit=60), 12, 0.3, 0.9, terminal),
+        case("cut off after 7 steps", random_env(rng, limit=7), 10, 0.3, 0.9, cut),
+        case("both kinds of end", random_env(rng, ends=0.15, limit=8), 15, 0.4, 0.8, terminal, cut),
+        case("both flags at once", both, 8, 0.5, 0.9, terminal),
+        case("a deterministic policy", random_env(rng, 6, 4, limit=12), 6, 0.2, 0.95, cut,
+             deterministic=True),
+        case("γ = 0", random_env(rng, limit=6), 6, 0.3, 0.0, "γ = 0"),
+        case("γ = 1", random_env(rng, ends=0.3, limit=30), 6, 0.1, 1.0, terminal),
+        case("step size 1", random_env(rng, limit=9), 5, 1.0, 0.9, cut),
+        case("one state", random_env(rng, 1, 2, ends=0.2, limit=20), 4, 0.5, 0.5),
+        case("no episodes", random_env(rng, limit=5), 0, 0.5, 0.9, "no episodes"),
+    ]  # fmt: skip
+
+
+def _td(
+    ends: Callable = lambda d, c: d or c,
+    masks: Callable = lambda d, c: d,
+    moves: bool = True,
+    discount: Callable = lambda gamma: gamma,
+    index: Callable = lambda s, s_next: s,
+) -> Callable:
+    """Tabular TD(0) with its parts exchangeable."""
+
+    def td_prediction(env, policy, episodes, step_size, gamma, rng):
+        v = np.zeros(env.observation_space.n)
+        for _ in range(episodes):
+            s, _ = env.reset()
+            while True:
+                s_next, reward, d, c, _ = env.step(policy(s, rng))
+                y = reward + (0.0 if masks(d, c) else discount(gamma) * v[s_next])
+                i = index(s, s_next)
+                v[i] = (1 - step_size) * v[i] + step_size * y
+                if moves:
+                    s = s_next
+                if ends(d, c):
+                    break
+        return v
+
+    return td_prediction
+
+
+def _td_through_target(env, policy, episodes, step_size, gamma, rng):
+    v = np.zeros(env.observation_space.n)
+    for _ in range(episodes):
+        (s, _), ended = env.reset(), False
+        while not ended:
+            s_next, reward, d, c, _ = env.step(policy(s, rng))
+            batch = np.array([reward]), v[[s_next]], np.array([d])
+            v[s] += step_size * (prediction.td0_target(*batch, gamma)[0] - v[s])
+            s, ended = s_next, d or c
+    return v
+
+
+WHICH_FLAG = "Which of the two flags belongs into the target, and which only ends the loop?"
+
+td_prediction = Exercise(
+    "td_prediction",
+    reference=prediction.td_prediction,
+    cases=_walk_cases,
+    returns=array(),
+    points=3,
+    equation="(4.5)",
+    notes=["resets", "steps", "choices"],
+    mistakes=[
+        Mistake(
+            "bootstraps-terminal",
+            "Your loop bootstraps from the state that ended the episode. A terminal state is worth 0, whatever "
+            "stands at its index.",
+            WHICH_FLAG,
+            _td(masks=lambda d, c: False),
+        ),
+        Mistake(
+            "masks-truncation",
+            "You do not bootstrap where a time limit cut the episode. The clock ran out, the task did not: "
+            "v(s′) still counts.",
+            WHICH_FLAG,
+            _td(masks=lambda d, c: d or c),
+        ),
+        Mistake(
+            "ignores-truncation",
+            "Your loop steps on after a time limit. Both flags end the episode.",
+            "Under which conditions do you leave the inner loop?",
+            _td(ends=lambda d, c: d),
+        ),
+        Mistake(
+            "never-moves",
+            "The state stays the first one of the episode: you correct it for everything that happens later.",
+            "How does each round of the loop end?",
+            _td(moves=False),
+        ),
+        Mistake(
+            "no-gamma",
+            NO_GAMMA,
+            "Compare the target in your loop with equation (4.4).",
+            _td(discount=lambda gamma: 1.0),
+        ),
+        Mistake(
+            "updates-next-state",
+            "You move v(s′) instead of v(s). The target is news about the state you left.",
+            "Which state's return begins with the reward that you have just got?",
+            _td(index=lambda s, s_next: s_next),
+        ),
+    ],
+    also_correct=[_td(), _td_through_target],
+)
+
+LESSON = Lesson(
+    "04",
+    "Monte Carlo, temporal differences, n steps",
+    [mc_prediction, td0_target, n_step_return, lambda_returns, td_prediction],
+)
