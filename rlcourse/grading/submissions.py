@@ -56,6 +56,8 @@ def collect(path: Path) -> list[Submission]:
     files = sorted(_open_archives(_files(path)), key=lambda f: f.parts)
     if not files:
         raise UsageError(f"{path} holds no files: give the folder with the students' notebooks.")
+    if not any(file.parts[-1].lower().endswith((".ipynb", ".zip")) for file in files):
+        raise UsageError(f"{path} holds no notebooks (.ipynb): is it the right folder?")
     by_student: dict[str, list[_File]] = {}
     for file in files:
         by_student.setdefault(_student(file), []).append(file)
