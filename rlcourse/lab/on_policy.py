@@ -12,12 +12,14 @@ import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import gymnasium as gym
 import numpy as np
 import torch
+from gymnasium.spaces import Discrete
 from torch import Tensor
 
 from .agents import History
-from .environments import MakeEnv, action_box, action_count, observation_size, vector_env
+from .environments import MakeEnv, action_box, action_count, observation_size
 from .progress import progress
 from .seeding import generators, one_thread
 
@@ -47,12 +49,14 @@ def train_on_policy(agent, make_env: MakeEnv, steps: int, seed: int) -> History:
     early: the agent keeps what it has learned, and the history says `interrupted`.
     Raises TrainingError when a loss is not finite, SpaceError when the environment is of the wrong kind.
     """
-    envs = vector_env(make_env, agent.n_envs)
+    act_rng, update_rng, env_rng = generators(seed, 3)
+    envs = Copies(make_env, agent.n_envs, env_rng)
     history = History()
     began = time.perf_counter()
     try:
+        _fit(agent, envs)
         with one_thread():
-            _train(agent, envs, history, steps, seed)
+            _train(agent, envs, history, steps, act_rng, update_rng)
     except KeyboardInterrupt:
         history.interrupted = True
     finally:
@@ -61,18 +65,19 @@ def train_on_policy(agent, make_env: MakeEnv, steps: int, seed: int) -> History:
     return history
 
 
-def _train(agent, envs, history: History, steps: int, seed: int) -> None:
-    if observation_size(envs.single_observation_space) != agent.obs_dim:
+def _fit(agent, envs: Copies) -> None:
+    """Stop before the first step if this agent and this environment do not speak of the same numbers."""
+    if envs.obs_dim != agent.obs_dim:
         raise ValueError(
             f"The agent takes observations of {agent.obs_dim} numbers; the environment's are "
-            f"{envs.single_observation_space}."
+            f"{envs.observation_space}."
         )
-    fits = action_box if agent.n_actions is None else action_count
-    fits(envs.single_action_space)
-    act_rng, update_rng, env_rng = generators(seed, 3)
-    transitions = _transitions(agent, envs, history, act_rng, env_rng)
+    (action_box if agent.n_actions is None else action_count)(envs.action_space)
+
+
+def _train(agent, envs: Copies, history: History, steps: int, act_rng, update_rng) -> None:
     bar = progress(
-        _rollouts(agent, transitions, history, steps),
+        _rollouts(agent, envs, history, steps, act_rng),
         type(agent).__name__,
         episode_return=lambda: f"{history.recent_return():.1f}",
     )
@@ -83,43 +88,72 @@ def _train(agent, envs, history: History, steps: int, seed: int) -> None:
         history.record_losses(losses)
 
 
-def _transitions(agent, envs, history: History, act_rng, env_rng) -> Iterator[tuple]:
-    """One step of all environments after the other, each environment reset as it ends."""
-    n = envs.num_envs
-    obs, _ = envs.reset(seed=[int(s) for s in env_rng.integers(2**31, size=n)])
-    returns, lengths = np.zeros(n), np.zeros(n, dtype=np.int64)
-    while True:
-        obs = obs.astype(np.float32)  # a copy: the environments write into their own array
-        action = agent.draw(obs, act_rng)
-        next_obs, reward, terminated, truncated, _ = envs.step(agent.to_env(action))
-        history.steps += n
-        returns += reward
-        lengths += 1
-        ended = terminated | truncated
-        transition = (obs, action, reward, next_obs.astype(np.float32), terminated, truncated)
-        if ended.any():
-            for i in np.flatnonzero(ended):
+class Copies:
+    """n copies of an environment stepped one after the other, each reset in the step that ends it.
+
+    Gymnasium calls this SAME_STEP; its `SyncVectorEnv` does the same with twice the bookkeeping,
+    which is what the time of a small network's rollout is spent on. `obs` (n, obs_dim) float32 is what
+    to act on next.
+    """
+
+    def __init__(self, make_env: MakeEnv, n: int, rng: np.random.Generator) -> None:
+        self.envs = [_make(make_env) for _ in range(n)]
+        self.observation_space = self.envs[0].observation_space
+        self.action_space = self.envs[0].action_space
+        self.finite = isinstance(self.action_space, Discrete)
+        self.obs_dim = observation_size(self.observation_space)
+        self.obs = np.empty((n, self.obs_dim), np.float32)
+        for i, env in enumerate(self.envs):
+            self.obs[i], _ = env.reset(seed=int(rng.integers(2**31)))
+        self.returns, self.lengths = [0.0] * n, [0] * n
+
+    def step(self, action: np.ndarray, history: History) -> tuple[np.ndarray, ...]:
+        """reward (n,), true next observations (n, obs_dim), terminated (n,), truncated (n,)."""
+        history.steps += len(self.envs)
+        next_obs, numbers = np.empty_like(self.obs), []
+        # Plain integers: a Discrete space takes far longer to recognise NumPy's.
+        actions = action.tolist() if self.finite else action
+        for i, env in enumerate(self.envs):
+            obs, reward, terminated, truncated, _ = env.step(actions[i])
+            next_obs[i] = obs
+            numbers.append((reward, terminated, truncated))
+            self.returns[i] += float(reward)
+            self.lengths[i] += 1
+            if terminated or truncated:
                 history.episode_steps.append(history.steps)
-                history.episode_returns.append(float(returns[i]))
-                history.episode_lengths.append(int(lengths[i]))
-            returns[ended], lengths[ended] = 0.0, 0
-            next_obs, _ = envs.reset(options={"reset_mask": ended})
-        yield transition
-        obs = next_obs
+                history.episode_returns.append(self.returns[i])
+                history.episode_lengths.append(self.lengths[i])
+                self.returns[i], self.lengths[i] = 0.0, 0
+                obs, _ = env.reset()
+            self.obs[i] = obs
+        reward, terminated, truncated = np.array(numbers, np.float32).T
+        return reward, next_obs, terminated, truncated
+
+    def close(self) -> None:
+        for env in self.envs:
+            env.close()
 
 
-def _rollouts(agent, transitions, history: History, steps: int) -> Iterator[Rollout]:
+def _make(make_env: MakeEnv) -> gym.Env:
+    """A new environment; by name, without the checker that would look at each of its steps."""
+    return gym.make(make_env, disable_env_checker=True) if isinstance(make_env, str) else make_env()
+
+
+def _rollouts(agent, envs: Copies, history: History, steps: int, rng) -> Iterator[Rollout]:
     """Rollouts until `steps` transitions have been seen."""
+
+    def transition() -> tuple[np.ndarray, ...]:
+        obs = envs.obs.copy()
+        action = agent.draw(obs, rng)
+        return obs, action, *envs.step(agent.to_env(action), history)
+
     while history.steps < steps:
         rows = []
         if agent.horizon is None:
             wanted = len(history.episode_returns) + agent.episodes
             while len(history.episode_returns) < wanted:
-                rows.append(next(transitions))
+                rows.append(transition())
         else:
             left = math.ceil((steps - history.steps) / agent.n_envs)
-            rows = [next(transitions) for _ in range(min(agent.horizon, left))]
-        obs, action, *numbers = (np.stack(column) for column in zip(*rows, strict=True))
-        reward, next_obs, terminated, truncated = (x.astype(np.float32) for x in numbers)
-        columns = (obs, action, reward, next_obs, terminated, truncated)
-        yield Rollout(*map(torch.from_numpy, columns))
+            rows = [transition() for _ in range(min(agent.horizon, left))]
+        yield Rollout(*(torch.from_numpy(np.stack(column)) for column in zip(*rows, strict=True)))

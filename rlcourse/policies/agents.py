@@ -54,6 +54,16 @@ def orthogonal(layers: nn.Sequential, last_gain: float) -> None:
         nn.init.zeros_(layer.bias)
 
 
+def numpy_forward(layers: nn.Sequential, x: np.ndarray) -> np.ndarray:
+    """What `layers`, linear ones with tanh between them, make of x (N, n)."""
+    for layer in layers:
+        if isinstance(layer, nn.Linear):
+            x = x @ layer.weight.detach().numpy().T + layer.bias.detach().numpy()
+        else:
+            x = np.tanh(x)
+    return x
+
+
 def descend(optimizer, loss: Tensor, max_grad_norm: float | None = None) -> None:
     """Clear, backward, clip the joint norm of all of the optimiser's weights, step."""
     optimizer.zero_grad()
@@ -167,8 +177,7 @@ class OnPolicyAgent:
 
     def draw(self, obs: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """An action for every row of obs (N, obs_dim), in the policy's own units."""
-        with torch.inference_mode():
-            return sample_action(self.policy(torch.from_numpy(obs)), rng)
+        return sample_action(self._outputs(obs), rng)
 
     def to_env(self, action: np.ndarray) -> np.ndarray:
         """From the policy's units to the environment's: [−1, 1] is the box, the rest is clipped."""
@@ -182,5 +191,12 @@ class OnPolicyAgent:
         """The environment's actions for every row: drawn, or the most likely ones."""
         if explore:
             return self.to_env(self.draw(obs, rng))
-        with torch.inference_mode():
-            return self.to_env(greedy_action(self.policy(torch.from_numpy(obs))))
+        return self.to_env(greedy_action(self._outputs(obs)))
+
+    def _outputs(self, obs: np.ndarray) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
+        """The policy's output without gradient, in NumPy: a few rows are over sooner there."""
+        if isinstance(self.policy, CategoricalPolicy):
+            return numpy_forward(self.policy.layers, obs)
+        with torch.no_grad():
+            output = self.policy(torch.from_numpy(obs))
+        return tuple(x.numpy() for x in output) if isinstance(output, tuple) else output.numpy()

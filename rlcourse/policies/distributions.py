@@ -43,21 +43,18 @@ def log_prob_of(output: PolicyOutput, action: Tensor) -> Tensor:
     return log_prob_and_entropy(output, action)[0]
 
 
-def sample_action(output: PolicyOutput, rng: np.random.Generator) -> np.ndarray:
+def sample_action(output, rng: np.random.Generator) -> np.ndarray:
     r"""One action a row: $\arg\max_a (h_a + G_a)$ with Gumbel noise G, or $\mu + \sigma\xi$.
 
     The Gumbel-max trick draws exactly from the softmax (Maddison et al. 2014) without ever
-    normalising it. Returns (...) int64, or (..., act_dim) float32.
+    normalising it. output: a policy's, as arrays. Returns (...) int64, or (..., act_dim) float32.
     """
     if isinstance(output, tuple):
-        mean, std = output[0].numpy(), np.exp(output[1].numpy())
-        return (mean + std * rng.standard_normal(mean.shape, dtype=np.float32)).astype(np.float32)
-    logits = output.numpy()
-    return np.argmax(logits + rng.gumbel(size=logits.shape), axis=-1)
+        mean, log_std = output
+        return mean + np.exp(log_std) * rng.standard_normal(mean.shape, dtype=np.float32)
+    return (output + rng.gumbel(size=output.shape)).argmax(axis=-1)
 
 
-def greedy_action(output: PolicyOutput) -> np.ndarray:
-    """The most likely action a row: the largest logit, or the mean."""
-    if isinstance(output, tuple):
-        return output[0].numpy()
-    return output.numpy().argmax(axis=-1)
+def greedy_action(output) -> np.ndarray:
+    """The most likely action a row: the largest logit, or the mean. output: as arrays."""
+    return output[0] if isinstance(output, tuple) else output.argmax(axis=-1)
