@@ -36,7 +36,8 @@ def td_error(reward, value, next_value, terminated, gamma) -> Tensor:
 
     All (B,); plain arithmetic, gradients pass. Returns (B,).
     """
-    return reward + gamma * (1 - terminated) * next_value - value
+    alive = 1 - 1.0 * terminated  # 1.0 ·: flags may be bools, from which nothing can be subtracted
+    return reward + gamma * alive * next_value - value
 
 
 def a2c_loss(log_prob, value, entropy, adv, returns, value_coef, entropy_coef) -> Tensor:
@@ -140,7 +141,7 @@ class OneStepActorCritic(OnPolicyAgent):
     """
 
     horizon: int | None = 1
-    lr: float = 5e-4
+    lr: float = 2.5e-4
     v_lr: float = 1e-3
     gamma: float = 0.99
     discount_actor: bool = False

@@ -127,6 +127,8 @@ class OnPolicyAgent:
         return cls(obs_dim=obs_dim, low=low, high=high, **settings)
 
     def __post_init__(self) -> None:
+        if self.horizon is None and self.n_envs != 1:
+            raise ValueError("Whole episodes are collected in one environment: n_envs must be 1.")
         with torch_seed(self.seed):
             self.build()
 

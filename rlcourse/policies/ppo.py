@@ -133,7 +133,8 @@ def ppo_kl_update(
     """As `ppo_update` with the penalised surrogate; then the coefficient adapts, once.
 
     Schulman et al. 2017, §4. agent_state has, instead of clip: kl_coef, kl_target, beta_low,
-    beta_high, factor; its kl_coef is replaced. Returns the minibatch losses.
+    beta_high, factor; its kl_coef is replaced. The functions may be another's; `minibatch_steps`
+    takes the steps another way (`PPOKL` by hand). Returns the minibatch losses.
     """
     s = agent_state
     with torch.no_grad():

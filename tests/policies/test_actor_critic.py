@@ -67,9 +67,10 @@ def test_td_error_row_by_row(rng):
     r, v, w = rng.normal(size=(3, 5))
     d = np.array([0, 1, 0, 1, 0])
     delta = td_error(*map(torch.from_numpy, (r, v, w, d)), GAMMA)
-    assert delta.tolist() == pytest.approx(
-        [r[i] - v[i] if d[i] else r[i] + GAMMA * w[i] - v[i] for i in range(5)]
-    )
+    expected = [r[i] - v[i] if d[i] else r[i] + GAMMA * w[i] - v[i] for i in range(5)]
+    assert delta.tolist() == pytest.approx(expected)
+    flags = torch.from_numpy(d.astype(bool))
+    assert td_error(*map(torch.from_numpy, (r, v, w)), flags, GAMMA).tolist() == delta.tolist()
 
 
 def test_log_prob_and_entropy_against_torch_distributions(rng):

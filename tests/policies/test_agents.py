@@ -8,6 +8,7 @@ from small_envs import Bandit, Matching, Reach
 from rlcourse.policies.actor_critic import A2C
 from rlcourse.policies.distributions import sample_action
 from rlcourse.policies.ppo import PPO
+from rlcourse.policies.reinforce import Reinforce
 
 
 @pytest.fixture
@@ -61,3 +62,8 @@ def test_a_box_is_reached_end_to_end_and_not_left():
 def test_unknown_settings_are_refused():
     with pytest.raises(TypeError, match="clipp"):
         PPO.for_env(Bandit, clipp=0.1)
+
+
+def test_whole_episodes_come_from_one_environment():
+    with pytest.raises(ValueError, match="n_envs must be 1"):
+        Reinforce.for_env(Bandit, n_envs=2)
