@@ -113,8 +113,6 @@ def gridworld(
     def move(cell: tuple[int, int], direction: int) -> tuple[int, float]:
         """Where a step in this direction leads, and what it pays."""
         here = letter[cell]
-        if here == "G":
-            return index[cell], 0.0
         if here in (jumps or {}):
             return lands[here], jumps[here]
         target = (cell[0] + MOVES[direction][0], cell[1] + MOVES[direction][1])
@@ -129,6 +127,9 @@ def gridworld(
     P, R_next = np.zeros((n, 4, n)), np.zeros((n, 4, n))
     weight = np.zeros((n, 4, n))  # Σ probability · reward, for the mean over merging outcomes
     for s, cell in enumerate(cells):
+        if letter[cell] == "G":
+            P[s, :, s] = 1.0
+            continue
         for a in range(4):
             for direction in range(4):
                 p = slip / 4 + (1 - slip) * (direction == a)
