@@ -15,7 +15,7 @@ from rlcourse.lab.environments import MakeEnv, action_box, action_count, maker, 
 from rlcourse.lab.networks import HIDDEN, QNetwork, ValueNetwork, mlp
 from rlcourse.lab.on_policy import Rollout
 from rlcourse.lab.seeding import torch_seed
-from rlcourse.policies.distributions import greedy_action, sample_action
+from rlcourse.policies.distributions import PolicyOutput, greedy_action, sample_action
 from rlcourse.policies.joint import Joint
 
 
@@ -160,11 +160,17 @@ class OnPolicyAgent:
         self.joint = None
         if by_hand and self.n_actions is not None and len(self.hidden):
             self.joint = Joint(self.policy.layers, self.v_net.layers)
-            self.joint_optimizer = self.adam(self.joint.flat)
 
-    def adam(self, *trained: nn.Module | Tensor, lr: float | None = None) -> torch.optim.Adam:
-        """Adam over weights or those of networks, annealed with the others."""
-        weights = [p for x in trained for p in ([x] if isinstance(x, Tensor) else x.parameters())]
+    def evaluate(self, obs: Tensor) -> tuple[PolicyOutput, Tensor]:
+        """The policy's output and V(s), obs (..., obs_dim): for use without gradient."""
+        if self.joint is None:
+            return self.policy(obs), self.v_net(obs)
+        logits, value = self.joint.forward(obs.reshape(-1, self.obs_dim))
+        shape = obs.shape[:-1]
+        return torch.from_numpy(logits).view(*shape, -1), torch.from_numpy(value).view(shape)
+
+    def adam(self, *networks: nn.Module, lr: float | None = None) -> torch.optim.Adam:
+        weights = [p for network in networks for p in network.parameters()]
         optimizer = torch.optim.Adam(weights, lr=lr or self.lr, eps=1e-5, fused=True)
         for group in optimizer.param_groups:
             group["first_lr"] = group["lr"]

@@ -9,6 +9,7 @@ by itself where its functions are the package's own; hand it one of yours and au
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -23,34 +24,37 @@ class Joint:
     $\partial_{z_k} = (1-h_k^2)\,\partial_{h_k}$, $\partial_{W_k} = \sum \partial_{z_k} h_{k-1}^\top$,
     $\partial_{b_k} = \sum \partial_{z_k}$, $\partial_{h_{k-1}} = W_k^\top \partial_{z_k}$.
 
-    policy, v_net: linear layers with tanh between them. The memory of their weights moves into `flat`,
-    the one leaf an optimiser needs; its gradient is `flat.grad`.
+    policy, v_net: linear layers with tanh between them. The memory of their weights moves into `flat`;
+    `gradient` is that of the last `backward`.
     """
 
     def __init__(self, policy: nn.Sequential, v_net: nn.Sequential) -> None:
         pairs = list(zip(policy[::2], v_net[::2], strict=True))
         # Both networks' parts of a layer lie next to each other: one product serves both.
         parts = [part for a, b in pairs for part in (a.weight, b.weight, a.bias, b.bias)]
-        self.flat = torch.cat([part.detach().flatten() for part in parts]).requires_grad_()
-        self.flat.grad = torch.zeros_like(self.flat)
+        self.flat = torch.cat([part.detach().flatten() for part in parts])
+        self.gradient, self.m, self.v = (torch.zeros_like(self.flat) for _ in range(3))
+        self.steps = 0
         sizes = [part.shape for part in parts]
-        for part, view in zip(parts, _views(self.flat.detach(), sizes), strict=True):
+        for part, view in zip(parts, _views(self.flat, sizes), strict=True):
             part.data = view
-        self.weights = _layers(self.flat.detach(), sizes, len(pairs))
-        self.gradients = _layers(self.flat.grad, sizes, len(pairs))
+        self.weights = _layers(self.flat, sizes, len(pairs))
+        self.gradients = _layers(self.gradient, sizes, len(pairs))
 
     def forward(self, obs: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """obs (B, obs_dim) → outputs of the policy (B, n) and values (B,)."""
         *hidden, (w_pi, b_pi), (w_v, b_v) = self.weights
         self.h = [obs.expand(2, *obs.shape)]
         for w, b in hidden:
-            self.h.append(torch.baddbmm(b, self.h[-1], w.mT).tanh_())
+            z = torch.baddbmm(b, self.h[-1], w.mT)
+            np.tanh(z.numpy(), out=z.numpy())  # several times as fast as torch's
+            self.h.append(z)
         h_pi, h_v = self.h[-1]
         output, value = torch.addmm(b_pi, h_pi, w_pi.T), torch.addmm(b_v, h_v, w_v.T)
         return output.numpy(), value.numpy()[:, 0]
 
     def backward(self, d_output: np.ndarray, d_value: np.ndarray) -> None:
-        """∂loss/∂outputs (B, n) and ∂loss/∂values (B,) of the last `forward` → `flat.grad`."""
+        """∂loss/∂outputs (B, n) and ∂loss/∂values (B,) of the last `forward` → `gradient`."""
         h, (*hidden, (w_pi, _), (w_v, _)) = self.h, self.weights
         *d_hidden, (dw_pi, db_pi), (dw_v, db_v) = self.gradients
         d_pi, d_v = torch.from_numpy(d_output), torch.from_numpy(d_value[:, None])
@@ -71,10 +75,23 @@ class Joint:
 
     def clip(self, max_grad_norm: float) -> None:
         """Scale the gradient to that norm if it is longer, as `clip_grad_norm_` does."""
-        g = self.flat.grad.numpy()
+        g = self.gradient.numpy()
         norm = float(np.sqrt(g @ g))
         if norm > max_grad_norm:
             g *= max_grad_norm / (norm + 1e-6)
+
+    def adam(self, lr: float, beta_1: float, beta_2: float, eps: float) -> None:
+        r"""$\theta \leftarrow \theta - \alpha\,\hat m / (\sqrt{\hat v} + \epsilon)$ — Kingma & Ba 2015, alg. 1."""
+        w, g, m, v = (x.numpy() for x in (self.flat, self.gradient, self.m, self.v))
+        self.steps += 1
+        m += (1 - beta_1) * (g - m)
+        v += (1 - beta_2) * (g * g - v)
+        spread = np.sqrt(v)
+        spread *= 1 / math.sqrt(1 - beta_2**self.steps)
+        spread += eps
+        np.divide(m, spread, out=spread)
+        spread *= lr / (1 - beta_1**self.steps)
+        w -= spread
 
 
 def _views(vector: Tensor, sizes) -> list[Tensor]:
@@ -166,7 +183,8 @@ def step(
         joint.backward(d_logits, agent.value_coef / n * error)
     if agent.max_grad_norm is not None:
         joint.clip(agent.max_grad_norm)
-    agent.joint_optimizer.step()
+    group = agent.optimizer.param_groups[0]
+    joint.adam(group["lr"], *group["betas"], group["eps"])
     return loss
 
 

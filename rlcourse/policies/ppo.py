@@ -222,8 +222,9 @@ class PPO(OnPolicyAgent):
     def batch(self, rollout: Rollout) -> PPOBatch:
         """Values, advantages and log π_old of a rollout; its rows, in any order from here on."""
         with torch.no_grad():
-            value, next_value = self.v_net(rollout.obs), self.v_net(rollout.next_obs)
-            log_prob_old = log_prob_of(self.policy(rollout.obs), rollout.action)
+            output, value = self.evaluate(rollout.obs)
+            _, next_value = self.evaluate(rollout.next_obs)
+            log_prob_old = log_prob_of(output, rollout.action)
         ends = rollout.terminated, rollout.truncated
         adv, returns = self.gae(rollout.reward, value, next_value, *ends, self.gamma, self.lam)
         columns = (rollout.obs, rollout.action, log_prob_old, standardise(adv), returns)
