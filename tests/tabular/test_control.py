@@ -177,6 +177,17 @@ def test_sarsa_by_hand():
     assert q.tolist() == [[q00, q01], [q10, 0.0]]
 
 
+def test_sarsa_takes_the_action_of_its_target():
+    chosen = iter([0, 1, 2, 0])  # the last one, at the terminal state, may be drawn or not
+    tape = Tape(
+        [(0, [(0, 1.0, 1, False, False), (1, 2.0, 0, False, False), (2, 4.0, 1, True, False)])],
+        2,
+        3,
+    )
+    q = sarsa(tape, lambda q_row, rng: next(chosen), 1, 0.5, 0.5, np.random.default_rng(0))
+    assert q.tolist() == [[0.5, 0, 2], [0, 1, 0]]
+
+
 def test_q_learning_by_hand():
     tape = Tape(
         [

@@ -140,19 +140,22 @@ def test_the_cliff():
         return control.expected_sarsa(env, 0.1, *settings)
 
     loops = {"sarsa": control.sarsa, "q": control.q_learning, "expected": expected}
-    found = figures.cliff_experiment(loops, np.random.default_rng(1), runs=6, episodes=400)
-    late = {name: result.returns[:, 200:].mean() for name, result in found.items()}
-    assert -30 < late["sarsa"] < -18
+    found = figures.cliff_experiment(loops, np.random.default_rng(1), runs=8, episodes=400)
+    # The median over runs: with α = ½ a run of SARSA now and then loses its way for an episode
+    # of a thousand steps (−28 ± 7 per run, measured over 60).
+    late = {name: np.median(r.returns[:, 200:].mean(axis=1)) for name, r in found.items()}
+    assert -33 < late["sarsa"] < -20
     assert -60 < late["q"] < -38
     assert -30 < late["expected"] < -18
-    assert found["q"].returns.shape == (6, 400) and found["q"].q.shape == (6, 38, 4)
+    assert late["q"] < late["sarsa"] < late["expected"]
+    assert found["q"].returns.shape == (8, 400) and found["q"].q.shape == (8, 38, 4)
 
     world = cliff_walk()
     edge = [(3, 0), *((2, c) for c in range(12)), (3, 11)]
     edge_paths = sum(
         [tuple(map(int, world.cells[s])) for s in path] == edge for path in found["q"].paths
     )
-    assert edge_paths >= 5  # now and then an exploratory fall has just moved a value
+    assert edge_paths >= 6  # now and then an exploratory fall has just moved a value
     along_the_edge = [sum(world.cells[s, 0] == 2 for s in path) for path in found["sarsa"].paths]
     assert np.median(along_the_edge) <= 5  # of the twelve cells beside the cliff
 

@@ -165,6 +165,13 @@ def test_the_walks_true_values_solve_its_equation(n, left):
         np.testing.assert_allclose(v[1:-1], np.arange(-18, 19, 2) / 20)
 
 
+def test_the_chain_pays_at_its_end():
+    mdp = chain(4)
+    assert mdp.P.argmax(axis=2).tolist() == [[0, 1], [0, 2], [1, 3], [3, 3]]
+    assert mdp.R.tolist() == [[0, 0], [0, 0], [0, 1], [0, 0]]
+    assert mdp.start.tolist() == [1, 0, 0, 0] and mdp.terminal.tolist() == [False] * 3 + [True]
+
+
 def test_garnet_has_the_branching_asked_for():
     mdp = garnet(7, 3, 2, np.random.default_rng(0))
     assert ((mdp.P > 0).sum(axis=2) == 2).all()
