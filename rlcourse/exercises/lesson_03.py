@@ -1,0 +1,644 @@
+"""Lesson 03: optimality and dynamic programming."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from rlcourse.tabular import dynamic_programming as dp
+
+from .declaration import Exercise, Lesson, Mistake, array, integer, number, several
+from .harness import Case
+from .lesson_02 import (
+    COUNT_GAMMA,
+    GAMMA_ON_REWARD,
+    MAX_SWEEPS,
+    best_reachable,
+    mdp_cases,
+    sweep_mdps,
+)
+from .material import random_mdp
+
+# --------------------------------------------------------------------------------- greedy_policy
+
+
+def _rows(rng: np.random.Generator) -> list[Case]:
+    def case(name, q, *tags) -> Case:
+        return Case(name, {"q": np.asarray(q, dtype=float)}, tags)
+
+    ties = rng.integers(3, size=(6, 4)).astype(float)
+    ties[0] = 1.0
+    near = np.array([[1.0, 1.0 + 1e-7, 0.0], [2.0, 0.0, 2.0 + 1e-7]])
+    return [
+        case("four states, three actions", rng.normal(size=(4, 3))),
+        case("as many states as actions", rng.normal(size=(4, 4)), "S = A"),
+        case("values that tie", ties, "ties"),
+        case("a tie of the last two", [[0.0, 1.0, 1.0], [3.0, -1.0, 3.0]], "ties"),
+        case("values that differ by 1e-7", near),
+        case("values all negative", rng.normal(size=(4, 3)) - 9.0, "negative values"),
+        case("one state", rng.normal(size=(1, 5)), "S = 1"),
+        case("one action", rng.normal(size=(4, 1)), "A = 1"),
+        case("more actions than states", rng.normal(size=(2, 6))),
+    ]
+
+
+def _best(q: np.ndarray) -> np.ndarray:
+    return (q == q.max(axis=1, keepdims=True)).astype(float)
+
+
+def _greedy_by_loop(q):
+    pi = np.zeros(q.shape)
+    for s in range(q.shape[0]):
+        best = 0
+        for a in range(1, q.shape[1]):
+            if q[s, a] > q[s, best]:
+                best = a
+        pi[s, best] = 1.0
+    return pi
+
+
+def _greedy_by_put(q):
+    pi = np.zeros_like(q)
+    np.put_along_axis(pi, q.argmax(axis=1)[:, None], 1.0, axis=1)
+    return pi
+
+
+def _greedy_by_cumsum(q):
+    best = _best(q)
+    return best * (best.cumsum(axis=1) == 1)
+
+
+greedy_policy = Exercise(
+    "greedy_policy",
+    reference=dp.greedy_policy,
+    cases=_rows,
+    returns=array(),
+    points=1,
+    equation="(3.4)",
+    mistakes=[
+        Mistake(
+            "values",
+            "You return the largest *value*. A policy says how likely each action is, not what it is worth.",
+            "What do the rows of a policy sum to?",
+            lambda q: q.max(axis=1),
+            lambda q: np.repeat(q.max(axis=1, keepdims=True), q.shape[1], axis=1),
+        ),
+        Mistake(
+            "indices",
+            "You return which action is best, one index a state. Make rows of probabilities of them.",
+            "What is the shape of `pi[s, a]`? And of your result?",
+            lambda q: q.argmax(axis=1),
+            lambda q: q.argmax(axis=1).astype(float),
+        ),
+        Mistake(
+            "splits-ties",
+            "Where several actions are best you give each an equal share. That is optimal too, but here the *first* is "
+            "asked for.",
+            "Which index does `argmax` give on a tie?",
+            lambda q: _best(q) / _best(q).sum(axis=1, keepdims=True),
+        ),
+        Mistake(
+            "all-the-best",
+            "Where several actions are best you give each of them probability 1: such rows sum to more than 1.",
+            "Print the sums of your rows.",
+            _best,
+        ),
+        Mistake(
+            "last-index",
+            "Where several actions are best you take the last one. On a tie the first index wins.",
+            "If you compare in a loop: is it `>` or `>=`?",
+            lambda q: np.eye(q.shape[1])[q.shape[1] - 1 - q[:, ::-1].argmax(axis=1)],
+        ),
+        Mistake(
+            "wrong-axis",
+            "You look for the best *state* of each action. Each state, a row, chooses among its actions.",
+            "Along which axis does `argmax` have to run?",
+            lambda q: np.eye(q.shape[0])[q.argmax(axis=0)].T,
+            lambda q: np.eye(q.shape[0])[q.argmax(axis=0)],
+            lambda q: np.eye(q.shape[1])[q.argmax(axis=0)],
+        ),
+    ],
+    also_correct=[_greedy_by_loop, _greedy_by_put, _greedy_by_cumsum],
+)
+
+# --------------------------------------------------------------------- bellman_optimality_backup
+
+
+def _optimality_by_loop(q, P, R, gamma):
+    new = np.zeros(R.shape)
+    for s, a in np.ndindex(R.shape):
+        new[s, a] = R[s, a] + gamma * sum(P[s, a, t] * max(q[t]) for t in range(len(q)))
+    return new
+
+
+bellman_optimality_backup = Exercise(
+    "bellman_optimality_backup",
+    reference=dp.bellman_optimality_backup,
+    cases=mdp_cases(
+        lambda rng, P, R, pi, g: {"q": rng.normal(size=R.shape) * 3 - 1, "P": P, "R": R, "gamma": g}
+    ),
+    returns=array(),
+    points=2,
+    equation="(3.2)",
+    mistakes=[
+        Mistake(
+            "mean-over-actions",
+            "You average over the next actions: that evaluates the uniform policy. The best action is asked for.",
+            "Compare equation (3.2) with the backup of lesson 02. What has taken the place of the mean?",
+            lambda q, P, R, g: R + g * (P @ q.mean(axis=1)),
+        ),
+        Mistake(
+            "best-next-state",
+            "You take the best of the states that can be reached. The world picks s′, by p; you only pick a′.",
+            "Which of the two, s′ and a′, does the maximum in (3.2) run over?",
+            lambda q, P, R, g: R + g * best_reachable(P, q.max(axis=1)),
+        ),
+        Mistake(
+            "max-outside",
+            "Your maximum stands outside the sum over s′: one a′ for all next states. But you see s′ *before* you "
+            "choose, so each s′ has its own best action.",
+            "In which order do things happen: first s′, or first a′?",
+            lambda q, P, R, g: R + g * np.einsum("sat,tb->sab", P, q).max(axis=2),
+        ),
+        Mistake(
+            "wrong-axis",
+            "Your maximum runs over the states and gives one number an action. What is needed is the value of each "
+            "*state*: a maximum over its actions.",
+            "Which axis of q are the actions?",
+            lambda q, P, R, g: R + g * (P @ q.max(axis=0)),
+            lambda q, P, R, g: R + g * q.max(axis=0),
+        ),
+        Mistake(
+            "gamma-on-reward",
+            GAMMA_ON_REWARD,
+            COUNT_GAMMA,
+            lambda q, P, R, g: g * (R + P @ q.max(axis=1)),
+        ),
+        Mistake(
+            "own-max",
+            "You use the maximum of the state itself. The one that counts is the *next* state's.",
+            "Which argument tells you where an action leads?",
+            lambda q, P, R, g: R + g * q.max(axis=1, keepdims=True),
+        ),
+    ],
+    also_correct=[
+        _optimality_by_loop,
+        lambda q, P, R, g: R + g * np.einsum("sat,t->sa", P, q.max(axis=1)),
+        lambda q, P, R, g: R + g * (P @ (dp.greedy_policy(q) * q).sum(axis=1)),
+        lambda q, P, R, g: (P * (R[:, :, None] + g * np.sort(q, axis=1)[:, -1])).sum(axis=2),
+    ],
+)
+
+# ------------------------------------------------------------------------------- value_iteration
+
+
+def _iteration_cases(rng: np.random.Generator) -> list[Case]:
+    names = ("P", "R", "gamma", "tolerance")
+    return [
+        Case(name, {key: inputs[key] for key in names}, tags)
+        for name, tags, inputs in sweep_mdps(rng)
+    ]
+
+
+def _rows_in_place(q, P, R, gamma):
+    q = q.copy()
+    for s in range(len(q)):
+        q[s] = R[s] + gamma * P[s] @ q.max(axis=1)
+    return q
+
+
+def _entries_in_place(q, P, R, gamma):
+    q = q.copy()
+    for s, a in np.ndindex(q.shape):
+        q[s, a] = R[s, a] + gamma * P[s, a] @ q.max(axis=1)
+    return q
+
+
+def _iterating(
+    change: Callable = lambda new, old: np.abs(new - old).max(),
+    sweep: Callable = dp.bellman_optimality_backup,
+    most: int = MAX_SWEEPS,
+    counted: int = 0,
+    result: Callable = lambda q: q,
+) -> Callable:
+    """Value iteration with its parts exchangeable."""
+
+    def value_iteration(P, R, gamma, tolerance):
+        q, sweeps, settled = np.zeros(R.shape), 0, False
+        while not settled and sweeps < most:
+            new = sweep(q, P, R, gamma)
+            settled = change(new, q) < tolerance
+            q, sweeps = new, sweeps + 1
+        return result(q), sweeps + counted
+
+    return value_iteration
+
+
+def _until_policy_settles(patience: int = 1) -> Callable:
+    def value_iteration(P, R, gamma, tolerance):
+        q, sweeps, quiet = np.zeros(R.shape), 0, 0
+        while quiet < patience and sweeps < MAX_SWEEPS:
+            new = dp.bellman_optimality_backup(q, P, R, gamma)
+            quiet = quiet + 1 if (new.argmax(axis=1) == q.argmax(axis=1)).all() else 0
+            q, sweeps = new, sweeps + 1
+        return q, sweeps
+
+    return value_iteration
+
+
+def _values_beside(P, R, gamma, tolerance):
+    """v kept beside q; the test is on q."""
+    q, v, sweeps = np.zeros(R.shape), np.zeros(len(R)), 0
+    while True:
+        new = R + gamma * (P @ v)
+        moved = np.max(np.abs(new - q))
+        q, v, sweeps = new, new.max(axis=1), sweeps + 1
+        if moved <= tolerance:
+            return q, sweeps
+
+
+def _uniform_backup(q, P, R, gamma):
+    return R + gamma * (P @ q.mean(axis=1))
+
+
+value_iteration = Exercise(
+    "value_iteration",
+    reference=dp.value_iteration,
+    cases=_iteration_cases,
+    returns=several(q=array(), sweeps=integer()),
+    points=3,
+    equation="(3.7)",
+    variants=[_iterating(sweep=_rows_in_place), _iterating(sweep=_entries_in_place)],
+    mistakes=[
+        Mistake(
+            "signed-differences",
+            "The changes keep their signs: falling values look settled, or rises and falls cancel. Take absolute values "
+            "first.",
+            "What does your test say if every reward is −1? And if one entry rises by 1 and another falls by 1?",
+            _iterating(change=lambda new, old: abs((new - old).sum())),
+            _iterating(change=lambda new, old: (new - old).max()),
+            _iterating(change=lambda new, old: (new - old).sum()),
+            _iterating(change=lambda new, old: abs((new - old).mean())),
+        ),
+        Mistake(
+            "one-sweep",
+            "You sweep once. T* only looks one step ahead: repeat it until nothing changes.",
+            "Where is the loop around your sweep? And if there is one: is the old q that you compare with a copy?",
+            _iterating(most=1),
+        ),
+        Mistake(
+            "policy-settled",
+            "You stop when the greedy policy no longer changes. The policy is often right long before the values are, and "
+            "a pause is not the end either.",
+            "Whose changes does the task ask you to measure?",
+            _until_policy_settles(),
+            _until_policy_settles(2),
+        ),
+        Mistake(
+            "evaluates-uniform",
+            "You average over the next actions: that converges to the values of the uniform policy.",
+            "What is the difference between this loop and `policy_evaluation`?",
+            _iterating(sweep=_uniform_backup),
+        ),
+        Mistake(
+            "returns-v",
+            "You return the value of each state. The table over states *and* actions is asked for.",
+            "What is the shape of q? And of your result?",
+            _iterating(result=lambda q: q.max(axis=1)),
+        ),
+        Mistake(
+            "last-sweep-not-counted",
+            "Your number of sweeps is one too small: the sweep that finds no change was a sweep too.",
+            "How many sweeps does it take to notice that all rewards are 0?",
+            _iterating(counted=-1),
+            _iterating(counted=-1, sweep=_rows_in_place),
+        ),
+    ],
+    also_correct=[_iterating(), _values_beside, _iterating(sweep=_optimality_by_loop)],
+)
+
+# ------------------------------------------------------------------------------ policy_iteration
+
+
+def _long_way(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A corridor in which the news of the prize at its end travels one state a round.
+
+    Action 0 stays and pays a little, action 1 moves on at a cost; only the last move pays well.
+    """
+    P, R = np.zeros((n, 2, n)), np.zeros((n, 2))
+    for s in range(n - 1):
+        P[s, 0, s], P[s, 1, s + 1] = 1.0, 1.0
+        R[s] = 0.1 + 0.01 * rng.random(), -0.2 - 0.1 * rng.random()
+    P[n - 1, :, n - 1] = 1.0
+    R[n - 1] = 2.0, 1.5
+    return P, R
+
+
+def _policy_cases(rng: np.random.Generator) -> list[Case]:
+    def case(name, P, R, gamma, *tags) -> Case:
+        return Case(name, {"P": P, "R": R, "gamma": gamma}, tags)
+
+    def twins(n_states: int, n_actions: int) -> tuple[np.ndarray, np.ndarray]:
+        """An MDP whose last two actions are copies of each other."""
+        P, R = random_mdp(rng, n_states, n_actions)
+        return np.concatenate([P, P[:, -1:]], axis=1), np.concatenate([R, R[:, -1:]], axis=1)
+
+    P, R = random_mdp(rng, 5, 3)
+    settled = R.copy()
+    settled[:, 0] = np.abs(R).max() + 30.0
+    return [
+        case("five states, three actions", P, R, 0.9),
+        case("as many states as actions", *random_mdp(rng, 4, 4), 0.8, "S = A"),
+        case("a long way to the prize", *_long_way(9, rng), 0.9, "many rounds"),
+        case("few reachable states", *random_mdp(rng, 10, 4, 2), 0.95),
+        case("the start is optimal", P, settled, 0.5, "the start is optimal"),
+        case("γ = 0", P, R, 0.0, "γ = 0"),
+        case("one state", *random_mdp(rng, 1, 4), 0.6, "S = 1"),
+        case("one action", *random_mdp(rng, 4, 1), 0.9, "A = 1", "the start is optimal"),
+        case("two actions that are copies", *twins(5, 2), 0.9, "actions that tie"),
+    ]
+
+
+def _policy_agrees(case: Case, value, reference) -> bool:
+    """All three results; where actions tie: v, and any one-hot policy that is greedy for it."""
+    if not (isinstance(value, tuple | list) and len(value) == 3):
+        return False
+    (pi, v, rounds), (pi_star, v_star, rounds_star) = value, reference
+    if not (isinstance(pi, np.ndarray) and isinstance(v, np.ndarray)):
+        return False
+    if pi.shape != pi_star.shape or v.shape != v_star.shape:
+        return False
+    if not np.allclose(v, v_star, rtol=1e-8, atol=1e-8):
+        return False
+    if "actions that tie" not in case.tags:
+        return bool(np.array_equal(pi, pi_star) and rounds == rounds_star)
+    q = dp.q_from_v(v_star, case.inputs["P"], case.inputs["R"], case.inputs["gamma"])
+    one_hot = ((pi == 0) | (pi == 1)).all() and (pi.sum(axis=1) == 1).all()
+    return bool(one_hot and np.allclose((pi * q).sum(axis=1), q.max(axis=1), atol=1e-7))
+
+
+def _policy_alike(_case: Case, a, b) -> bool:
+    parts = isinstance(a, tuple | list) and isinstance(b, tuple | list) and len(a) == len(b) == 3
+    return parts and all(
+        np.shape(x) == np.shape(y) and np.allclose(x, y, rtol=1e-8, atol=1e-8)
+        for x, y in zip(a, b, strict=True)
+    )
+
+
+def _policy_tells(_case: Case, value, reference) -> str:
+    (pi, v, rounds), (pi_star, v_star, rounds_star) = value, reference
+    if not np.allclose(v, v_star, rtol=1e-8, atol=1e-8):
+        return "Your `v` is not the value of an optimal policy."
+    if not np.array_equal(pi, pi_star):
+        return "Your `v` is right, but `pi` is not a greedy policy for it, one action a state."
+    more = "more" if rounds > rounds_star else "fewer"
+    return f"Your `pi` and `v` are right, but you count {more} rounds than it takes."
+
+
+def _improving(
+    evaluate: Callable = lambda P, R, pi, gamma, v: dp.solve_bellman(P, R, pi, gamma),
+    improve: Callable = lambda v, P, R, gamma: dp.greedy_policy(dp.q_from_v(v, P, R, gamma)),
+    stop: Callable = lambda pi, new, v, old_v: np.array_equal(pi, new),
+    most: int = 200,
+    counted: int = 0,
+    result: Callable = lambda pi, v, new, old_v: (pi, v),
+) -> Callable:
+    """Policy iteration with its parts exchangeable."""
+
+    def policy_iteration(P, R, gamma):
+        pi = np.eye(R.shape[1])[np.zeros(len(R), dtype=int)]
+        v, rounds = np.zeros(len(R)), 0
+        while True:
+            old_v, v = v, evaluate(P, R, pi, gamma, v)
+            new = improve(v, P, R, gamma)
+            rounds += 1
+            if stop(pi, new, v, old_v if rounds > 1 else None) or rounds >= most:
+                return *result(pi, v, new, old_v), rounds + counted
+            pi = new
+
+    return policy_iteration
+
+
+def _compares_values(P, R, gamma):
+    """Stops when V is == the last V: a round late."""
+    pi, v, rounds = np.eye(R.shape[1])[np.zeros(len(R), dtype=int)], None, 0
+    while rounds < 200:
+        new_v = dp.solve_bellman(P, R, pi, gamma)
+        pi = dp.greedy_policy(dp.q_from_v(new_v, P, R, gamma))
+        rounds += 1
+        if v is not None and (new_v == v).all():
+            return pi, new_v, rounds
+        v = new_v
+    return pi, v, rounds
+
+
+def _one_backup(P, R, pi, gamma, v):
+    return dp.bellman_backup(v, P, R, pi, gamma)
+
+
+def _by_sweeps(P, R, pi, gamma, v):
+    return dp.policy_evaluation(P, R, pi, gamma, 1e-13)[0]
+
+
+def _by_inverse(P, R, pi, gamma, v):
+    P_pi = np.einsum("sa,sat->st", pi, P)
+    return np.linalg.inv(np.eye(len(R)) - gamma * P_pi) @ (pi * R).sum(axis=1)
+
+
+def _once(returned: str) -> Callable:
+    def policy_iteration(P, R, gamma):
+        start = np.eye(R.shape[1])[np.zeros(len(R), dtype=int)]
+        v = dp.solve_bellman(P, R, start, gamma)
+        pi = dp.greedy_policy(dp.q_from_v(v, P, R, gamma))
+        return pi, (dp.solve_bellman(P, R, pi, gamma) if returned == "new" else v), 1
+
+    return policy_iteration
+
+
+def _stale(P, R, gamma):
+    """v is that of the policy before the one returned."""
+    pi, v, rounds = np.eye(R.shape[1])[np.zeros(len(R), dtype=int)], np.zeros(len(R)), 0
+    while True:
+        before, v = v, dp.solve_bellman(P, R, pi, gamma)
+        new = dp.greedy_policy(dp.q_from_v(v, P, R, gamma))
+        rounds += 1
+        if (new == pi).all():
+            return pi, before, rounds
+        pi = new
+
+
+policy_iteration = Exercise(
+    "policy_iteration",
+    reference=dp.policy_iteration,
+    cases=_policy_cases,
+    returns=several(pi=array(), v=array(), rounds=integer()),
+    points=3,
+    equation="(3.6)",
+    agrees=_policy_agrees,
+    alike=_policy_alike,
+    tells=_policy_tells,
+    mistakes=[
+        Mistake(
+            "one-improvement",
+            "You improve once and return. Evaluate the better policy, improve again, and so on until nothing changes.",
+            "Where is the loop around evaluating and improving?",
+            _once("old"),
+            _once("new"),
+        ),
+        Mistake(
+            "compares-values",
+            "You stop when the values are equal to the last ones: a round late, and with rounding perhaps never. The policy "
+            "is discrete: compare policies.",
+            "How often can a policy change before it repeats? And a vector of floats?",
+            _compares_values,
+            _improving(stop=lambda pi, new, v, old_v: old_v is not None and (v == old_v).all()),
+            _improving(stop=lambda pi, new, v, old_v: old_v is not None and np.allclose(v, old_v)),
+        ),
+        Mistake(
+            "one-sweep-evaluation",
+            "You only make one backup for each policy. That is value iteration; here the evaluation is exact.",
+            "Which function of lesson 02 gives V^π exactly?",
+            _improving(evaluate=_one_backup),
+            _improving(
+                evaluate=lambda P, R, pi, g, v: dp.bellman_backup(np.zeros(len(R)), P, R, pi, g)
+            ),
+        ),
+        Mistake(
+            "greedy-on-reward",
+            "You improve on the next reward alone. Improve on Q^π: reward and all that follows.",
+            "Is γ used anywhere in your improvement?",
+            _improving(improve=lambda v, P, R, gamma: dp.greedy_policy(R)),
+        ),
+        Mistake(
+            "confirming-round-not-counted",
+            "Your number of rounds is one too small: the round that finds nothing to improve was a round too.",
+            "How many rounds does it take if the start is optimal already?",
+            _improving(counted=-1),
+        ),
+        Mistake(
+            "stale-values",
+            "Your v belongs to a policy before the one you return. pi and v must belong together.",
+            "Solve for the values of the pi that you return, and compare.",
+            _stale,
+            _improving(most=200, result=lambda pi, v, new, old_v: (pi, old_v)),
+        ),
+    ],
+    also_correct=[_improving(), _improving(evaluate=_by_sweeps), _improving(evaluate=_by_inverse)],
+)
+
+# --------------------------------------------------------------------------- suboptimality_bound
+
+
+def _bound_cases(rng: np.random.Generator) -> list[Case]:
+    def case(name, n_states, n_actions, gamma, *tags, shift=0.0, exact=False) -> Case:
+        P, R = random_mdp(rng, n_states, n_actions)
+        v = rng.normal(size=n_states) * 2 + shift
+        if exact:
+            v = dp.policy_iteration(P, R, gamma)[1]
+        return Case(name, {"v": v, "P": P, "R": R, "gamma": gamma}, tags)
+
+    return [
+        case("four states, γ = 0.9", 4, 3, 0.9),
+        case("as many states as actions", 4, 4, 0.8, "S = A"),
+        case("v far too high", 5, 2, 0.9, "v too high", shift=60.0),
+        case("v far too low", 5, 2, 0.9, shift=-60.0),
+        case("v = V*", 5, 3, 0.9, "v = V*", exact=True),
+        case("γ = 0", 4, 3, 0.0, "γ = 0"),
+        case("γ = 0.5", 6, 2, 0.5),
+        case("one state", 1, 3, 0.7, "S = 1"),
+        case("one action", 4, 1, 0.9, "A = 1"),
+        case("twenty states", 20, 3, 0.95),
+    ]
+
+
+def _bound(
+    norm: Callable = lambda d: np.abs(d).max(),
+    factor: Callable = lambda gamma: 2 / (1 - gamma),
+    error: Callable = lambda v, P, R, gamma: dp.q_from_v(v, P, R, gamma).max(axis=1) - v,
+) -> Callable:
+    """The bound with its parts exchangeable."""
+
+    def suboptimality_bound(v, P, R, gamma):
+        return float(factor(gamma) * norm(error(v, P, R, gamma)))
+
+    return suboptimality_bound
+
+
+def _bound_by_loop(v, P, R, gamma):
+    epsilon = 0.0
+    for s in range(len(v)):
+        best = max(R[s, a] + gamma * P[s, a] @ v for a in range(R.shape[1]))
+        epsilon = max(epsilon, abs(best - v[s]))
+    return 2 * epsilon / (1 - gamma)
+
+
+def _bound_by_policy(v, P, R, gamma):
+    pi = dp.greedy_policy(dp.q_from_v(v, P, R, gamma))
+    residual = dp.bellman_backup(v, P, R, pi, gamma) - v
+    return 2 * np.linalg.norm(residual, np.inf) / (1 - gamma)
+
+
+suboptimality_bound = Exercise(
+    "suboptimality_bound",
+    reference=dp.suboptimality_bound,
+    cases=_bound_cases,
+    returns=number(),
+    points=2,
+    equation="(3.10)",
+    mistakes=[
+        Mistake(
+            "no-factor-2",
+            "Without the 2 this bounds ‖v − V*‖: how wrong the table is. What acting on it costs is bounded by twice that.",
+            "In the proof two distances are added. Which two?",
+            _bound(factor=lambda g: 1 / (1 - g)),
+        ),
+        Mistake(
+            "not-max-norm",
+            "ε is not the largest residual. The contraction is in the max norm, so the bound is too.",
+            "Over the states, which norm does equation (3.10) take?",
+            _bound(norm=lambda d: np.abs(d).mean()),
+            _bound(norm=np.linalg.norm),
+            _bound(norm=lambda d: np.abs(d).sum()),
+            _bound(norm=lambda d: np.sqrt(np.mean(d**2))),
+        ),
+        Mistake(
+            "no-absolute-value",
+            "You take the largest residual with its sign. v may be too high as well as too low.",
+            "What does your function say about a v that is 60 too high everywhere?",
+            _bound(norm=np.max),
+            _bound(norm=lambda d: (-d).max()),
+        ),
+        Mistake(
+            "sharper-bound",
+            "2γε/(1 − γ) is true as well, but it is another theorem. The function returns the bound that is proved here.",
+            "Compare the numerator with that of equation (3.10).",
+            _bound(factor=lambda g: 2 * g / (1 - g)),
+        ),
+        Mistake(
+            "error-not-residual",
+            "Your ε is the distance to V*. V* is what we do not have: ε is how much *one backup* changes v.",
+            "Can your function be computed without solving the MDP?",
+            _bound(error=lambda v, P, R, g: dp.policy_iteration(P, R, g)[1] - v),
+        ),
+        Mistake(
+            "policy-backup",
+            "You average over the actions. The residual is that of the optimality backup, with a maximum.",
+            "Which backup has V* as its fixed point?",
+            _bound(error=lambda v, P, R, g: dp.q_from_v(v, P, R, g).mean(axis=1) - v),
+        ),
+    ],
+    also_correct=[_bound(), _bound_by_loop, _bound_by_policy],
+)
+
+LESSON = Lesson(
+    "03",
+    "Optimality and dynamic programming",
+    [
+        greedy_policy,
+        bellman_optimality_backup,
+        value_iteration,
+        policy_iteration,
+        suboptimality_bound,
+    ],
+)
