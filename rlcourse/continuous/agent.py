@@ -1,11 +1,79 @@
-"""What the agents of this room share."""
+"""What the agents of this room share: the box at their border, and functions that can be replaced."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
+
+from rlcourse.lab.agents import OffPolicyAgent
+from rlcourse.lab.environments import MakeEnv, action_box, maker, observation_size
+from rlcourse.lab.replay import Batch
+
+
+@dataclass
+class BoxAgent(OffPolicyAgent):
+    r"""An agent that thinks in (−1, 1)^D and acts in the box of its environment.
+
+    obs_dim: numbers an observation; action_low, action_high: (D,), the finite box of actions. A method provides
+    `choose` and `learn`, in (−1, 1)^D; `act` and `update` are for the loop, in the environment's
+    units: $a_{env} = \tfrac12(low + high) + \tfrac12(high - low)\,a$.
+    """
+
+    obs_dim: int
+    action_low: np.ndarray
+    action_high: np.ndarray
+
+    @classmethod
+    def for_env(cls, env: MakeEnv, **settings: Any):
+        """An agent for this environment. Raises SpaceError if its spaces are of another kind."""
+        env = maker(env)()
+        try:
+            obs_dim = observation_size(env.observation_space)
+            return cls(obs_dim, *action_box(env.action_space), **settings)
+        finally:
+            env.close()
+
+    def __post_init__(self) -> None:
+        low = self.action_low = np.asarray(self.action_low, np.float32)
+        high = self.action_high = np.asarray(self.action_high, np.float32)
+        self.act_dim = len(low)
+        self.middle = torch.from_numpy((low + high) / 2)
+        self.half_width = torch.from_numpy((high - low) / 2)
+
+    def act(self, obs: np.ndarray, rng: np.random.Generator, explore: bool = True) -> np.ndarray:
+        """Actions of the environment. obs: (N, obs_dim). Returns (N, D) float32, inside the box."""
+        with torch.no_grad():
+            action = self.choose(torch.as_tensor(obs, dtype=torch.float32), rng, explore)
+            action = self.middle + self.half_width * action
+        return action.numpy().clip(self.action_low, self.action_high)
+
+    def update(self, batch: Batch, rng: np.random.Generator) -> dict[str, float]:
+        """Learn from a batch with the environment's actions. Returns the losses before the step."""
+        action = (batch.action - self.middle) / self.half_width
+        return self.learn(batch._replace(action=action), rng)
+
+    def choose(self, obs: torch.Tensor, rng: np.random.Generator, explore: bool) -> torch.Tensor:
+        raise NotImplementedError
+
+    def learn(self, batch: Batch, rng: np.random.Generator) -> dict[str, float]:
+        raise NotImplementedError
+
+
+def replaced(agent: Any, update: Callable) -> dict[str, Callable]:
+    """The functions that this agent was given in place of those `update` would use by itself."""
+    own = update.__kwdefaults__ or {}
+    return {name: getattr(agent, name) for name in own if getattr(agent, name) is not own[name]}
+
+
+def adam(*networks: torch.nn.Module, lr: float) -> torch.optim.Adam:
+    """One optimiser over all weights of these networks, stepped in one kernel."""
+    weights = [p for network in networks for p in network.parameters()]
+    return torch.optim.Adam(weights, lr=lr, fused=True)
 
 
 @contextmanager

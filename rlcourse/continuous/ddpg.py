@@ -16,12 +16,19 @@ warm-up of uniform actions before the first update.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+
 import torch
 from torch.nn.functional import mse_loss
 
-from rlcourse.lab.networks import polyak_update
+from rlcourse.lab.agents import Preset
+from rlcourse.lab.networks import HIDDEN, Actor, Critic, polyak_update
+from rlcourse.lab.seeding import torch_seed
 
-from .agent import descend, frozen
+from .agent import BoxAgent, adam, descend, frozen, replaced
+from .noise import GaussianNoise, OrnsteinUhlenbeckNoise, explore_action
 
 # ------------------------------------------------------------------------------------ the equations
 
@@ -74,3 +81,49 @@ def ddpg_update(
     polyak_update(me.critic_targ, me.critic, me.rho)
     polyak_update(me.actor_targ, me.actor, me.rho)
     return {"critic_loss": critic_loss.item(), "actor_loss": actor_loss.item()}
+
+
+# ----------------------------------------------------------------------------------------- the agent
+
+
+@dataclass
+class DDPG(BoxAgent):
+    """A deterministic actor, one critic, slow copies of both; noise only while exploring.
+
+    gamma: discount; rho: Polyak; lr: of both networks; noise: what `explore_action` adds, in
+    half-widths of the box; seed: of the first weights. The functions below can be replaced.
+    """
+
+    hidden: Sequence[int] = HIDDEN
+    gamma: float = 0.98
+    rho: float = 0.99
+    lr: float = 1e-3
+    noise: GaussianNoise | OrnsteinUhlenbeckNoise = field(default_factory=GaussianNoise)
+    seed: int = 0
+    ddpg_target: Callable = ddpg_target
+    ddpg_actor_loss: Callable = ddpg_actor_loss
+    explore_action: Callable = explore_action
+    polyak_update: Callable = polyak_update
+    ddpg_update: Callable = ddpg_update
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        with torch_seed(self.seed):
+            self.actor = Actor(self.obs_dim, self.act_dim, self.hidden)
+            self.critic = Critic(self.obs_dim, self.act_dim, self.hidden)
+        self.actor_targ, self.critic_targ = deepcopy(self.actor), deepcopy(self.critic)
+        self.actor_optimizer = adam(self.actor, lr=self.lr)
+        self.critic_optimizer = adam(self.critic, lr=self.lr)
+
+    def choose(self, obs, rng, explore):
+        action = self.actor(obs)
+        if not explore:
+            return action
+        return self.explore_action(action, self.noise.sample(action.shape, rng), -1.0, 1.0)
+
+    def learn(self, batch, rng):
+        return self.ddpg_update(self, batch, **replaced(self, self.ddpg_update))
+
+
+PENDULUM = Preset("Pendulum-v1", {}, {"steps": 10_000, "warmup": 1_000, "batch_size": 128})
+PENDULUM_OU = PENDULUM._replace(agent={"noise": OrnsteinUhlenbeckNoise()})

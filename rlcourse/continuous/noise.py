@@ -7,13 +7,15 @@ Sources: Uhlenbeck & Ornstein 1930; Lillicrap et al. 2016 (DDPG), §3 and §7; F
 §6.1, who find independent Gaussian noise as good.
 
 Differences from the papers: dt is explicit and the step carries its √dt (Euler–Maruyama); the
-process starts at 0 in every episode; the noise is scaled to the box.
+process runs on from one episode to the next; the noise is scaled to the box.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 
@@ -37,39 +39,40 @@ def explore_action(action, noise, low, high):
     return (action + 0.5 * (high - low) * noise).clip(low, high)
 
 
+def standard_normal(shape: tuple[int, ...], rng: np.random.Generator) -> torch.Tensor:
+    """ξ ~ N(0, I), float32."""
+    return torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
+
+
+@dataclass
 class GaussianNoise:
     """Independent draws $\\sigma\\xi$; `sigma` in half-widths of the action box."""
 
-    def __init__(self, sigma: float = 0.1) -> None:
-        self.sigma = sigma
+    sigma: float = 0.1
 
-    def sample(self, shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
-        return self.sigma * torch.randn(shape, generator=generator)
-
-    def reset(self, ended=None) -> None:
-        """Nothing is remembered from step to step."""
+    def sample(self, shape: tuple[int, ...], rng: np.random.Generator) -> torch.Tensor:
+        return self.sigma * standard_normal(shape, rng)
 
 
+@dataclass
 class OrnsteinUhlenbeckNoise:
     """`ou_step` over time: noise that stays on one side for about $1/(\\theta\\,dt)$ steps.
 
     Its standard deviation is about $\\sigma/\\sqrt{2\\theta}$, in half-widths of the action box.
     """
 
-    def __init__(self, theta: float = 0.15, sigma: float = 0.2, dt: float = 1.0) -> None:
-        self.theta, self.sigma, self.dt = theta, sigma, dt
-        self.x: torch.Tensor | None = None
+    theta: float = 0.15
+    sigma: float = 0.2
+    dt: float = 1.0
+    x: torch.Tensor | None = None
 
-    def sample(self, shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
+    def sample(self, shape: tuple[int, ...], rng: np.random.Generator) -> torch.Tensor:
         if self.x is None or self.x.shape != shape:
             self.x = torch.zeros(shape)
-        xi = torch.randn(shape, generator=generator)
+        xi = standard_normal(shape, rng)
         self.x = ou_step(self.x, xi, self.theta, self.sigma, self.dt)
         return self.x
 
-    def reset(self, ended=None) -> None:
-        """Start again from 0: everywhere, or in the rows of (n,) bool `ended`."""
-        if ended is None or self.x is None:
-            self.x = None
-        else:
-            self.x = torch.where(torch.as_tensor(ended)[:, None], 0.0, self.x)
+    def reset(self) -> None:
+        """Start again from 0."""
+        self.x = None

@@ -21,13 +21,19 @@ initialisation.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
 
 import torch
 from torch.nn.functional import mse_loss, softplus
 
-from rlcourse.lab.networks import polyak_update
+from rlcourse.lab.agents import Preset
+from rlcourse.lab.networks import HIDDEN, Critic, GaussianPolicy, ValueNetwork, polyak_update
+from rlcourse.lab.seeding import torch_seed
 
-from .agent import descend, frozen
+from .agent import BoxAgent, adam, descend, frozen, replaced
+from .noise import standard_normal
 from .stein import gaussian_log_prob
 
 # ------------------------------------------------------------------------- the equations they share
@@ -205,3 +211,106 @@ def sac_update(
         "alpha": alpha.item(),
         "entropy": -log_prob.mean().item(),
     }
+
+
+# ---------------------------------------------------------------------------------------- the agents
+
+
+class SquashedGaussianAgent(BoxAgent):
+    """How both forms act: tanh of a draw from the Gaussian; tanh of its mean when not exploring."""
+
+    def choose(self, obs, rng, explore):
+        mean, log_std = self.policy(obs)
+        if explore:
+            mean = mean + log_std.exp() * standard_normal(mean.shape, rng)
+        return torch.tanh(mean)
+
+
+@dataclass
+class SACWithValue(SquashedGaussianAgent):
+    """The first form: policy, two critics, V and its slow copy; α is fixed.
+
+    alpha: reward per nat; gamma: discount; rho: Polyak; lr: of all networks; seed: of the first
+    weights. The functions below can be replaced.
+    """
+
+    hidden: Sequence[int] = HIDDEN
+    alpha: float = 0.2
+    gamma: float = 0.98
+    rho: float = 0.99
+    lr: float = 1e-3
+    seed: int = 0
+    squashed_log_prob: Callable = squashed_log_prob
+    sac_v_target: Callable = sac_v_target
+    sac_q_target_v1: Callable = sac_q_target_v1
+    sac_policy_loss: Callable = sac_policy_loss
+    polyak_update: Callable = polyak_update
+    sac_v1_update: Callable = sac_v1_update
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        with torch_seed(self.seed):
+            self.policy = GaussianPolicy(self.obs_dim, self.act_dim, self.hidden)
+            self.v_net = ValueNetwork(self.obs_dim, self.hidden)
+            self.critic1 = Critic(self.obs_dim, self.act_dim, self.hidden)
+            self.critic2 = Critic(self.obs_dim, self.act_dim, self.hidden)
+        self.v_targ = deepcopy(self.v_net)
+        self.policy_optimizer = adam(self.policy, lr=self.lr)
+        self.v_optimizer = adam(self.v_net, lr=self.lr)
+        self.critic_optimizer = adam(self.critic1, self.critic2, lr=self.lr)
+
+    def learn(self, batch, rng):
+        noise = standard_normal(batch.action.shape, rng)
+        return self.sac_v1_update(self, batch, noise, **replaced(self, self.sac_v1_update))
+
+
+@dataclass
+class SAC(SquashedGaussianAgent):
+    """The second form: policy, two critics and their slow copies; α learned or fixed.
+
+    alpha: where α starts, reward per nat; learn_alpha: whether it moves; target_entropy: nats, in
+    (−1, 1)^D (None: `default_target_entropy`); gamma: discount; rho: Polyak; lr: of all networks and
+    of log α; seed: of the first weights. The functions below can be replaced.
+    """
+
+    hidden: Sequence[int] = HIDDEN
+    alpha: float = 0.2
+    learn_alpha: bool = True
+    target_entropy: float | None = None
+    gamma: float = 0.98
+    rho: float = 0.99
+    lr: float = 1e-3
+    seed: int = 0
+    squashed_log_prob: Callable = squashed_log_prob
+    sac_target: Callable = sac_target
+    sac_policy_loss: Callable = sac_policy_loss
+    temperature_loss: Callable = temperature_loss
+    default_target_entropy: Callable = default_target_entropy
+    polyak_update: Callable = polyak_update
+    sac_update: Callable = sac_update
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        with torch_seed(self.seed):
+            self.policy = GaussianPolicy(self.obs_dim, self.act_dim, self.hidden)
+            self.critic1 = Critic(self.obs_dim, self.act_dim, self.hidden)
+            self.critic2 = Critic(self.obs_dim, self.act_dim, self.hidden)
+        self.critic1_targ, self.critic2_targ = deepcopy(self.critic1), deepcopy(self.critic2)
+        self.policy_optimizer = adam(self.policy, lr=self.lr)
+        self.critic_optimizer = adam(self.critic1, self.critic2, lr=self.lr)
+        self.log_alpha = torch.tensor(math.log(self.alpha), requires_grad=self.learn_alpha)
+        self.alpha_optimizer = None
+        if self.learn_alpha:
+            self.alpha_optimizer = torch.optim.Adam([self.log_alpha], lr=self.lr, fused=True)
+        if self.target_entropy is None:
+            self.target_entropy = self.default_target_entropy(self.act_dim)
+
+    def learn(self, batch, rng):
+        noise, next_noise = standard_normal((2, *batch.action.shape), rng)
+        return self.sac_update(self, batch, noise, next_noise, **replaced(self, self.sac_update))
+
+
+_PENDULUM = {"steps": 10_000, "warmup": 1_000, "batch_size": 128}
+PENDULUM_WITH_VALUE = Preset("Pendulum-v1", {}, _PENDULUM)
+PENDULUM_FIXED = Preset("Pendulum-v1", {"learn_alpha": False}, _PENDULUM)
+PENDULUM_LEARNED = Preset("Pendulum-v1", {}, _PENDULUM)

@@ -22,13 +22,20 @@ actions from the sampler.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch.nn.functional import mse_loss, softplus
 
-from rlcourse.lab.networks import polyak_update
+from rlcourse.lab.agents import Preset
+from rlcourse.lab.networks import HIDDEN, Critic, mlp, polyak_update
+from rlcourse.lab.seeding import torch_seed
 
-from .agent import descend
+from .agent import BoxAgent, adam, descend, replaced
+from .noise import standard_normal
 
 # ------------------------------------------------------------------------------------ the equations
 
@@ -159,3 +166,74 @@ def soft_q_update(
 
     polyak_update(me.q_targ, me.q_net, me.rho)
     return {"q_loss": q_loss.item(), "svgd_length": direction.norm(dim=-1).mean().item()}
+
+
+# ----------------------------------------------------------------------------------------- the agent
+
+
+class Sampler(torch.nn.Module):
+    """Noise into actions before tanh, given the state: obs (B, obs_dim), noise (B, D) → (B, D)."""
+
+    def __init__(self, obs_dim: int, act_dim: int, hidden: Sequence[int] = HIDDEN) -> None:
+        super().__init__()
+        self.layers = mlp([obs_dim + act_dim, *hidden, act_dim])
+
+    def forward(self, obs: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        return self.layers(torch.cat([obs, noise], dim=-1))
+
+
+@dataclass
+class SoftQ(BoxAgent):
+    """Q, its slow copy, and a sampler of $e^{Q/\\alpha}$.
+
+    alpha: reward per nat; particles: K; gamma: discount; rho: Polyak; lr: of Q; sampler_lr;
+    seed: of the first weights. Greedy: the best by Q of `candidates` draws of the sampler, the
+    same noise every time. The functions below can be replaced.
+    """
+
+    hidden: Sequence[int] = HIDDEN
+    alpha: float = 0.2
+    particles: int = 16
+    candidates: int = 32
+    gamma: float = 0.98
+    rho: float = 0.99
+    lr: float = 1e-3
+    sampler_lr: float = 1e-3
+    seed: int = 0
+    soft_value_estimate: Callable = soft_value_estimate
+    soft_q_target: Callable = soft_q_target
+    median_bandwidth: Callable = median_bandwidth
+    svgd_direction: Callable = svgd_direction
+    polyak_update: Callable = polyak_update
+    soft_q_update: Callable = soft_q_update
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        with torch_seed(self.seed):
+            self.q_net = Critic(self.obs_dim, self.act_dim, self.hidden)
+            self.sampler = Sampler(self.obs_dim, self.act_dim, self.hidden)
+        self.q_targ = deepcopy(self.q_net)
+        self.q_optimizer = adam(self.q_net, lr=self.lr)
+        self.sampler_optimizer = adam(self.sampler, lr=self.sampler_lr)
+        # The same noise whenever the agent acts greedily, so that it is a function of the state.
+        shape = (1, self.candidates, self.act_dim)
+        self.greedy_noise = standard_normal(shape, np.random.default_rng(self.seed))
+
+    def choose(self, obs, rng, explore):
+        if explore:
+            return torch.tanh(self.sampler(obs, standard_normal((len(obs), self.act_dim), rng)))
+        noise = self.greedy_noise.expand(len(obs), -1, -1)
+        actions = torch.tanh(sample_many(self.sampler, obs, noise))
+        best = q_of_many(self.q_net, obs, actions).argmax(dim=1)
+        return actions[torch.arange(len(obs)), best]
+
+    def learn(self, batch, rng):
+        shape = (len(batch.obs), self.particles, self.act_dim)
+        proposal = torch.from_numpy(2 * rng.random(shape, dtype=np.float32) - 1)
+        noise = standard_normal(shape, rng)
+        return self.soft_q_update(
+            self, batch, proposal, noise, **replaced(self, self.soft_q_update)
+        )
+
+
+PENDULUM = Preset("Pendulum-v1", {}, {"steps": 10_000, "warmup": 1_000, "batch_size": 64})

@@ -15,13 +15,20 @@ pseudocode is silent); the actor does not see the warm-up; PyTorch's default ini
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+
 import torch
 from torch.nn.functional import mse_loss
 
-from rlcourse.lab.networks import polyak_update
+from rlcourse.lab.agents import Preset
+from rlcourse.lab.networks import HIDDEN, Actor, Critic, polyak_update
+from rlcourse.lab.seeding import torch_seed
 
-from .agent import descend
+from .agent import BoxAgent, adam, descend, replaced
 from .ddpg import ddpg_actor_loss
+from .noise import GaussianNoise, OrnsteinUhlenbeckNoise, explore_action, standard_normal
 
 # ------------------------------------------------------------------------------------ the equations
 
@@ -62,7 +69,7 @@ def td3_update(
     smoothed_target_action=smoothed_target_action,
     clipped_double_q_target=clipped_double_q_target,
     delayed=delayed,
-    actor_loss=ddpg_actor_loss,
+    ddpg_actor_loss=ddpg_actor_loss,
     polyak_update=polyak_update,
 ) -> dict[str, float]:
     """One round of Algorithm 1, in place: both critics; when it is time, the actor and all three targets.
@@ -85,10 +92,67 @@ def td3_update(
     losses = {"critic_loss": critic_loss.item()}
 
     if delayed(step, me.every):
-        loss = actor_loss(me.actor, me.critic1, batch.obs)
+        loss = ddpg_actor_loss(me.actor, me.critic1, batch.obs)
         descend(me.actor_optimizer, loss)
         losses["actor_loss"] = loss.item()
         polyak_update(me.critic1_targ, me.critic1, me.rho)
         polyak_update(me.critic2_targ, me.critic2, me.rho)
         polyak_update(me.actor_targ, me.actor, me.rho)
     return losses
+
+
+# ----------------------------------------------------------------------------------------- the agent
+
+
+@dataclass
+class TD3(BoxAgent):
+    """A deterministic actor, two critics, slow copies of all three; noise only while exploring.
+
+    gamma: discount; rho: Polyak; lr: of all networks; sigma, clip: of the target action's noise; every:
+    updates of the critics between two of the actor; noise: what `explore_action` adds; all widths in
+    half-widths of the box; seed: of the first weights. The functions below can be replaced.
+    """
+
+    hidden: Sequence[int] = HIDDEN
+    gamma: float = 0.98
+    rho: float = 0.99
+    lr: float = 1e-3
+    sigma: float = 0.2
+    clip: float = 0.5
+    every: int = 2
+    noise: GaussianNoise | OrnsteinUhlenbeckNoise = field(default_factory=GaussianNoise)
+    seed: int = 0
+    smoothed_target_action: Callable = smoothed_target_action
+    clipped_double_q_target: Callable = clipped_double_q_target
+    delayed: Callable = delayed
+    ddpg_actor_loss: Callable = ddpg_actor_loss
+    explore_action: Callable = explore_action
+    polyak_update: Callable = polyak_update
+    td3_update: Callable = td3_update
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        with torch_seed(self.seed):
+            self.actor = Actor(self.obs_dim, self.act_dim, self.hidden)
+            self.critic1 = Critic(self.obs_dim, self.act_dim, self.hidden)
+            self.critic2 = Critic(self.obs_dim, self.act_dim, self.hidden)
+        self.actor_targ = deepcopy(self.actor)
+        self.critic1_targ, self.critic2_targ = deepcopy(self.critic1), deepcopy(self.critic2)
+        self.actor_optimizer = adam(self.actor, lr=self.lr)
+        self.critic_optimizer = adam(self.critic1, self.critic2, lr=self.lr)
+        self.low, self.high = -1.0, 1.0
+        self.step = 0
+
+    def choose(self, obs, rng, explore):
+        action = self.actor(obs)
+        if not explore:
+            return action
+        return self.explore_action(action, self.noise.sample(action.shape, rng), -1.0, 1.0)
+
+    def learn(self, batch, rng):
+        self.step += 1
+        noise = standard_normal(batch.action.shape, rng)
+        return self.td3_update(self, batch, noise, self.step, **replaced(self, self.td3_update))
+
+
+PENDULUM = Preset("Pendulum-v1", {}, {"steps": 10_000, "warmup": 1_000, "batch_size": 128})

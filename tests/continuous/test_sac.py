@@ -22,7 +22,8 @@ from rlcourse.continuous.td3 import clipped_double_q_target
 @pytest.mark.parametrize(("mean", "log_std"), [(0.0, 0.0), (0.8, -1.0), (-2.0, 0.5)])
 def test_density_integrates_to_one_and_has_the_right_distribution(mean, log_std):
     """∫ π(a) da over (−1, 1) in the variable a, and P(a < 0) against the normal's own distribution."""
-    nodes, w = np.polynomial.legendre.leggauss(4000)
+    nodes = (np.arange(100_000) + 0.5) / 50_000 - 1
+    w = np.full(100_000, 1 / 50_000)
     u = torch.tensor(np.arctanh(nodes))[:, None]
     m, s = torch.tensor([mean]).double(), torch.tensor([log_std]).double()
     density = squashed_log_prob(u, m, s).exp().numpy()
