@@ -18,7 +18,8 @@ _going_on_with_reference: dict[str, bool] = {}
 def check(function: Callable[..., Any], name: str | None = None) -> Callable[..., Any]:
     """Check an answer: one line when right, a diagnosis when wrong.
 
-    function: the answer; name: of the exercise, if the function is called otherwise.
+    function: the answer; name: of the exercise, if the function is called otherwise (such a check
+    is for looking: it does not change what `authorship` says).
     Returns the function to go on with: `function` if it is right, the reference if not, so that
     the lesson runs to its end. HTML in a notebook, plain text elsewhere.
     """
@@ -33,7 +34,8 @@ def check(function: Callable[..., Any], name: str | None = None) -> Callable[...
         return function
     result = judge_exercise(function, exercise)
     show(rendered(result))
-    _going_on_with_reference[exercise.name] = not result.ok
+    if name is None:
+        _going_on_with_reference[exercise.name] = not result.ok
     return function if result.ok else exercise.reference
 
 
