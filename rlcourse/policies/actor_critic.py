@@ -215,7 +215,7 @@ class A2C(OnPolicyAgent):
     gamma: float = 0.99
     lam: float = 0.95
     value_coef: float = 0.5
-    entropy_coef: float = 0.0
+    entropy_coef: float = 0.01
     max_grad_norm: float = 0.5
     gae: Callable = gae
     a2c_loss: Callable = a2c_loss
