@@ -237,3 +237,5 @@ class SoftQ(BoxAgent):
 
 
 PENDULUM = Preset("Pendulum-v1", {}, {"steps": 10_000, "warmup": 1_000, "batch_size": 64})
+# For `two_goals.two_goals`: each goal is reached in about half of the episodes.
+TWO_GOALS = Preset("TwoGoals", {}, {"steps": 6_000, "warmup": 500, "batch_size": 64})

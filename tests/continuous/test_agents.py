@@ -1,0 +1,242 @@
+"""Every agent on environments that isolate one failure each, in seconds; boxes, seeds, replacements."""
+
+import math
+from copy import deepcopy
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+
+from rlcourse.continuous import ddpg, sac, soft_q, td3
+from rlcourse.continuous.noise import OrnsteinUhlenbeckNoise
+from rlcourse.lab.environments import SpaceError
+from rlcourse.lab.off_policy import train_off_policy
+
+SMALL = {"hidden": (32, 32), "lr": 3e-3, "rho": 0.95}
+AGENTS = {
+    "DDPG": (ddpg.DDPG, {}),
+    "DDPG with OU noise": (ddpg.DDPG, {"noise": OrnsteinUhlenbeckNoise()}),
+    "TD3": (td3.TD3, {}),
+    "SAC with V": (sac.SACWithValue, {"alpha": 0.01}),
+    "SAC, fixed": (sac.SAC, {"alpha": 0.01, "learn_alpha": False}),
+    "SAC, learned": (sac.SAC, {"alpha": 0.01, "target_entropy": -3.0}),
+    "soft Q": (soft_q.SoftQ, {"alpha": 0.01}),
+}
+every_agent = pytest.mark.parametrize("name", AGENTS)
+
+
+def make(name, env, **settings):
+    cls, own = AGENTS[name]
+    return cls.for_env(env, **{**SMALL, **deepcopy(own), **settings})
+
+
+def train(agent, env, updates=500, seed=0):
+    return train_off_policy(agent, env, 200 + updates, seed, warmup=200, batch_size=64)
+
+
+class Probe(gym.Env):
+    """An environment from two functions: `reward(s, a)`, and whether step t is the last one."""
+
+    def __init__(self, reward, last, low=-1.0, high=1.0, draw=lambda rng: 0.0) -> None:
+        self.observation_space = gym.spaces.Box(-10, 10, (1,), np.float32)
+        self.action_space = gym.spaces.Box(np.float32([low]), np.float32([high]))
+        self.reward, self.last, self.draw = reward, last, draw
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.t, self.s = 0, self.draw(self.np_random)
+        return np.array([self.s], np.float32), {}
+
+    def step(self, action):
+        assert self.action_space.contains(action)
+        reward = self.reward(self.s, self.t, float(action[0]))
+        self.t += 1
+        ended = self.last(self.t)
+        if ended is None:  # nothing ends: the next state is the same one
+            return np.array([self.s], np.float32), reward, False, False, {}
+        return np.array([float(self.t)], np.float32), reward, ended, False, {}
+
+
+def one_step(reward, **kwargs):
+    return lambda: Probe(lambda s, t, a: reward(s, a), lambda t: True, **kwargs)
+
+
+def q_value(agent, obs, action=0.0):
+    net = next(getattr(agent, n) for n in ("critic", "critic1", "q_net") if hasattr(agent, n))
+    with torch.no_grad():
+        return net(torch.tensor([[obs]]), torch.tensor([[action]])).item()
+
+
+@every_agent
+def test_the_best_action_depends_on_the_state_in_a_crooked_box(name):
+    """Box [2, 10]; best are 3 at s = −1 and 8 at s = 1: range, batching, policy."""
+    env = one_step(
+        lambda s, a: -(((a - (8.0 if s > 0 else 3.0)) / 4) ** 2),
+        low=2.0, high=10.0, draw=lambda rng: rng.choice([-1.0, 1.0]),
+    )  # fmt: skip
+    agent = make(name, env)
+    train(agent, env, updates=800)
+    obs = np.array([[-1.0], [1.0]], np.float32)
+    action = agent.act(obs, np.random.default_rng(0), explore=False)
+    np.testing.assert_allclose(action, [[3.0], [8.0]], atol=0.6)
+
+
+@every_agent
+def test_the_last_reward_is_discounted_once_a_step(name):
+    """Two steps, 1 at the end: Q = γ, then 1. A terminal state is worth nothing."""
+
+    def env():
+        return Probe(lambda s, t, a: float(t == 1), lambda t: t == 2)
+
+    agent = make(name, env, gamma=0.6, **_almost_no_entropy(name))
+    train(agent, env)
+    assert q_value(agent, 0.0) == pytest.approx(0.6, abs=0.1)
+    assert q_value(agent, 1.0) == pytest.approx(1.0, abs=0.1)
+
+
+@every_agent
+def test_a_time_limit_is_not_the_end(name):
+    """1 a step for ever, cut after 2: Q = 1/(1 − γ) = 2.5; masking the cut would give at most 1.6."""
+
+    def env():
+        forever = Probe(lambda s, t, a: 1.0, lambda t: None)
+        return gym.wrappers.TimeLimit(forever, max_episode_steps=2)
+
+    agent = make(name, env, gamma=0.6, **_almost_no_entropy(name))
+    train(agent, env)
+    assert q_value(agent, 0.0) == pytest.approx(2.5, abs=0.25)
+
+
+def _almost_no_entropy(name):
+    return {"learn_alpha": False, "alpha": 1e-3} if name == "SAC, learned" else {}
+
+
+@pytest.mark.parametrize("name", ["SAC with V", "SAC, fixed"])
+def test_with_equal_rewards_entropy_is_what_is_left(name):
+    """One step, reward 0: the best policy is uniform on (−1, 1), its entropy log 2 = 0.69."""
+    env = one_step(lambda s, a: 0.0)
+    agent = make(name, env, alpha=0.5)
+    train(agent, env)
+    assert _entropy(agent) == pytest.approx(math.log(2), abs=0.1)
+
+
+def test_learned_temperature_meets_its_entropy():
+    env = one_step(lambda s, a: -(a**2))
+    agent = make("SAC, learned", env, alpha=0.2, target_entropy=-0.5)
+    train(agent, env, updates=1500)
+    assert _entropy(agent) == pytest.approx(-0.5, abs=0.2)
+
+
+def _entropy(agent):
+    noise = torch.randn(4000, 1, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        _, log_prob = sac.squashed_action(agent.policy, torch.zeros(4000, 1), noise)
+    return -log_prob.mean().item()
+
+
+def test_soft_q_keeps_both_answers():
+    """One step, rewards with peaks at ±0.6: draws near both, where one Gaussian has one hill."""
+    env = one_step(lambda s, a: math.exp(-20 * (a - 0.6) ** 2) + math.exp(-20 * (a + 0.6) ** 2))
+    agent = make("soft Q", env, alpha=0.2)
+    train(agent, env, updates=1500)
+    a = agent.act(np.zeros((1000, 1), np.float32), np.random.default_rng(0))[:, 0]
+    assert (abs(a - 0.6) < 0.35).mean() > 0.25
+    assert (abs(a + 0.6) < 0.35).mean() > 0.25
+    assert (abs(a) < 0.2).mean() < 0.2
+
+
+@every_agent
+def test_the_same_seed_gives_the_same_run(name):
+    env = one_step(lambda s, a: -(a**2))
+    results = []
+    for seed in (3, 3, 4):
+        agent = make(name, env, seed=seed)
+        history = train(agent, env, updates=30, seed=seed)
+        results.append((q_value(agent, 0.0), history.losses))
+    assert results[0] == results[1]
+    assert results[0][0] != results[2][0]
+
+
+@every_agent
+def test_actions_stay_in_any_finite_box(name):
+    cls, own = AGENTS[name]
+    agent = cls(3, np.array([-0.3, 5.0]), np.array([0.1, 500.0]), **own)
+    obs = 100 * np.random.default_rng(0).normal(size=(200, 3))
+    for explore in (True, False):
+        action = agent.act(obs.astype(np.float32), np.random.default_rng(1), explore)
+        assert action.shape == (200, 2)
+        assert action.dtype == np.float32
+        assert (action >= agent.action_low).all()
+        assert (action <= agent.action_high).all()
+
+
+@every_agent
+def test_acting_greedily_draws_nothing(name):
+    agent = AGENTS[name][0](3, [-1.0], [1.0])
+    rng = np.random.default_rng(5)
+    obs = np.ones((2, 3), np.float32)
+    first = agent.act(obs, rng, explore=False)
+    np.testing.assert_array_equal(first, agent.act(obs, rng, explore=False))
+    assert rng.random() == np.random.default_rng(5).random()
+
+
+@every_agent
+def test_wrong_spaces_are_refused_with_a_sentence(name):
+    with pytest.raises(SpaceError, match="finite number of actions"):
+        AGENTS[name][0].for_env("CartPole-v1")
+    endless = one_step(lambda s, a: 0.0, high=np.inf)
+    with pytest.raises(SpaceError, match="no end"):
+        AGENTS[name][0].for_env(endless)
+
+
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [
+        ("DDPG", "ddpg_target"),
+        ("DDPG", "ddpg_actor_loss"),
+        ("DDPG", "polyak_update"),
+        ("TD3", "smoothed_target_action"),
+        ("TD3", "clipped_double_q_target"),
+        ("TD3", "ddpg_actor_loss"),
+        ("SAC with V", "sac_v_target"),
+        ("SAC with V", "sac_q_target_v1"),
+        ("SAC, learned", "squashed_log_prob"),
+        ("SAC, learned", "sac_target"),
+        ("SAC, learned", "sac_policy_loss"),
+        ("SAC, learned", "temperature_loss"),
+        ("soft Q", "soft_value_estimate"),
+        ("soft Q", "svgd_direction"),
+    ],
+)
+def test_a_students_function_trains_the_agent(name, function):
+    env = one_step(lambda s, a: -(a**2))
+    calls = []
+
+    def own(*args, **kwargs):
+        calls.append(1)
+        return getattr(AGENTS[name][0], function)(*args, **kwargs)
+
+    replaced = make(name, env, **{function: own})
+    plain = make(name, env)
+    train(replaced, env, updates=10)
+    train(plain, env, updates=10)
+    assert len(calls) >= 5
+    assert q_value(replaced, 0.0) == q_value(plain, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [("DDPG", "ddpg_update"), ("TD3", "td3_update"), ("SAC, fixed", "sac_update"),
+     ("SAC with V", "sac_v1_update"), ("soft Q", "soft_q_update")],
+)  # fmt: skip
+def test_a_students_whole_update_trains_the_agent(name, function):
+    calls = []
+
+    def own(agent_state, batch, *randomness):
+        calls.append(len(batch.obs))
+        return {"loss": 0.0}
+
+    env = one_step(lambda s, a: -(a**2))
+    train(make(name, env, **{function: own}), env, updates=10)
+    assert calls == [64] * 10
