@@ -280,7 +280,7 @@ assert gradient.item() == 2 * (2 - 6)  # detached: the derivative of (w − 6)²
 # %%
 env = gymnasium.make("CartPole-v1")
 state, _ = env.reset(seed=0)
-next_state, reward, terminated, truncated, _ = env.step(env.action_space.sample())
+next_state, reward, terminated, truncated, _ = env.step(1)  # push right
 print("state:", state.round(2))
 print(
     "after one step:",
