@@ -131,14 +131,14 @@ def mean_greedy_return(agent, env_id, episodes=20):
     ("cls", "steps", "mark"),
     [
         (ReinforceBaseline, 50_000, 195),
-        (QActorCritic, 100_000, 100),
-        (A2C, 100_000, 400),
+        (QActorCritic, 150_000, 100),
+        (A2C, 500_000, 450),
         (PPO, 50_000, 400),
         (PPOKL, 50_000, 400),
     ],
 )
 def test_cartpole(cls, steps, mark):
-    """Half of the budgets in the table of benchmarks/, hence lower marks than there."""
+    """Half of the budgets at which 4 of 5 seeds reach 475 or 195; A2C, which needs it, the whole."""
     agent = cls.for_env("CartPole-v1")
     train_on_policy(agent, "CartPole-v1", steps, seed=0)
     assert mean_greedy_return(agent, "CartPole-v1") >= mark
