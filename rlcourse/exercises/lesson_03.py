@@ -75,7 +75,7 @@ greedy_policy = Exercise(
     cases=_rows,
     returns=array(),
     points=1,
-    equation="(3.4)",
+    equation="(3.2)",
     mistakes=[
         Mistake(
             "values",
@@ -140,18 +140,18 @@ bellman_optimality_backup = Exercise(
     ),
     returns=array(),
     points=2,
-    equation="(3.2)",
+    equation="(3.5)",
     mistakes=[
         Mistake(
             "mean-over-actions",
             "You average over the next actions: that evaluates the uniform policy. The best action is asked for.",
-            "Compare equation (3.2) with the backup of lesson 02. What has taken the place of the mean?",
+            "Compare equation (3.5) with the backup of lesson 02. What has taken the place of the mean?",
             lambda q, P, R, g: R + g * (P @ q.mean(axis=1)),
         ),
         Mistake(
             "best-next-state",
             "You take the best of the states that can be reached. The world picks s′, by p; you only pick a′.",
-            "Which of the two, s′ and a′, does the maximum in (3.2) run over?",
+            "Which of the two, s′ and a′, does the maximum in (3.5) run over?",
             lambda q, P, R, g: R + g * best_reachable(P, q.max(axis=1)),
         ),
         Mistake(
@@ -474,7 +474,7 @@ policy_iteration = Exercise(
     cases=_policy_cases,
     returns=several(pi=array(), v=array(), rounds=integer()),
     points=3,
-    equation="(3.6)",
+    equation="(3.8)",
     agrees=_policy_agrees,
     alike=_policy_alike,
     tells=_policy_tells,
