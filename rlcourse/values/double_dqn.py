@@ -1,0 +1,40 @@
+"""Double DQN: one network chooses the next action, the other says what it is worth (lesson 09).
+
+van Hasselt, Guez & Silver 2016, *Deep reinforcement learning with double Q-learning*. Differences from
+the paper: those of `rlcourse.values.dqn`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import smooth_l1_loss
+
+from .dqn import DQN, taken
+
+
+def double_dqn_target(reward, q_next_online, q_next_target, terminated, gamma) -> Tensor:
+    r"""$y = r + \gamma(1-d)\,Q_{targ}(s', \arg\max_{a'} Q_{online}(s', a'))$ — van Hasselt et al. 2016, eq. 4.
+
+    reward, terminated: (B,); both q_next: (B, n_actions). Returns (B,).
+    """
+    q_next = taken(q_next_target, q_next_online.argmax(dim=1))
+    return reward + gamma * (1 - terminated) * q_next
+
+
+def double_dqn_loss(q_net, target_net, batch, gamma) -> Tensor:
+    """`dqn_loss` with `double_dqn_target`: a scalar with a gradient for `q_net` only, through Q(s, a)."""
+    with torch.no_grad():
+        q_next, judged = q_net(batch.next_obs), target_net(batch.next_obs)
+        y = double_dqn_target(batch.reward, q_next, judged, batch.terminated, gamma)
+    return smooth_l1_loss(taken(q_net(batch.obs), batch.action), y)
+
+
+@dataclass(eq=False, kw_only=True)
+class DoubleDQN(DQN):
+    """DQN with another loss; nothing else changes."""
+
+    dqn_loss: Callable[..., Tensor] = double_dqn_loss

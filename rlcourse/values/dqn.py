@@ -1,0 +1,170 @@
+r"""Deep Q-networks: Q-learning with a network, made stable by replay and a slow copy (lesson 08).
+
+Mnih et al. 2015, *Human-level control through deep reinforcement learning*, Algorithm 1.
+
+Differences from the paper: observations are rows of numbers, not frames; the target network follows
+by Polyak averaging unless `target_every` and ρ = 0 ask for hard copies; Huber loss of the error
+where the paper clips its gradient (the same thing); the gradient's norm is clipped too; Adam
+instead of RMSProp; the learning rate may fall linearly; updates come in bursts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import smooth_l1_loss
+from torch.nn.utils import clip_grad_norm_
+
+from rlcourse.lab.agents import OffPolicyAgent, Preset
+from rlcourse.lab.environments import MakeEnv, action_count, maker, observation_size
+from rlcourse.lab.networks import HIDDEN, QNetwork, polyak_update
+from rlcourse.lab.seeding import torch_seed
+
+# --- the equations ------------------------------------------------------------------------------
+
+
+def epsilon_schedule(step, start, end, decay_steps) -> float:
+    r"""$start + (end - start)\min(step / decay\_steps, 1)$ — Mnih et al. 2015, Methods.
+
+    step: int ≥ 0; decay_steps ≥ 1. Returns a float in [end, start].
+    """
+    return start + (end - start) * min(step / decay_steps, 1.0)
+
+
+def dqn_target(reward, q_next, terminated, gamma) -> Tensor:
+    r"""$y = r + \gamma(1-d)\max_{a'} Q_{\phi_{targ}}(s', a')$ — Mnih et al. 2015, Algorithm 1.
+
+    reward, terminated: (B,); q_next: (B, n_actions), of the target network. Returns (B,).
+    """
+    return reward + gamma * (1 - terminated) * q_next.amax(dim=1)
+
+
+def taken(q, action) -> Tensor:
+    """Q(s, a) of the action that was taken. q: (B, n_actions); action: (B,) int64. Returns (B,)."""
+    return q.gather(1, action[:, None]).squeeze(1)
+
+
+def dqn_loss(q_net, target_net, batch, gamma) -> Tensor:
+    r"""$\frac1B \sum_b H_1(Q_\phi(s_b, a_b) - y_b)$, $H_1(e) = \tfrac12 e^2$ for $|e| \le 1$, else $|e| - \tfrac12$.
+
+    Mnih et al. 2015, Algorithm 1 and Methods. Returns a scalar with a gradient for `q_net` only.
+    """
+    with torch.no_grad():
+        y = dqn_target(batch.reward, target_net(batch.next_obs), batch.terminated, gamma)
+    return smooth_l1_loss(taken(q_net(batch.obs), batch.action), y)
+
+
+# --- the algorithm ------------------------------------------------------------------------------
+
+
+def dqn_update(agent_state, batch, *, dqn_loss=dqn_loss, polyak_update=polyak_update) -> Tensor:
+    """One step of Algorithm 1, in place: loss, gradient, clip, step; then the target follows.
+
+    agent_state: q_net, target_net, optimizer, gamma, rho, max_grad_norm. Returns the loss before the
+    step, 0-d and detached.
+    """
+    me = agent_state
+    loss = dqn_loss(me.q_net, me.target_net, batch, me.gamma)
+    me.optimizer.zero_grad()
+    loss.backward()
+    clip_grad_norm_(me.q_net.parameters(), me.max_grad_norm)
+    me.optimizer.step()
+    polyak_update(me.target_net, me.q_net, me.rho)
+    return loss.detach()
+
+
+# --- the agent ----------------------------------------------------------------------------------
+
+
+@dataclass(eq=False, kw_only=True)
+class DQN(OffPolicyAgent):
+    """The agent of lesson 08. `dqn_update` is one `update`; with target_every > 1 the target moves
+    only in every so many (hard copies: rho = 0). learning_rate_steps: updates after which a learning
+    rate that falls linearly has reached a tenth; None keeps it."""
+
+    obs_dim: int
+    n_actions: int
+    hidden: tuple[int, ...] = HIDDEN
+    gamma: float = 0.99
+    rho: float = 0.995
+    target_every: int = 1
+    learning_rate: float = 1e-3
+    learning_rate_steps: int | None = None
+    max_grad_norm: float = 10.0
+    epsilon_start: float = 1.0
+    epsilon_end: float = 0.05
+    epsilon_steps: int = 10_000
+    seed: int = 0
+    dqn_loss: Callable[..., Tensor] = dqn_loss
+    polyak_update: Callable[..., None] = polyak_update
+    epsilon_schedule: Callable[..., float] = epsilon_schedule
+
+    @classmethod
+    def for_env(cls, make_env: MakeEnv, **settings: Any) -> DQN:
+        """An agent for this environment: finite actions, observations of one row."""
+        env = maker(make_env)()
+        sizes = observation_size(env.observation_space), action_count(env.action_space)
+        env.close()
+        return cls(obs_dim=sizes[0], n_actions=sizes[1], **settings)
+
+    def __post_init__(self) -> None:
+        with torch_seed(self.seed):
+            self.q_net = QNetwork(self.obs_dim, self.n_actions, self.hidden)
+        self.target_net = QNetwork(self.obs_dim, self.n_actions, self.hidden).requires_grad_(False)
+        polyak_update(self.target_net, self.q_net, 0.0)
+        self.optimizer = torch.optim.Adam(
+            self.q_net.parameters(), lr=self.learning_rate, fused=True
+        )
+        self.steps = self.updates = 0  # actions chosen while exploring; steps of the optimiser
+
+    def act(self, obs, rng, explore=True) -> np.ndarray:
+        """ε-greedy, or greedy: obs (N, obs_dim) → (N,) int64."""
+        random = np.zeros(len(obs), dtype=bool)
+        if explore:
+            epsilon = self.epsilon_schedule(
+                self.steps, self.epsilon_start, self.epsilon_end, self.epsilon_steps
+            )
+            random = rng.random(len(obs)) < epsilon
+            self.steps += len(obs)
+            if random.all():  # the network would not be asked
+                return rng.integers(self.n_actions, size=len(obs))
+        with torch.inference_mode():
+            q = self.q_net(torch.as_tensor(obs, dtype=torch.float32))
+        action = q.argmax(dim=1).numpy()
+        return np.where(random, rng.integers(self.n_actions, size=len(obs)), action) if random.any() else action  # fmt: skip
+
+    def update(self, batch, rng=None) -> dict[str, Tensor]:
+        """`dqn_update` with this agent's functions; nothing is drawn."""
+        self.begin_update()
+        loss = dqn_update(self, batch, dqn_loss=self.dqn_loss, polyak_update=self.follow)
+        return {"loss": loss}
+
+    def begin_update(self) -> None:
+        """Count it, and set the learning rate that is due."""
+        self.updates += 1
+        if self.learning_rate_steps:
+            done = min(self.updates / self.learning_rate_steps, 1.0)
+            self.optimizer.param_groups[0]["lr"] = self.learning_rate * (1 - 0.9 * done)
+
+    def follow(self, target, online, rho) -> None:
+        """The target network's turn, every `target_every` updates."""
+        if self.updates % self.target_every == 0:
+            self.polyak_update(target, online, rho)
+
+
+# Small networks in bursts of 8 updates: half a minute on a laptop core.
+CARTPOLE = Preset(
+    env="CartPole-v1",
+    agent=dict(epsilon_steps=10_000, learning_rate=1e-3, learning_rate_steps=25_000),
+    training=dict(steps=50_000, train_every=16, updates=8, batch_size=64, capacity=50_000),
+)
+ACROBOT = Preset(
+    env="Acrobot-v1",
+    agent=dict(epsilon_steps=10_000, learning_rate=1e-3, learning_rate_steps=25_000),
+    training=dict(steps=50_000, train_every=16, updates=8, batch_size=64, capacity=50_000),
+)

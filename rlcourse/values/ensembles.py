@@ -1,0 +1,97 @@
+"""Ensembles of critics against overestimation: Maxmin, averaged DQN, REDQ (lesson 09).
+
+Lan et al. 2020 (Maxmin Q-learning); Anschel et al. 2017 (Averaged-DQN); Chen et al. 2021 (REDQ).
+
+Differences from the papers: averaged DQN averages members trained side by side, not the last K
+copies of one network; REDQ's rule is used with finite actions; every member learns from the same batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import smooth_l1_loss
+
+from rlcourse.lab.networks import QNetwork, polyak_update
+from rlcourse.lab.seeding import torch_seed
+
+from .dqn import DQN, taken
+
+
+def ensemble_target(q_next_ensemble, mode, reward, terminated, gamma, subset=None) -> Tensor:
+    r"""$y = r + \gamma(1-d)\max_{a'} \bar Q(s', a')$ with $\bar Q$ over the ensemble, before the max over actions.
+
+    "min": $\min_e Q_e$ (Maxmin); "mean": $\frac1E\sum_e Q_e$ (Averaged-DQN); "subset": the min over the members
+    in `subset`, (M,) int64 (REDQ). q_next_ensemble: (E, B, n_actions); reward, terminated: (B,).
+    Returns (B,). Raises ValueError for another mode.
+    """
+    if mode == "min":
+        q_next = q_next_ensemble.amin(dim=0)
+    elif mode == "mean":
+        q_next = q_next_ensemble.mean(dim=0)
+    elif mode == "subset":
+        q_next = q_next_ensemble[subset].amin(dim=0)
+    else:
+        raise ValueError(f"mode is 'min', 'mean' or 'subset', not {mode!r}")
+    return reward + gamma * (1 - terminated) * q_next.amax(dim=1)
+
+
+class QEnsemble(nn.Module):
+    """`size` Q-networks: members(obs) → (E, B, n_actions); called, their mean (B, n_actions)."""
+
+    def __init__(self, size: int, obs_dim: int, n_actions: int, hidden):
+        super().__init__()
+        self.nets = nn.ModuleList(QNetwork(obs_dim, n_actions, hidden) for _ in range(size))
+
+    def members(self, obs: Tensor) -> Tensor:
+        return torch.stack([net(obs) for net in self.nets])
+
+    def forward(self, obs: Tensor) -> Tensor:
+        return self.members(obs).mean(dim=0)
+
+
+@dataclass(eq=False, kw_only=True)
+class EnsembleDQN(DQN):
+    """DQN whose members share one target made of all of them; acts on the members' mean."""
+
+    size: int = 3
+    mode: str = "min"
+    subset_size: int = 2
+    ensemble_target: Callable[..., Tensor] = ensemble_target
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        sizes = self.size, self.obs_dim, self.n_actions, self.hidden
+        with torch_seed(self.seed):
+            self.q_net = QEnsemble(*sizes)
+        self.target_net = QEnsemble(*sizes).requires_grad_(False)
+        polyak_update(self.target_net, self.q_net, 0.0)
+        self.optimizer = torch.optim.Adam(
+            self.q_net.parameters(), lr=self.learning_rate, fused=True
+        )
+        self.subset: Tensor | None = None
+        self.dqn_loss = self.ensemble_loss
+
+    def update(self, batch, rng=None) -> dict[str, Tensor]:
+        """As DQN's; with mode "subset" the members that vote are drawn from `rng` first."""
+        if self.mode == "subset":
+            members = rng.choice(self.size, size=self.subset_size, replace=False)
+            self.subset = torch.from_numpy(members)
+        return super().update(batch)
+
+    def ensemble_loss(self, q_net, target_net, batch, gamma) -> Tensor:
+        """The sum over members of their Huber loss against the one target, divided by their number."""
+        with torch.no_grad():
+            y = self.ensemble_target(
+                target_net.members(batch.next_obs),
+                self.mode,
+                batch.reward,
+                batch.terminated,
+                gamma,
+                self.subset,
+            )
+        q = torch.stack([taken(net(batch.obs), batch.action) for net in q_net.nets])
+        return smooth_l1_loss(q, y.expand_as(q))

@@ -1,0 +1,222 @@
+"""Linear prediction and control: gradient Monte Carlo, TD(0), LSTD, SARSA (lessons 06 and 07). NumPy only.
+
+Sutton & Barto chapters 9 and 10. Weights w (d,) give v̂(s) = x(s)ᵀw; weights (n_actions, d) give
+q̂(s, a) = w_aᵀx(s).
+
+Differences from the book: time limits end an episode and not the bootstrap; LSTD solves once from
+sums instead of updating an inverse step by step (Sherman–Morrison).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+# --- the equations: prediction ------------------------------------------------------------------
+
+
+def gradient_mc_update(w, x, g, step_size) -> np.ndarray:
+    r"""$w + \alpha\,(g - x^\top w)\,x$ — S&B (9.7) with $U_t = G_t$.
+
+    w, x: (d,); g: the return. Returns new weights (d,).
+    """
+    return w + step_size * (g - x @ w) * x
+
+
+def semi_gradient_td_update(w, x, r, x_next, terminated, gamma, step_size) -> np.ndarray:
+    r"""$w + \alpha\,[r + \gamma(1-d)\,x'^\top w - x^\top w]\,x$ — S&B §9.3, box "Semi-gradient TD(0)".
+
+    w, x, x_next: (d,); x_next may hold anything where terminated. Returns new weights (d,).
+    """
+    v_next = 0.0 if terminated else x_next @ w
+    return w + step_size * (r + gamma * v_next - x @ w) * x
+
+
+def lstd(x, r, x_next, terminated, gamma, ridge) -> np.ndarray:
+    r"""$\hat A w = \hat b$: $\hat A = \sum_n x_n(x_n - \gamma(1-d_n)x'_n)^\top + ridge\,I$, $\hat b = \sum_n r_n x_n$.
+
+    S&B (9.20)–(9.21), ridge their ε. x, x_next: (N, d); r, terminated: (N,). Returns w (d,).
+    Raises LinAlgError when Â is singular (ridge = 0 and too little data).
+    """
+    alive = 1.0 - np.asarray(terminated, dtype=np.float64)
+    a = x.T @ (x - gamma * alive[:, None] * x_next) + ridge * np.eye(x.shape[1])
+    return np.linalg.solve(a, x.T @ np.asarray(r, dtype=np.float64))
+
+
+def least_squares_values(x, v) -> np.ndarray:
+    r"""$\arg\min_w \sum_n (v_n - x_n^\top w)^2$, of least norm: where replayed SGD ends from w = 0 (seed 003).
+
+    x: (N, d); v: (N,). Returns w (d,); a feature that was never active gets weight 0.
+    """
+    return np.linalg.lstsq(x, v, rcond=None)[0]
+
+
+# --- the equations: control ---------------------------------------------------------------------
+
+
+def semi_gradient_sarsa_update(
+    w, x, action, r, x_next, action_next, terminated, gamma, step_size
+) -> np.ndarray:
+    r"""$\delta = r + \gamma(1-d)\,w_{a'}^\top x' - w_a^\top x$; row a becomes $w_a + \alpha\delta x$ — S&B (10.1)–(10.2).
+
+    w: (n_actions, d); x, x_next: (d,). Returns new weights (n_actions, d).
+    """
+    w = np.array(w, dtype=np.float64)
+    q_next = 0.0 if terminated else w[action_next] @ x_next
+    w[action] += step_size * (r + gamma * q_next - w[action] @ x) * x
+    return w
+
+
+# --- the loops ----------------------------------------------------------------------------------
+
+
+def gradient_mc(env, policy, features, w, episodes, step_size, gamma, rng) -> np.ndarray:
+    """Gradient Monte Carlo — S&B §9.3, box: every step of a finished episode, in order of time.
+
+    Arguments as in `semi_gradient_td`; episodes must end (a time limit cuts the return short).
+    """
+    w = np.array(w, dtype=np.float64)
+    for _ in range(episodes):
+        xs, rewards, over = [], [], False
+        s, _ = env.reset()
+        while not over:
+            xs.append(features(s))
+            s, r, terminated, truncated, _ = env.step(policy(s, rng))
+            rewards.append(r)
+            over = terminated or truncated
+        g, returns = 0.0, []
+        for r in reversed(rewards):
+            g = r + gamma * g
+            returns.append(g)
+        for x, g in zip(xs, reversed(returns), strict=True):
+            w = gradient_mc_update(w, x, g, step_size)
+    return w
+
+
+def semi_gradient_td(env, policy, features, w, episodes, step_size, gamma, rng) -> np.ndarray:
+    """Semi-gradient TD(0) — S&B §9.3, box: one update a step, with the weights just changed.
+
+    env: Gymnasium's API; policy(s, rng) -> action, one call a step; features(s) -> (d,); w: (d,).
+    A truncated step ends the episode and bootstraps. Returns the final weights (d,), new.
+    """
+    w = np.array(w, dtype=np.float64)
+    for _ in range(episodes):
+        s, _ = env.reset()
+        over = False
+        while not over:
+            s_next, r, terminated, truncated, _ = env.step(policy(s, rng))
+            w = semi_gradient_td_update(
+                w, features(s), r, features(s_next), terminated, gamma, step_size
+            )
+            s, over = s_next, terminated or truncated
+    return w
+
+
+def semi_gradient_sarsa(
+    env, active, n_features, episodes, step_size, gamma, epsilon, rng, w=None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Episodic semi-gradient SARSA on binary features — S&B §10.1, box; (10.1) where only ones matter.
+
+    env: finite actions; active(obs) -> (k,) int, the features that are 1 (`tile_indices` of one row);
+    ε-greedy with ties broken at random; w: start weights, zeros by default (optimistic on Mountain Car).
+    Returns the weights (n_actions, n_features) and the length of every episode (episodes,) int.
+    """
+    n_actions = int(env.action_space.n)
+    w = np.zeros((n_actions, n_features)) if w is None else np.array(w, dtype=np.float64)
+    lengths = np.zeros(episodes, dtype=np.int64)
+
+    def choose(on):
+        q = w[:, on].sum(axis=1)
+        if rng.random() < epsilon:
+            return int(rng.integers(n_actions)), q
+        return int(rng.choice(np.flatnonzero(q == q.max()))), q
+
+    for episode in range(episodes):
+        obs, _ = env.reset()
+        on = active(obs)
+        action, q = choose(on)
+        over = False
+        while not over:
+            obs, r, terminated, truncated, _ = env.step(action)
+            on_next = active(obs)
+            action_next, q_next = choose(on_next)
+            delta = r + (0.0 if terminated else gamma * q_next[action_next]) - q[action]
+            w[action, on] += step_size * delta
+            on, action = on_next, action_next
+            q = w[:, on].sum(axis=1)
+            over = terminated or truncated
+            lengths[episode] += 1
+    return w, lengths
+
+
+# --- the experiments of the book ----------------------------------------------------------------
+
+
+def random_walk_values(n_states: int = 1000, reach: int = 100) -> np.ndarray:
+    """The true values of the walk under γ = 1, by a linear solve: (n_states,). S&B Example 9.1."""
+    jump = np.abs(np.subtract.outer(np.arange(n_states), np.arange(n_states)))
+    P = np.where((jump > 0) & (jump <= reach), 1.0, 0.0) / (2 * reach)
+    beyond = np.maximum(reach - np.arange(n_states), 0) / (2 * reach)  # jumps past the left end
+    return np.linalg.solve(np.eye(n_states) - P, beyond[::-1] - beyond)
+
+
+class RandomWalk:
+    """The 1000-state random walk — S&B Example 9.1; Gymnasium's API, the action does not matter.
+
+    From the middle, jumps of 1 to `reach` states to either side, equally likely. All jumps past an end
+    terminate there: reward −1 on the left, +1 on the right, 0 elsewhere.
+    """
+
+    def __init__(self, rng: np.random.Generator, n_states: int = 1000, reach: int = 100):
+        self.n_states, self.reach, self._rng = n_states, reach, rng
+        self._s = n_states // 2
+
+    def reset(self, *, seed=None, options=None):
+        self._s = self.n_states // 2
+        return self._s, {}
+
+    def step(self, action):
+        jump = int(self._rng.integers(1, self.reach + 1))
+        s = self._s + (jump if self._rng.random() < 0.5 else -jump)
+        terminated = not 0 <= s < self.n_states
+        reward = float(np.sign(s)) if terminated else 0.0
+        self._s = min(max(s, 0), self.n_states - 1)
+        return self._s, (-1.0 if s < 0 else reward), terminated, False, {}
+
+
+def mountain_car(episodes: int, seed: int, epsilon: float = 0.0) -> np.ndarray:
+    """SARSA with 8 tilings of 8 × 8 tiles on MountainCar-v0 — S&B Example 10.1, Figure 10.2 (α = 0.5/8).
+
+    The car gets the book's time: episodes are cut after 10 000 steps, not after Gymnasium's 200.
+    Returns the length of every episode (episodes,).
+    """
+    import gymnasium as gym
+
+    from .features import tile_indices
+
+    env = gym.make("MountainCar-v0", max_episode_steps=10_000)
+    low, high = env.observation_space.low, env.observation_space.high
+    env.reset(seed=seed)
+
+    def active(obs):
+        return tile_indices(obs[None], low, high, 8, 8)[0]
+
+    rng = np.random.default_rng(seed)
+    return semi_gradient_sarsa(env, active, 8 * 9**2, episodes, 0.5 / 8, 1.0, epsilon, rng)[1]
+
+
+def baird(steps: int, step_size: float = 0.01, gamma: float = 0.99) -> np.ndarray:
+    """Baird's counterexample, semi-gradient DP — S&B Figure 11.2, right; weights (steps+1, 8) that diverge.
+
+    Seven states, v̂ = 2w_i + w_8 for six of them and w_7 + 2w_8 for the last; the target policy always
+    goes to the last; all rewards are 0, so the true values are too. Every sweep updates all states.
+    """
+    x = np.zeros((7, 8))
+    x[np.arange(6), np.arange(6)], x[:6, 7], x[6, 6], x[6, 7] = 2.0, 1.0, 1.0, 2.0
+    w = np.ones(8)
+    w[6] = 10.0
+    path = [w]
+    for _ in range(steps):
+        delta = gamma * (x[6] @ w) - x @ w
+        w = w + step_size / 7 * delta @ x
+        path.append(w)
+    return np.array(path)
