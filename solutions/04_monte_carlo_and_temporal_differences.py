@@ -1,3 +1,11 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
 # %% [markdown]
 # # 04 · Monte Carlo, temporal differences, n steps
 #
@@ -57,7 +65,7 @@ print("true values of the first five cells:", true_values[1:6].round(2))
 #
 # It depends on what you do with it. If you give every visited cell the return that followed, all of them have learned:
 # +1. If you only compare each cell with its successor, exactly one has: the last, since everywhere else 0 was followed by
-# 0. The first sounds much better. Yet the second will win below.
+# 0. The first sounds much better, and for a few walks it is. What happens with many you will measure below.
 # </details>
 
 # %% [markdown]
@@ -496,6 +504,10 @@ for name, runs in errors.items():
 assert max(errors[m][:, -1].mean() for m in methods) < errors["never learns"].mean()
 
 # %% [markdown]
+# At first Monte Carlo is ahead: every walk tells every cell something. But what it tells is noisy, and an average over noisy
+# returns gets better only slowly; TD(0) with this step size starts late and overtakes it. How much of that is the method, and
+# how much the step size? That comes after the next picture.
+#
 # Here is what TD(0) has learned, beside the truth, after few episodes and after many: values seep in from the two ends.
 
 # %%
@@ -503,9 +515,9 @@ learned = {}
 for n in (1, 10, 100):
     env = TabularEnv(walk)
     env.reset(seed=3)
-    learned[f"{n} episodes"] = td_prediction(env, policy, n, 0.1, 1.0, np.random.default_rng(3))[
-        1:-1
-    ]
+    learned["1 episode" if n == 1 else f"{n} episodes"] = td_prediction(
+        env, policy, n, 0.1, 1.0, np.random.default_rng(3)
+    )[1:-1]
 learned["truth"] = true_values[1:-1]
 ax = plots.curves(learned, xlabel="cell", ylabel="value")
 plots.show(ax, alt="TD(0)'s values of the nineteen cells after 1, 10 and 100 episodes approach the straight "
@@ -540,6 +552,7 @@ names = ["Monte Carlo" if n == MONTE_CARLO else f"n = {n}" for n in steps]
 ax = plots.curves(dict(zip(names, u, strict=True)), x=alphas, xlabel="step size α",
                   ylabel="RMS error, first 10 episodes")  # fmt: skip
 ax.set_ylim(0.2, 0.6)
+ax.legend(bbox_to_anchor=(1.0, 1.0), loc="upper left")
 plots.show(ax, alt="U-shaped curves of the RMS error against the step size, one for each n: the lowest point "
            "belongs to an n in the middle, near n = 4 at a step size of about 0.4.")  # fmt: skip
 i, j = np.unravel_index(u.argmin(), u.shape)
