@@ -66,4 +66,4 @@ def state_action_features(x, action, n_actions) -> np.ndarray:
     """
     x = np.asarray(x, dtype=np.float64)
     one_hot = np.eye(n_actions)[np.asarray(action, dtype=np.int64)]
-    return (one_hot[:, :, None] * x[:, None, :]).reshape(len(x), -1)
+    return (one_hot[:, :, None] * x[:, None, :]).reshape(len(x), n_actions * x.shape[1])

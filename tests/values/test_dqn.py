@@ -1,0 +1,198 @@
+"""DQN and its kin against loops, finite differences, and plain NumPy."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch.testing import assert_close
+
+from rlcourse.lab.networks import QNetwork, polyak_update
+from rlcourse.lab.replay import Batch
+from rlcourse.values import double_dqn, dqn, ensembles, prioritised
+
+
+def make_batch(seed=0, n=16, obs_dim=3, n_actions=4):
+    rng = np.random.default_rng(seed)
+    return Batch(
+        torch.from_numpy(rng.normal(size=(n, obs_dim)).astype(np.float32)),
+        torch.from_numpy(rng.integers(n_actions, size=n)),
+        torch.from_numpy((3 * rng.normal(size=n)).astype(np.float32)),
+        torch.from_numpy(rng.normal(size=(n, obs_dim)).astype(np.float32)),
+        torch.from_numpy((rng.random(n) < 0.3).astype(np.float32)),
+    )
+
+
+def make_nets(n=2, double=False):
+    torch.manual_seed(0)
+    nets = [QNetwork(3, 4, (8,)) for _ in range(n)]
+    return [net.double() for net in nets] if double else nets
+
+
+def huber(e):
+    return 0.5 * e * e if abs(e) <= 1 else abs(e) - 0.5
+
+
+def q_by_hand(net, obs):
+    first, last = net.layers[0], net.layers[2]
+    h = np.maximum(obs @ first.weight.detach().numpy().T + first.bias.detach().numpy(), 0)
+    return h @ last.weight.detach().numpy().T + last.bias.detach().numpy()
+
+
+def loss_by_loop(q_net, target_net, batch, gamma, weight=None, choose_net=None):
+    columns = [c.numpy() for c in batch]
+    total = 0.0
+    for b, (obs, a, r, next_obs, d) in enumerate(zip(*columns, strict=True)):
+        q_next = q_by_hand(target_net, next_obs)
+        best = np.argmax(q_next if choose_net is None else q_by_hand(choose_net, next_obs))
+        y = r + (0 if d else gamma * q_next[best])
+        total += (1.0 if weight is None else weight[b]) * huber(q_by_hand(q_net, obs)[a] - y)
+    return total / len(columns[0])
+
+
+def test_epsilon_is_a_line_and_then_its_floor():
+    got = [dqn.epsilon_schedule(t, 1.0, 0.1, 10) for t in (0, 5, 10, 1000)]
+    assert got == pytest.approx([1, 0.55, 0.1, 0.1])
+
+
+def test_losses_by_a_loop():
+    batch, (q_net, target_net) = make_batch(), make_nets()
+    expected = loss_by_loop(q_net, target_net, batch, 0.9)
+    assert dqn.dqn_loss(q_net, target_net, batch, 0.9).item() == pytest.approx(expected, rel=1e-5)
+    expected = loss_by_loop(q_net, target_net, batch, 0.9, choose_net=q_net)
+    got = double_dqn.double_dqn_loss(q_net, target_net, batch, 0.9)
+    assert got.item() == pytest.approx(expected, rel=1e-5)
+    weight = torch.linspace(0.1, 1, 16)
+    expected = loss_by_loop(q_net, target_net, batch, 0.9, weight=weight.numpy())
+    loss, error = prioritised.per_dqn_loss(q_net, target_net, batch, weight, 0.9)
+    assert loss.item() == pytest.approx(expected, rel=1e-5)
+    y = dqn.dqn_target(batch.reward, target_net(batch.next_obs), batch.terminated, 0.9)
+    q = q_net(batch.obs)[torch.arange(16), batch.action]
+    assert_close(error, (y - q).detach())
+    assert not error.requires_grad
+
+
+def test_a_step_by_finite_differences():
+    batch = Batch(*(c.double() if c.is_floating_point() else c for c in make_batch(1)))
+    q_net, target_net = make_nets(double=True)
+    state = SimpleNamespace(
+        q_net=q_net, target_net=target_net, gamma=0.9, rho=0.7, max_grad_norm=0.05
+    )
+    state.optimizer = torch.optim.SGD(q_net.parameters(), lr=0.5)
+    start = [p.detach().clone() for p in q_net.parameters()]
+    old_target = [p.detach().clone() for p in target_net.parameters()]
+    slopes = []
+    for p in q_net.parameters():
+        slope = torch.zeros_like(p)
+        flat, out = p.data.view(-1), slope.view(-1)
+        for i in range(len(flat)):
+            keep = flat[i].item()
+            flat[i] = keep + 1e-6
+            up = loss_by_loop(q_net, target_net, batch, 0.9)
+            flat[i] = keep - 1e-6
+            out[i] = (up - loss_by_loop(q_net, target_net, batch, 0.9)) / 2e-6
+            flat[i] = keep
+        slopes.append(slope)
+    for p in q_net.parameters():
+        p.grad = torch.full_like(p, 7.0)  # left over from before: must not count
+    norm = torch.sqrt(sum((g * g).sum() for g in slopes))
+    assert norm > 0.05  # or clipping would not be seen
+    loss = dqn.dqn_update(state, batch)
+    assert not loss.requires_grad
+    for p, before, g, t, t0 in zip(
+        q_net.parameters(), start, slopes, target_net.parameters(), old_target, strict=True
+    ):
+        new = before - 0.5 * g * 0.05 / norm
+        assert_close(p.detach(), new, rtol=1e-4, atol=1e-7)
+        assert_close(t.detach(), 0.7 * t0 + 0.3 * new, rtol=1e-4, atol=1e-7)
+
+
+def test_polyak():
+    online, target = make_nets()
+    before, kept = [p.detach().clone() for p in target.parameters()], list(target.parameters())
+    polyak_update(target, online, 1.0)
+    assert all(torch.equal(p, b) for p, b in zip(target.parameters(), before, strict=True))
+    polyak_update(target, online, 0.0)
+    for p, k, o in zip(target.parameters(), kept, online.parameters(), strict=True):
+        assert p is k and torch.equal(p, o) and p.data_ptr() != o.data_ptr()
+
+
+def test_double_with_equal_networks_is_dqn():
+    r, d, q = torch.randn(6), torch.tensor([0.0, 1, 0, 0, 1, 0]), torch.randn(6, 3)
+    expected = dqn.dqn_target(r, q, d, 0.9)
+    assert_close(double_dqn.double_dqn_target(r, q, q, d, 0.9), expected)
+    judged = torch.randn(6, 3)
+    by_loop = [r[b] + 0.9 * (1 - d[b]) * judged[b, int(q[b].argmax())] for b in range(6)]
+    assert_close(double_dqn.double_dqn_target(r, q, judged, d, 0.9), torch.stack(by_loop))
+
+
+@pytest.mark.parametrize("mode", ["min", "mean", "subset"])
+def test_ensembles_by_a_loop(mode):
+    q, r, d = (
+        np.random.default_rng(0).normal(size=(4, 5, 3)),
+        np.arange(5.0),
+        np.array([0, 1, 0, 0, 1]),
+    )
+    members = [1, 3] if mode == "subset" else range(4)
+    fold = np.mean if mode == "mean" else np.min
+    expected = [
+        r[b] + 0.9 * (1 - d[b]) * max(fold([q[e, b, a] for e in members]) for a in range(3))
+        for b in range(5)
+    ]
+    subset = torch.tensor([1, 3])
+    args = (torch.from_numpy(v) for v in (q, r, d))
+    q, r, d = args
+    assert_close(ensembles.ensemble_target(q, mode, r, d, 0.9, subset), torch.tensor(expected))
+
+
+def test_another_mode_is_refused():
+    with pytest.raises(ValueError, match="median"):
+        ensembles.ensemble_target(
+            torch.zeros(1, 1, 1), "median", torch.zeros(1), torch.zeros(1), 0.9
+        )
+
+
+@pytest.mark.parametrize("capacity", [1, 2, 5, 8, 13])
+def test_sum_tree_is_a_cumulative_sum(capacity):
+    rng = np.random.default_rng(capacity)
+    tree, p = prioritised.SumTree(capacity), np.zeros(capacity)
+    assert tree.total() == 0
+    for _ in range(50):
+        i, value = int(rng.integers(capacity)), float(rng.integers(4))  # exact: borders are hit
+        tree.set(i, value)
+        p[i] = value
+        assert tree.total() == p.sum()
+        for mass in np.arange(0, p.sum(), 0.5):
+            assert tree.find(mass) == np.searchsorted(np.cumsum(p), mass, side="right")
+    if p.sum():
+        masses = rng.uniform(0, p.sum(), 20)
+        assert np.array_equal(
+            tree.find(masses), np.searchsorted(np.cumsum(p), masses, side="right")
+        )
+
+
+def test_probabilities_and_weights():
+    error = torch.tensor([-2.0, 0.0, 1.0])
+    p = (np.array([2.0, 0.0, 1.0]) + 0.1) ** 0.6
+    prob = prioritised.priority_probabilities(error, 0.6, 0.1)
+    assert_close(prob, torch.tensor(p / p.sum(), dtype=torch.float32))
+    assert_close(prioritised.priority_probabilities(error, 0.0, 0.1), torch.full((3,), 1 / 3))
+    got = prioritised.importance_weights(prob, 10, 0.5)
+    assert_close(got, (prob.min() / prob) ** 0.5)
+    assert_close(prioritised.importance_weights(prob, 10, 0.0), torch.ones(3))
+
+
+def test_prioritised_replay_draws_in_proportion():
+    rng = np.random.default_rng(0)
+    replay = prioritised.PrioritisedReplay(8, 1, exponent=0.5, eps=0.25)
+    for i in range(11):  # three are overwritten
+        replay.add([i], 0, float(i), [i], False)
+    errors = np.arange(8.0)
+    replay.set_errors(np.arange(8), errors)
+    expected = np.sqrt(errors + 0.25) / np.sqrt(errors + 0.25).sum()
+    batch = replay.sample(64_000, rng)
+    counts = np.bincount(batch.slot, minlength=8) / 64_000
+    np.testing.assert_allclose(counts, expected, atol=2e-3)
+    np.testing.assert_allclose(batch.prob.numpy(), expected[batch.slot], rtol=1e-5)
+    assert torch.equal(batch.reward, batch.obs[:, 0])
+    assert set(batch.reward.int().tolist()) == set(range(3, 11))
