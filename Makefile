@@ -89,4 +89,8 @@ $(STAMP): pyproject.toml constraints.txt $(MOVED)
 		'{"@jupyterlab/docmanager-extension:plugin": {"defaultViewers": {"python": "Jupytext Notebook"}},' \
 		' "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}' \
 		> $(VENV)/share/jupyter/lab/settings/overrides.json
+	@mkdir -p $(VENV)/etc/jupyter/labconfig
+	@# nbgrader is here for the tests; its menus are not for students.
+	@printf '%s\n' '{"disabledExtensions": {"@jupyter/nbgrader": true}}' \
+		> $(VENV)/etc/jupyter/labconfig/page_config.json
 	@printf '%s\n' "$(CURDIR)" > $(STAMP)

@@ -41,7 +41,7 @@ KERNEL = """# ---
 # What stands under the check cells: one text a cell, in order.
 CHECKS = """
 [...document.querySelectorAll('.jp-CodeCell')]
-  .filter(cell => /= check\\(/.test(cell.querySelector('.cm-content').textContent))
+  .filter(cell => /(\\w+) = check\\(\\1\\)/.test(cell.querySelector('.cm-content').textContent))
   .map(cell => [...cell.querySelectorAll('.jp-OutputArea-output')].map(o => o.textContent).join())
 """
 
