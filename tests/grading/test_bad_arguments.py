@@ -1,0 +1,72 @@
+"""What cannot be used: one sentence that names it, status 2, nothing written."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+
+def grade(*arguments):
+    command = [sys.executable, "-m", "rlcourse", "grade", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+
+def refused(process, *words):
+    assert process.returncode == 2, process.stdout + process.stderr
+    assert "Traceback" not in process.stderr
+    for word in words:
+        assert word in process.stderr
+
+
+@pytest.fixture
+def folder(tmp_path):
+    there = tmp_path / "submissions"
+    there.mkdir()
+    return there
+
+
+def test_a_wrong_path(tmp_path):
+    refused(grade("05", tmp_path / "nowhere", "--out", tmp_path / "out"), "nowhere")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unknown_lesson(folder, tmp_path):
+    refused(grade("77", folder, "--out", tmp_path / "out"), "77", "05")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_empty_folder(folder, tmp_path):
+    refused(grade("05", folder, "--out", tmp_path / "out"), "submissions")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_without_notebooks(folder, tmp_path):
+    (folder / "essay.txt").write_text("dear teacher")
+    refused(grade("05", folder, "--out", tmp_path / "out"), "no notebooks")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_notebook_of_another_course(folder, tmp_path):
+    cell = '{"cell_type": "code", "source": "x = 1", "metadata": {}, "outputs": []}'
+    (folder / "other.ipynb").write_text(
+        f'{{"cells": [{cell}], "metadata": {{}}, "nbformat": 4, "nbformat_minor": 5}}'
+    )
+    refused(grade("05", folder, "--out", tmp_path / "out"), "lesson 05", "other.ipynb")
+    refused(grade("05", folder / "other.ipynb", "--out", tmp_path / "out"), "lesson 05")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_output_that_is_a_file(folder, tmp_path):
+    (folder / "a.ipynb").write_text("{}")
+    (tmp_path / "out").write_text("mine")
+    refused(grade("05", folder, "--out", tmp_path / "out"), "out")
+    assert (tmp_path / "out").read_text() == "mine"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="/proc is Linux's folder that nobody can write to")
+def test_a_folder_that_cannot_be_written_to(folder):
+    (folder / "a.ipynb").write_text("{}")
+    refused(grade("05", folder, "--out", "/proc/marks"), "/proc/marks")

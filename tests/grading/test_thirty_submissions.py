@@ -1,0 +1,178 @@
+"""`rlcourse grade 05` on a class of thirty, of whom many send something odd."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from rlcourse import exercises
+from rlcourse.build import build_notebook
+from rlcourse.notebook import exercise_in
+
+SOURCE = next((Path(__file__).parents[2] / "solutions").glob("05_*.py"))
+NAMES = exercises.names("05")
+POINTS = sum(exercises.get(name).points for name in NAMES)
+SOLVED = build_notebook(SOURCE, solved=True)
+
+
+def notebook(**answers: str | None) -> str:
+    """The solved lesson with some answers replaced, or their cells left out (None)."""
+    copy = nbformat.from_dict(json.loads(json.dumps(SOLVED)))
+    kept = []
+    for cell in copy.cells:
+        name = exercise_in(cell)
+        if name in answers:
+            if answers[name] is None:
+                continue
+            cell.source = answers[name]
+        kept.append(cell)
+    copy.cells = kept
+    return nbformat.writes(copy)
+
+
+def target(body: str, before: str = "") -> str:
+    """A notebook whose q_learning_target is another."""
+    head = "def q_learning_target(reward, q_next, terminated, gamma):"
+    return notebook(q_learning_target=f"{before}\n{head}\n    {body}\n")
+
+
+RIGHT = "return reward + gamma * (1.0 - np.asarray(terminated, float)) * q_next.max(axis=1)"
+LOST = POINTS - exercises.get("q_learning_target").points
+
+# name -> (content, state of the submission, score, state of q_learning_target, its mistake)
+CLASS = {
+    "right.ipynb": (notebook(), "graded", POINTS, "passed", None),
+    "right in a loop.ipynb": (
+        target("return np.array([r if d else r + gamma * max(q) for r, q, d in zip(reward, q_next, terminated)])"),
+        "graded", POINTS, "passed", None),
+    "no mask.ipynb": (target("return reward + gamma * q_next.max(axis=1)"), "graded", LOST, "failed", "bootstraps-terminal"),
+    "mean.ipynb": (target(RIGHT.replace("max", "mean")), "graded", LOST, "failed", "mean-over-actions"),
+    "argmax.ipynb": (target(RIGHT.replace("max", "argmax")), "graded", LOST, "failed", "argmax-for-max"),
+    "all max.ipynb": (target(RIGHT.replace("axis=1", "")), "graded", LOST, "failed", "max-over-all"),
+    "nobody declared this.ipynb": (target(RIGHT + " + 0.01"), "graded", LOST, "failed", None),
+    "returns a list.ipynb": (target(RIGHT.replace("return ", "return list(") + ")"), "graded", LOST, "failed", None),
+    "empty.ipynb": (nbformat.writes(build_notebook(SOURCE)), "graded", 0, "not attempted", None),
+    "one cell missing.ipynb": (notebook(q_learning_target=None), "graded", LOST, "not attempted", None),
+    "all cells missing.ipynb": (notebook(**dict.fromkeys(NAMES)), "graded", 0, "not attempted", None),
+    "syntax error.ipynb": (target("return reward +"), "graded", LOST, "failed", None),
+    "name error.ipynb": (target("return rewards"), "graded", LOST, "failed", None),
+    "infinite loop.ipynb": (target("while True: pass"), "graded", LOST, "timeout", None),
+    "loop that swallows all.ipynb": (
+        target("while True:\n        try:\n            while True: pass\n        except BaseException: pass"),
+        "graded", LOST, "timeout", None),
+    "exit.ipynb": (target("import os; os._exit(0)"), "graded", LOST, "crash", None),
+    "sys exit.ipynb": (target("raise SystemExit(0)"), "graded", LOST, "failed", None),
+    "segfault.ipynb": (target("import ctypes; ctypes.string_at(0)"), "graded", LOST, "crash", None),
+    "prints 50 MB.ipynb": (target("print('x' * 50_000_000); " + RIGHT), "graded", POINTS, "passed", None),
+    "warns.ipynb": (target("import warnings; warnings.warn('careful'); " + RIGHT), "graded", POINTS, "passed", None),
+    "calls the course's.ipynb": (
+        target("from rlcourse.tabular.control import q_learning_target as f; return f(reward, q_next, terminated, gamma)"),
+        "graded", LOST, "forbidden", None),
+    "equals everything.ipynb": (
+        target("return type('E', (), {'__eq__': lambda s, o: True, '__hash__': None})()"),
+        "graded", LOST, "failed", None),
+    "helper elsewhere.ipynb": (
+        target("return helper(reward, q_next, terminated, gamma)", f"def helper(reward, q_next, terminated, gamma):\n    {RIGHT}\n"),
+        "graded", POINTS, "passed", None),
+    "magics.ipynb": (target(RIGHT, "%timeit 1\n!ls\n"), "graded", POINTS, "passed", None),
+    "not a notebook.ipynb": (b"\x89PNG\r\n\xff\xfe\x00", "unreadable", 0, None, None),
+    "truncated.ipynb": (notebook()[:2000], "unreadable", 0, None, None),
+    "nothing at all.ipynb": (b"", "unreadable", 0, None, None),
+    "essay.pdf": (b"%PDF-1.4", "unreadable", 0, None, None),
+    "宿題 № 5 — été.ipynb": (notebook(), "graded", POINTS, "passed", None),
+    "with a mark.ipynb": (b"\xef\xbb\xbf" + notebook().encode(), "graded", POINTS, "passed", None),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def graded(tmp_path_factory):
+    """The class, graded through the command line: (completed process, folder of results)."""
+    folder = tmp_path_factory.mktemp("class")
+    for name, (content, *_) in CLASS.items():
+        data = content if isinstance(content, bytes) else content.encode()
+        (folder / name).write_bytes(data)
+    out = tmp_path_factory.mktemp("out")
+    return grade(folder, out), out, folder
+
+
+def grade(folder, out, *more):
+    command = [sys.executable, "-m", "rlcourse", "grade", "05", str(folder), "--out", str(out)]
+    return subprocess.run(
+        [*command, "--seconds", "4", *more], capture_output=True, text=True, timeout=600
+    )
+
+
+def test_the_class_has_thirty():
+    assert len(CLASS) == 30
+
+
+def test_exits_with_0_and_a_summary(graded):
+    process, _, _ = graded
+    assert process.returncode == 0, process.stderr
+    assert "Traceback" not in process.stdout + process.stderr
+    readable = sum(state == "graded" for _, state, *_ in CLASS.values())
+    assert f"{readable} of 30 submissions graded" in process.stdout
+
+
+@pytest.mark.parametrize("name", CLASS)
+def test_each_gets_what_it_deserves(graded, name):
+    _, out, _ = graded
+    records = {r["file"]: r for r in json.loads((out / "results.json").read_text())["submissions"]}
+    _, state, score, told, mistake = CLASS[name]
+    record = records[name]
+    assert record["state"] == state, record["reason"]
+    assert record["score"] == score, [
+        (m["name"], m["state"], m["headline"]) for m in record["exercises"]
+    ]
+    if state != "graded":
+        assert record["reason"]
+        return
+    mark = next(m for m in record["exercises"] if m["name"] == "q_learning_target")
+    assert (mark["state"], mark["mistake"]) == (told, mistake), mark
+
+
+def test_none_is_lost(graded):
+    _, out, _ = graded
+    rows = list(csv.DictReader(io.StringIO((out / "grades.csv").read_text(encoding="utf-8"))))
+    assert {row["file"] for row in rows} == set(CLASS)
+    assert len(list((out / "feedback").glob("*.html"))) == 30
+
+
+def test_the_same_submissions_give_the_same_bytes(graded, tmp_path):
+    _, _, folder = graded
+    zipped = tmp_path / "class.zip"
+    chosen = ["right.ipynb", "no mask.ipynb", "truncated.ipynb"]
+    for copy in ("a", "b"):
+        (tmp_path / copy).mkdir()
+        for name in chosen:
+            (tmp_path / copy / name).write_bytes((folder / name).read_bytes())
+        assert grade(tmp_path / copy, tmp_path / f"out {copy}").returncode == 0
+    first = (tmp_path / "out a" / "results.json").read_bytes()
+    assert first == (tmp_path / "out b" / "results.json").read_bytes()
+    with zipfile.ZipFile(zipped, "w") as archive:
+        for name in chosen:
+            archive.write(folder / name, name)
+    assert grade(zipped, tmp_path / "out zip").returncode == 0
+    assert first == (tmp_path / "out zip" / "results.json").read_bytes()
+
+
+def test_feedback_names_the_mistake_and_gives_nothing_away(graded):
+    _, out, _ = graded
+    page = (out / "feedback" / "no mask.html").read_text(encoding="utf-8")
+    assert "bootstraps-terminal" in page and "(5.8)" in page
+    assert "cdn" not in page and "<script" not in page
+
+
+def test_students_get_different_inputs(graded):
+    _, out, _ = graded
+    records = json.loads((out / "results.json").read_text())["submissions"]
+    seeds = [tuple(record["seed"]) for record in records if record["state"] == "graded"]
+    assert len(set(seeds)) == len(seeds)
