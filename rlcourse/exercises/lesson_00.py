@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-
 import numpy as np
 
 from rlcourse.tabular import returns
 
+from .comparing import same
 from .declaration import Exercise, Lesson, Mistake, array, boolean, number, several
 from .harness import Case
 from .material import FLAG_TYPES, flags, random_env, random_policy
@@ -137,6 +137,8 @@ bootstrap_mask = Exercise(
     returns=array("mask"),
     points=1,
     equation="(0.2)",
+    # A mask may be bool, int or float: its dtype says nothing about which mistake it is.
+    alike=lambda case, a, b: same(a, b),
     may_ignore=["truncated"],
     mistakes=[
         Mistake(
