@@ -450,16 +450,25 @@ def sweep_mdps(rng: np.random.Generator) -> list[tuple[str, tuple, dict]]:
     for s in range(4):
         lengthy[s, :, s + 1] = 1.0
     lengthy[4, :, 4] = 1.0
-    quick = separate(3, 2)
-    quick[1, :] = [0.0, 0.0, 1.0]
+
+    def slow(state):
+        """One state that is paid for ever, beside two where nothing happens."""
+        return separate(3, 2), np.eye(3)[state][:, None].repeat(2, axis=1)
+
+    # Action 1 of state 0 is never best, and learns a sweep later than all values: q moves, v rests.
+    aside = np.zeros((3, 2, 3))
+    aside[0, 0, 2] = aside[0, 1, 1] = 1.0
+    aside[1, :, 2] = aside[2, :, 2] = 1.0
     return [
+        made("an action that is never best learns last", aside,
+             np.array([[10.0, 0.0], [1.0, 1.0], [0.0, 0.0]]), 0.9, 1e-6, "v settles before q"),
         made("four states", P, R, 0.9, 1e-6),
         made("as many states as actions", *random(3, 3), 0.8, 1e-8, "S = A"),
         made("rewards that cancel", separate(2, 2), swap, 0.9, 1e-4, "rewards that cancel"),
         made("rewards all negative", P, -np.abs(R) - 1, 0.9, 1e-6, "negative rewards"),
         made("rewards all positive", P, np.abs(R) + 1, 0.9, 1e-6),
-        made("one state settles long after the others", quick, np.array([[1.0, 1.0], [0.0, 0.0], [0.0, 0.0]]),
-             0.9, 1e-5, "one slow state"),
+        made("the first state settles long after the others", *slow(0), 0.9, 1e-5, "one slow state"),
+        made("the last state settles long after the others", *slow(2), 0.9, 1e-5, "one slow state"),
         made("no rewards", P, np.zeros_like(R), 0.9, 1e-6, "R = 0"),
         made("a tolerance so large that one sweep is enough", P, R, 0.9, 1e3, "a large tolerance"),
         made("an episode of four steps, γ = 1", lengthy, np.array([[-1.0, -1.0]] * 4 + [[0.0, 0.0]]), 1.0, 1e-6,
