@@ -11,6 +11,7 @@ instead of RMSProp; the learning rate may fall linearly; updates come in bursts.
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,8 +116,7 @@ class DQN(OffPolicyAgent):
     def __post_init__(self) -> None:
         with torch_seed(self.seed):
             self.q_net = QNetwork(self.obs_dim, self.n_actions, self.hidden)
-        self.target_net = QNetwork(self.obs_dim, self.n_actions, self.hidden).requires_grad_(False)
-        polyak_update(self.target_net, self.q_net, 0.0)
+        self.target_net = deepcopy(self.q_net).requires_grad_(False)
         self.optimizer = torch.optim.Adam(
             self.q_net.parameters(), lr=self.learning_rate, fused=True
         )
@@ -136,7 +136,9 @@ class DQN(OffPolicyAgent):
         with torch.inference_mode():
             q = self.q_net(torch.as_tensor(obs, dtype=torch.float32))
         action = q.argmax(dim=1).numpy()
-        return np.where(random, rng.integers(self.n_actions, size=len(obs)), action) if random.any() else action  # fmt: skip
+        if random.any():
+            action = np.where(random, rng.integers(self.n_actions, size=len(obs)), action)
+        return action
 
     def update(self, batch, rng=None) -> dict[str, Tensor]:
         """`dqn_update` with this agent's functions; nothing is drawn."""

@@ -9,13 +9,14 @@ copies of one network; REDQ's rule is used with finite actions; every member lea
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import smooth_l1_loss
 
-from rlcourse.lab.networks import QNetwork, polyak_update
+from rlcourse.lab.networks import QNetwork
 from rlcourse.lab.seeding import torch_seed
 
 from .dqn import DQN, taken
@@ -64,11 +65,9 @@ class EnsembleDQN(DQN):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        sizes = self.size, self.obs_dim, self.n_actions, self.hidden
         with torch_seed(self.seed):
-            self.q_net = QEnsemble(*sizes)
-        self.target_net = QEnsemble(*sizes).requires_grad_(False)
-        polyak_update(self.target_net, self.q_net, 0.0)
+            self.q_net = QEnsemble(self.size, self.obs_dim, self.n_actions, self.hidden)
+        self.target_net = deepcopy(self.q_net).requires_grad_(False)
         self.optimizer = torch.optim.Adam(
             self.q_net.parameters(), lr=self.learning_rate, fused=True
         )
