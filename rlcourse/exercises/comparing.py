@@ -55,6 +55,8 @@ def _malformed_array(value: Any, form: Shape, reference: np.ndarray, name: str) 
         return f"{name} should be a NumPy array; it is {describe(value)}."
     if value.shape != reference.shape:
         return f"{name} should have shape {reference.shape}; it has shape {value.shape}."
+    if value.size == 0:
+        return ""  # an empty list turned into an array is float64, whatever was meant
     kind = value.dtype.kind
     if form.dtype == "int" and kind not in "iu":
         return f"{name} should hold integers; its dtype is {value.dtype}."

@@ -273,6 +273,8 @@ _CONDUCT = {"resets": "reset()", "steps": "step()", "choices": "the policy"}
 
 
 def _conduct(key: str, outcome: Outcome, reference: Outcome) -> str:
+    if key == "rng":
+        return "Your function draws more random numbers from `rng`, or fewer, than the task lists."
     counts = f"{outcome.notes.get(key, 0)} times, where {reference.notes.get(key, 0)} are right"
     return f"Your loop called {_CONDUCT.get(key, key)} {counts}."
 

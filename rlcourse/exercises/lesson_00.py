@@ -26,7 +26,9 @@ def reward_cases(rng: np.random.Generator) -> list[Case]:
         case("rewards of both signs, γ = 0.5", rng.normal(size=12) * 3, 0.5),
         case("one reward", rng.normal(size=1) + 2, 0.8),
         case("whole-number rewards", rng.integers(-9, 10, size=6), 0.7, "whole-number rewards"),
-        case("whole-number rewards and γ = 1", np.array([3, -1, 4, 1]), 1, "whole-number rewards"),
+        case(
+            "whole-number rewards and γ = 1", np.array([3, -1, 4, 1]), 1.0, "whole-number rewards"
+        ),
         case("no rewards at all", np.zeros(0), 0.9, "T = 0"),
         case("γ = 0", rng.normal(size=5), 0.0, "γ = 0"),
         case("γ = 1", rng.normal(size=5), 1.0, "γ = 1"),

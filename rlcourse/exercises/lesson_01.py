@@ -503,6 +503,7 @@ sample_trajectory = Exercise(
     returns=several(states=array("int"), actions=array("int"), rewards=array()),
     points=2,
     equation="(1.2)",
+    notes=["rng"],
     mistakes=[
         Mistake(
             "reward-on-arrival",

@@ -31,7 +31,6 @@ def _episode_lists(rng: np.random.Generator) -> list[Case]:
     sparse = [episode(length, 3) for length in (5, 7)]
     return_to_start = [(np.array([2, 0, 2, 1, 2]), rng.normal(size=5))]
     whole = [(np.array([0, 1, 0]), np.array([3, -1, 2])), (np.array([1]), np.array([5]))]
-    lists = [([0, 1, 0, 2], [1.0, -0.5, 2.0, 0.25])]
     cases = []
     for first in (True, False):
         cases += [
@@ -41,7 +40,6 @@ def _episode_lists(rng: np.random.Generator) -> list[Case]:
             case("γ = 1", many, 1.0, 4, first, "γ = 1"),
             case("γ = 0", many, 0.0, 4, first, "γ = 0"),
             case("whole-number rewards", whole, 0.5, 2, first, "whole-number rewards"),
-            case("lists instead of arrays", lists, 0.9, 3, first),
             case("no episodes", [], 0.9, 3, first, "states without a visit"),
         ]
     return cases
