@@ -576,6 +576,12 @@ policy_evaluation = Exercise(
             _evaluating(change=lambda new, old: np.abs(new - old).mean(), sweep=_in_place),
         ),
         Mistake(
+            "any-state-settled",
+            "You stop as soon as *one* state hardly changes. All of them must have settled.",
+            "`any` or `all`? Smallest or largest change?",
+            _evaluating(change=lambda new, old: np.abs(new - old).min()),
+        ),
+        Mistake(
             "last-sweep-not-counted",
             "Your number of sweeps is one too small: the sweep that finds no change was a sweep too.",
             "How many sweeps does it take to notice that all rewards are 0?",

@@ -27,7 +27,7 @@ def _rows(rng: np.random.Generator) -> list[Case]:
     def case(name, q, *tags) -> Case:
         return Case(name, {"q": np.asarray(q, dtype=float)}, tags)
 
-    ties = rng.integers(3, size=(6, 4)).astype(float)
+    ties = rng.integers(3, size=(30, 4)).astype(float)
     ties[0] = 1.0
     near = np.array([[1.0, 1.0 + 1e-7, 0.0], [2.0, 0.0, 2.0 + 1e-7]])
     return [
@@ -288,6 +288,19 @@ value_iteration = Exercise(
             _iterating(most=1),
         ),
         Mistake(
+            "mean-change",
+            "You look at the mean change. One entry may still be moving while all others rest: take the largest.",
+            "How small is the mean change if one of a thousand entries still moves by 1?",
+            _iterating(change=lambda new, old: np.abs(new - old).mean()),
+            _iterating(change=lambda new, old: np.abs(new - old).mean(), sweep=_rows_in_place),
+        ),
+        Mistake(
+            "any-entry-settled",
+            "You stop as soon as *one* entry hardly changes. All of them must have settled.",
+            "`any` or `all`? Smallest or largest change?",
+            _iterating(change=lambda new, old: np.abs(new - old).min()),
+        ),
+        Mistake(
             "policy-settled",
             "You stop when the greedy policy no longer changes. The policy is often right long before the values are, and "
             "a pause is not the end either.",
@@ -353,7 +366,8 @@ def _policy_cases(rng: np.random.Generator) -> list[Case]:
         case("a long way to the prize", *_long_way(9, rng), 0.9, "many rounds"),
         case("few reachable states", *random_mdp(rng, 10, 4, 2), 0.95),
         case("the start is optimal", P, settled, 0.5, "the start is optimal"),
-        case("γ = 0", P, R, 0.0, "γ = 0"),
+        case("a deterministic world", *random_mdp(rng, 10, 3, 1), 0.5),
+        case("γ = 0", *random_mdp(rng, 12, 4, 1), 0.0, "γ = 0"),
         case("one state", *random_mdp(rng, 1, 4), 0.6, "S = 1"),
         case("one action", *random_mdp(rng, 4, 1), 0.9, "A = 1", "the start is optimal"),
         case("two actions that are copies", *twins(5, 2), 0.9, "actions that tie"),
@@ -403,11 +417,12 @@ def _improving(
     most: int = 200,
     counted: int = 0,
     result: Callable = lambda pi, v, new, old_v: (pi, v),
+    start: Callable = lambda R: np.eye(R.shape[1])[np.zeros(len(R), dtype=int)],
 ) -> Callable:
     """Policy iteration with its parts exchangeable."""
 
     def policy_iteration(P, R, gamma):
-        pi = np.eye(R.shape[1])[np.zeros(len(R), dtype=int)]
+        pi = start(R)
         v, rounds = np.zeros(len(R)), 0
         while True:
             old_v, v = v, evaluate(P, R, pi, gamma, v)
@@ -522,6 +537,16 @@ policy_iteration = Exercise(
             "Solve for the values of the pi that you return, and compare.",
             _stale,
             _improving(most=200, result=lambda pi, v, new, old_v: (pi, old_v)),
+        ),
+        Mistake(
+            "other-start",
+            "What you find is optimal, but you start with another policy than the one asked for, so your rounds are not "
+            "those asked for either.",
+            "Which action does the first policy take in every state? If you start from a table of zeros and improve it "
+            "first, you start with the greedy policy for r.",
+            _improving(start=dp.greedy_policy),
+            _improving(start=lambda R: np.eye(R.shape[1])[np.full(len(R), R.shape[1] - 1)]),
+            _improving(start=lambda R: np.full(R.shape, 1 / R.shape[1])),
         ),
     ],
     also_correct=[_improving(), _improving(evaluate=_by_sweeps), _improving(evaluate=_by_inverse)],

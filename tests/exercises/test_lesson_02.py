@@ -213,7 +213,6 @@ WRONG = {
         "relative change": swept(lambda new, old, tol, g: largest(new, old) < tol * (1e-12 + np.abs(new).max())),
         "Euclidean norm": swept(lambda new, old, tol, g: np.linalg.norm(new - old) < tol),
         "sum of changes": swept(lambda new, old, tol, g: np.abs(new - old).sum() < tol),
-        "smallest change": swept(lambda new, old, tol, g: np.abs(new - old).min() < tol),
         "any state settled": swept(lambda new, old, tol, g: (np.abs(new - old) < tol).any()),
         "first state": swept(lambda new, old, tol, g: abs(new[0] - old[0]) < tol),
         "last state": swept(lambda new, old, tol, g: abs(new[-1] - old[-1]) < tol),
