@@ -73,8 +73,8 @@ print(grid.text())
 # $$Q^\pi(s,a) = \mathbb E_\tau\Big[\,r_t + \gamma\sum_{k\ge t+1}\gamma^{k-(t+1)}\,r_k \;\Big|\; s_t = s,\ a_t = a\Big]$$
 #
 # The trajectory τ from here on begins with $s_{t+1}$ and $a_{t+1}$; call the rest of it τ'. An expectation over τ is an
-# **outer** expectation over its first two entries and an **inner** one over τ', given those two. The reward $r_t$ does not
-# depend on any of them (its mean is $r(s,a)$), so only the sum stays inside:
+# **outer** expectation over its first two entries and an **inner** one over τ', given those two. The mean of $r_t$, given
+# $s_t = s$ and $a_t = a$, is $r(s,a)$ by definition, whatever comes later. So only the sum stays inside:
 #
 # $$Q^\pi(s,a) = r(s,a) + \gamma\,\underbrace{\mathbb E_{s_{t+1},\,a_{t+1}}}_{\text{outer}}\Big[\underbrace{\mathbb E_{\tau'}\Big[\sum_{k\ge t+1}\gamma^{k-(t+1)}\,r_k \;\Big|\; s_{t+1}, a_{t+1}\Big]}_{\text{inner}}\Big] \tag{2.3}$$
 #
@@ -305,8 +305,9 @@ bellman_backup = check(bellman_backup)
 #
 # $$(I - \gamma P^\pi)\,V^\pi = r^\pi \tag{2.10}$$
 #
-# S equations for S unknowns. For γ < 1 there is exactly one solution: the rows of $\gamma P^\pi$ sum to γ, so $\gamma P^\pi v$ is
-# always smaller than $v$ (in its largest entry), and $(I - \gamma P^\pi)v = 0$ has no solution but 0.
+# S equations for S unknowns. For γ < 1 there is exactly one solution: the entries of $P^\pi v$ are averages of
+# those of $v$, so the largest absolute entry of $\gamma P^\pi v$ is smaller than that of $v$, unless $v = 0$. Hence
+# $\gamma P^\pi v = v$ has no solution but 0, and $I - \gamma P^\pi$ can be inverted.
 
 # %% [markdown] task="solve_bellman"
 # ### Exercise 2.5 · `solve_bellman`
@@ -399,7 +400,7 @@ assert max(ratios) <= gamma + 1e-12
 # new values and the number of sweeps, the last one included.
 #
 # - The change is the *largest absolute* one. (Think of values that fall, and of one state that rises while another falls.)
-# - Sweeping in place, state after state in one array, as in the book's box, is right too; it needs fewer sweeps.
+# - Sweeping in place, state after state in one array, as in the book's box, is right too; it mostly needs fewer sweeps.
 
 
 # %% exercise="policy_evaluation" points=3
@@ -456,8 +457,9 @@ print(
 assert error <= promised
 
 # %% [markdown]
-# Error after k sweeps, for several γ, beside the promise $\gamma^k$ (dotted). The picture shows why γ near 1 is expensive: each
-# sweep takes the error down by no more than that factor.
+# Error after k sweeps, for several γ, beside the promise $\gamma^k$ (thin, grey). No curve is above its promise. At first they fall
+# faster: errors of opposite sign cancel in the averages. In the end they run parallel to it: what is left is the *same* error
+# in every state, and averaging does nothing to equal numbers; only γ shrinks them. That is why γ near 1 is expensive.
 
 # %%
 errors = {}
@@ -473,8 +475,11 @@ for g in (0.5, 0.8, 0.9, 0.95):
     ax.plot(np.arange(60), g ** np.arange(60.0), color="gray", linewidth=1, linestyle=":")
 ax.set_yscale("log")
 ax.set_ylim(1e-6, 2)
-plots.show(ax, alt="Relative error against the number of sweeps on a logarithmic axis: straight lines, steeper for "
-           "smaller γ, each below the dotted line of its γ to the power k.")  # fmt: skip
+ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+last = {name: f"{e[-1] / e[-2]:.3f}" for name, e in errors.items()}
+print("factor of the last sweep:", last)
+plots.show(ax, alt="Relative error against the number of sweeps on a logarithmic axis: steeper for smaller γ, each "
+           "below the grey line of its γ to the power k and in the end parallel to it.")  # fmt: skip
 
 # %% [markdown]
 # And *how* the values come about: one sweep knows one step, two sweeps know two. Information spreads over the grid, one cell a
@@ -524,7 +529,7 @@ for start in (0.0, 20.0, -1000.0):
 # be called the TD error when we have to sample it.
 # </details>
 #
-# **3.** In-place sweeps need fewer sweeps. Does their result depend on the order of the states?
+# **3.** Sweeping in place mostly needs fewer sweeps. Does their result depend on the order of the states?
 #
 # <details><summary>Answer</summary>
 #

@@ -19,6 +19,8 @@
 #   Q-learning.
 
 # %%
+from itertools import product
+
 import numpy as np
 
 from rlcourse.exercises import authorship, check
@@ -191,7 +193,10 @@ bellman_optimality_backup = check(bellman_optimality_backup)
 #
 # $$\|T^*q - T^*q'\|_\infty \le \gamma\,\|q - q'\|_\infty \tag{3.6}$$
 #
-# Hence there is exactly one fixed point, and repeated backups lead to it from anywhere.
+# Hence there is exactly one fixed point, and repeated backups lead to it from anywhere. Is it really the best there is? Let
+# $V^*(s) = \max_a Q^*(s,a)$ and take *any* policy π. A mean over actions is at most the maximum, so $T^\pi V^* \le V^*$. Apply
+# $T^\pi$ again and again, as in (3.3), with the signs turned: $V^\pi \le V^*$ in every state. And the greedy policy for $Q^*$ reaches
+# it, because for that one the mean *is* the maximum.
 
 # %%
 largest = 0.0
@@ -201,6 +206,27 @@ for _ in range(300):
     largest = max(largest, np.abs(after[0] - after[1]).max() / np.abs(q - other).max())
 print(f"distance after / before, at most {largest:.3f}; γ = {world.gamma}")
 assert largest <= world.gamma + 1e-12
+
+# %% [markdown]
+# The same MDP has six states and three actions: few enough to try all $3^6$ deterministic policies, once. Their largest values,
+# state by state, against the fixed point:
+
+# %%
+fixed = np.zeros((6, 3))
+for _ in range(400):
+    fixed = bellman_optimality_backup(fixed, world.P, world.R, world.gamma)
+tried = np.array(
+    [
+        dp.solve_bellman(world.P, world.R, np.eye(3)[list(actions)], world.gamma)
+        for actions in product(range(3), repeat=6)
+    ]
+)
+best_anywhere = tried.max(axis=0)
+in_all_states = (tried > best_anywhere - 1e-9).all(axis=1).sum()
+print(f"{len(tried)} policies; largest values {best_anywhere.round(3)}")
+print(f"max of the fixed point{' ' * 6}{fixed.max(axis=1).round(3)}")
+print(f"policies that are best in all states at once: {in_all_states}")
+assert np.abs(best_anywhere - fixed.max(axis=1)).max() < 1e-9 and in_all_states >= 1
 
 # %% [markdown]
 # ## Value iteration: fake it till you make it
@@ -543,8 +569,7 @@ for gamma in (0.5, 0.8, 0.9, 0.95, 0.99):
 #
 # <details><summary>Answer</summary>
 #
-# A greedy policy is deterministic, and the greedy policy for $Q^*$ has the values $V^*$: in (3.4) the maximum over actions is at least any
-# average over them.
+# Below (3.6): no policy has larger values than $V^*$, and the greedy policy for $Q^*$, which is deterministic, has just these.
 # </details>
 #
 # **3.** A round of policy iteration costs much more than a sweep of value iteration. What lies in between?
