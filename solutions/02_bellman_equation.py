@@ -476,8 +476,8 @@ for g in (0.5, 0.8, 0.9, 0.95):
 ax.set_yscale("log")
 ax.set_ylim(1e-6, 2)
 ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
-last = {name: f"{e[-1] / e[-2]:.3f}" for name, e in errors.items()}
-print("factor of the last sweep:", last)
+above_rounding = {name: e[e > 1e-12] for name, e in errors.items()}
+print("factor of the last sweep:", {n: f"{e[-1] / e[-2]:.2f}" for n, e in above_rounding.items()})
 plots.show(ax, alt="Relative error against the number of sweeps on a logarithmic axis: steeper for smaller γ, each "
            "below the grey line of its γ to the power k and in the end parallel to it.")  # fmt: skip
 

@@ -224,7 +224,7 @@ tried = np.array(
 best_anywhere = tried.max(axis=0)
 in_all_states = (tried > best_anywhere - 1e-9).all(axis=1).sum()
 print(f"{len(tried)} policies; largest values {best_anywhere.round(3)}")
-print(f"max of the fixed point{' ' * 6}{fixed.max(axis=1).round(3)}")
+print(f"{'max of the fixed point':28} {fixed.max(axis=1).round(3)}")
 print(f"policies that are best in all states at once: {in_all_states}")
 assert np.abs(best_anywhere - fixed.max(axis=1)).max() < 1e-9 and in_all_states >= 1
 
