@@ -90,10 +90,13 @@ def sarsa(env, select, episodes, step_size, gamma, rng) -> np.ndarray:
     return q
 
 
-def q_learning(env, select, episodes, step_size, gamma, rng) -> np.ndarray:
+def q_learning(
+    env, select, episodes, step_size, gamma, rng, *, target=q_learning_target
+) -> np.ndarray:
     r"""$q(s,a) \leftarrow q(s,a) + \alpha\,[\,r + \gamma(1-d) \max_{a'} q(s',a') - q(s,a)\,]$ — S&B §6.5.
 
-    As `sarsa`, but the target is greedy whatever `select` does; one `select` a step.
+    As `sarsa`, but the target is greedy whatever `select` does; one `select` a step. `target` may be
+    another function with the arguments of `q_learning_target`: a student's.
     """
     q = np.zeros((env.observation_space.n, env.action_space.n))
     for _ in range(episodes):
@@ -102,14 +105,19 @@ def q_learning(env, select, episodes, step_size, gamma, rng) -> np.ndarray:
         while not (terminated or truncated):
             a = select(q[s], rng)
             s_next, reward, terminated, truncated, _ = env.step(a)
-            y = q_learning_target(*_one(reward, q[s_next], terminated), gamma)[0]
+            y = target(*_one(reward, q[s_next], terminated), gamma)[0]
             q[s, a] += step_size * (y - q[s, a])
             s = s_next
     return q
 
 
-def expected_sarsa(env, epsilon, episodes, step_size, gamma, rng) -> np.ndarray:
-    """As `sarsa`, with the expectation over the ε-greedy policy in place of its sample."""
+def expected_sarsa(
+    env, epsilon, episodes, step_size, gamma, rng, *, target=expected_sarsa_target
+) -> np.ndarray:
+    """As `sarsa`, with the expectation over the ε-greedy policy in place of its sample.
+
+    `target` may be another function with the arguments of `expected_sarsa_target`.
+    """
     q = np.zeros((env.observation_space.n, env.action_space.n))
     for _ in range(episodes):
         s, _ = env.reset()
@@ -118,7 +126,7 @@ def expected_sarsa(env, epsilon, episodes, step_size, gamma, rng) -> np.ndarray:
             a = epsilon_greedy(q[s], epsilon, rng)
             s_next, reward, terminated, truncated, _ = env.step(a)
             pi_next = epsilon_greedy_probabilities(q[s_next], epsilon)
-            y = expected_sarsa_target(*_one(reward, q[s_next], pi_next, terminated), gamma)[0]
+            y = target(*_one(reward, q[s_next], pi_next, terminated), gamma)[0]
             q[s, a] += step_size * (y - q[s, a])
             s = s_next
     return q
