@@ -235,6 +235,9 @@ assert np.abs(best_anywhere - fixed.max(axis=1)).max() < 1e-9 and in_all_states 
 # sweep mixes in a little more truth.
 #
 # $$q_{k+1} = T^*q_k,\qquad\text{until}\quad\max_{s,a}|q_{k+1}(s,a) - q_k(s,a)| < \text{tolerance} \tag{3.7}$$
+#
+# The same loop can be written on state values, $v_{k+1}(s) = \max_a\big[r(s,a) + \gamma\sum_{s'}p(s'|s,a)\,v_k(s')\big]$, as the book
+# does: these are the row maxima, $v_k(s) = \max_a q_k(s,a)$. We keep q, because it says which action to take.
 
 # %% [markdown] task="value_iteration"
 # ### Exercise 3.3 · `value_iteration`
