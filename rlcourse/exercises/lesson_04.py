@@ -514,6 +514,7 @@ def _td(
     moves: bool = True,
     discount: Callable = lambda gamma: gamma,
     index: Callable = lambda s, s_next: s,
+    predicted: Callable = lambda s, s_next: None,
 ) -> Callable:
     """Tabular TD(0) with its parts exchangeable."""
 
@@ -524,8 +525,8 @@ def _td(
             while True:
                 s_next, reward, d, c, _ = env.step(policy(s, rng))
                 y = reward + (0.0 if masks(d, c) else discount(gamma) * v[s_next])
-                i = index(s, s_next)
-                v[i] = (1 - step_size) * v[i] + step_size * y
+                i, j = index(s, s_next), predicted(s, s_next)
+                v[i] += step_size * (y - v[i if j is None else j])
                 if moves:
                     s = s_next
                 if ends(d, c):
@@ -595,6 +596,7 @@ td_prediction = Exercise(
             "You move v(s′) instead of v(s). The target is news about the state you left.",
             "Which state's return begins with the reward that you have just got?",
             _td(index=lambda s, s_next: s_next),
+            _td(index=lambda s, s_next: s_next, predicted=lambda s, s_next: s),
         ),
     ],
     also_correct=[_td(), _td_through_target],

@@ -554,6 +554,7 @@ def _sarsa_with(
     choose_next: Callable = lambda q, s, s_next, a: q[s_next],
     future: Callable = lambda q, s_next, a_next: q[s_next, a_next],
     masks: Callable = lambda terminated, truncated: terminated,
+    chooses_first: bool = True,
     chooses_again: bool = False,
     keeps_action: bool = False,
     chooses_at_end: bool = True,
@@ -564,7 +565,7 @@ def _sarsa_with(
         q = np.zeros((env.observation_space.n, env.action_space.n))
         for _ in range(episodes):
             s, _ = env.reset()
-            a = select(q[s], rng)
+            a = select(q[s], rng) if chooses_first else 0
             done = False
             while not done:
                 if chooses_again:
@@ -637,6 +638,7 @@ sarsa = Exercise(
             "taken. In SARSA they are the same.",
             "Follow a′ through one round of your loop: where does it go?",
             *_both_ways(chooses_again=True),
+            *_both_ways(chooses_again=True, chooses_first=False),
         ),
         Mistake(
             "max",
@@ -644,6 +646,7 @@ sarsa = Exercise(
             "that acts.",
             "Compare equations (5.6) and (5.8): which one has a maximum?",
             *_both_ways(future=lambda q, s_next, a_next: q[s_next].max()),
+            lambda *arguments: _q_learning_with()(*arguments),
         ),
         Mistake(
             "stale-action",
