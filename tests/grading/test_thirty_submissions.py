@@ -10,11 +10,13 @@ import sys
 import zipfile
 from pathlib import Path
 
+import jsonschema
 import nbformat
 import pytest
 
 from rlcourse import exercises
 from rlcourse.build import build_notebook
+from rlcourse.grading import results
 from rlcourse.notebook import exercise_in
 
 SOURCE = next((Path(__file__).parents[2] / "solutions").glob("05_*.py"))
@@ -162,6 +164,12 @@ def test_the_same_submissions_give_the_same_bytes(graded, tmp_path):
             archive.write(folder / name, name)
     assert grade(zipped, tmp_path / "out zip").returncode == 0
     assert first == (tmp_path / "out zip" / "results.json").read_bytes()
+
+
+def test_the_results_keep_to_the_published_schema(graded):
+    _, out, _ = graded
+    schema = json.loads((Path(results.__file__).parent / "results.schema.json").read_text())
+    jsonschema.validate(json.loads((out / "results.json").read_text()), schema)
 
 
 def test_feedback_names_the_mistake_and_gives_nothing_away(graded):
