@@ -7,6 +7,7 @@ the imports, helpers and constants that it needs by name, wherever they stand.
 from __future__ import annotations
 
 import ast
+import codecs
 import json
 import re
 import symtable
@@ -56,7 +57,7 @@ def read_cells(data: bytes) -> tuple[list[CodeCell], str | None]:
     if not data.strip():
         raise Unreadable("the file is empty")
     try:
-        tree = json.loads(data.lstrip(b"\xef\xbb\xbf"))
+        tree = json.loads(data.removeprefix(codecs.BOM_UTF8))
     except UnicodeDecodeError:
         raise Unreadable("it is not a notebook: not even text") from None
     except json.JSONDecodeError as error:
@@ -72,7 +73,8 @@ def read_cells(data: bytes) -> tuple[list[CodeCell], str | None]:
     cells = tree.get("cells")
     if cells is None and isinstance(tree.get("worksheets"), list):
         sheets = [sheet for sheet in tree["worksheets"] if isinstance(sheet, dict)]
-        cells = [cell for sheet in sheets for cell in sheet.get("cells") or []]
+        within = [sheet.get("cells") for sheet in sheets]
+        cells = [cell for inner in within if isinstance(inner, list) for cell in inner]
     if not isinstance(cells, list):
         raise Unreadable("it is JSON, but not a notebook: it has no cells")
     metadata = tree.get("metadata")
@@ -93,17 +95,23 @@ def _source(cell: dict) -> str:
     return source if isinstance(source, str) else ""
 
 
-_MAGIC = re.compile(r"^(\s*)[%!?].*|^(\s*)[\w.]+\?{1,2}\s*$")
+_MAGIC = re.compile(r"^(\s*)(?:[\w.]+\s*=\s*)?[%!?].*|^(\s*)[\w.]+\?{1,2}\s*$")
+_AROUND_PYTHON = re.compile(
+    r"\s*%%(time|capture|prun)\b"
+)  # The rest of such a cell is run as it is.
 
 
 def without_magics(source: str) -> str:
-    """Replace IPython's lines (`%magic`, `!shell`, `name?`) by `pass`, keeping line numbers."""
+    """Replace IPython's lines (`%magic`, `!shell`, `name?`) by `pass`, keeping line numbers.
+
+    Of a cell in another language (`%%bash`) nothing remains.
+    """
     try:
         ast.parse(source)
         return source
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         lines = source.split("\n")
-    if lines and lines[0].startswith("%%"):
+    if source.lstrip().startswith("%%") and not _AROUND_PYTHON.match(source):
         return "\n".join("" for _ in lines)
     return "\n".join(_MAGIC.sub(r"\1\2pass", line) for line in lines)
 
@@ -163,14 +171,19 @@ def _statements(cell: CodeCell) -> Iterable[_Statement]:
 
 
 def _is_check(node: ast.stmt) -> bool:
-    """`f = check(f)`, in any dress: the check belongs to the notebook, not to the answer."""
-    value = getattr(node, "value", None)
+    """`f = check(f)`: the check belongs to the notebook, not to the answer.
+
+    `f = check(g)` does both, and stays: `g` is the answer.
+    """
+    call = getattr(node, "value", None)
     if not isinstance(node, ast.Assign | ast.AnnAssign | ast.Expr) or not isinstance(
-        value, ast.Call
+        call, ast.Call
     ):
         return False
-    called = value.func
-    return getattr(called, "id", getattr(called, "attr", "")) == "check"
+    if getattr(call.func, "id", getattr(call.func, "attr", "")) != "check":
+        return False
+    checked = {argument.id for argument in call.args if isinstance(argument, ast.Name)}
+    return _binds(node) <= checked
 
 
 def _binds(node: ast.stmt) -> set[str]:
@@ -183,8 +196,10 @@ def _binds(node: ast.stmt) -> set[str]:
     for part in ast.walk(node):
         if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
             bound.add(part.id)
-        elif isinstance(part, ast.FunctionDef | ast.ClassDef):
+        elif isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             bound.add(part.name)
+        elif isinstance(part, ast.Import | ast.ImportFrom):
+            bound |= _binds(part)
         elif isinstance(part, ast.Attribute | ast.Subscript) and isinstance(part.ctx, ast.Store):
             bound |= {_base(part)}
     called = node.value.func if _is_call(node) else None
@@ -207,7 +222,7 @@ def _needs(text: str) -> set[str]:
     """The global names that a statement looks up, in itself or in the functions that it defines."""
     try:
         table = symtable.symtable(text, "cell", "exec")
-    except (SyntaxError, ValueError, RecursionError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return set()
     needed = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_referenced()}
     tables = list(table.get_children())
