@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -126,7 +127,7 @@ def _summary(result: dict[str, Any], console: Console) -> None:
     for column in zip(*(record["exercises"] for record in graded), strict=True):
         states = Counter(mark["state"] for mark in column)
         said = Counter(m["mistake"] or m["headline"] for m in column if m["state"] not in _QUIET)
-        often = ", ".join(f"{name} ({n})" for name, n in said.most_common(1))
+        often = ", ".join(escape(f"{name} ({n})") for name, n in said.most_common(1))
         passed = f"{states['passed']} of {len(graded)}"
         row = column[0]
         table.add_row(row["number"], row["name"], passed, str(states["not attempted"]), often)

@@ -7,6 +7,7 @@ them and its own code; the comparison is made here again.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Any
 
 from rlcourse import exercises
 from rlcourse.exercises.declaration import Exercise
-from rlcourse.exercises.harness import Case
+from rlcourse.exercises.harness import Case, Failure, Outcome
 from rlcourse.exercises.judging import FAILED, NOT_ATTEMPTED, PASSED, Verdict, cases_of, verdict
 from rlcourse.exercises.plain import decode, encode
 
@@ -44,7 +45,7 @@ class Course:
 def seed_of(course: Course, student: str) -> list[int]:
     """Four 32-bit numbers from the course's secret, the lesson and the student."""
     text = "\0".join((course.secret, course.lesson, student))
-    digest = hashlib.sha256(text.encode()).digest()
+    digest = hashlib.sha256(text.encode(errors="surrogatepass")).digest()
     return [int.from_bytes(digest[i : i + 4], "big") for i in range(0, 16, 4)]
 
 
@@ -66,7 +67,23 @@ def _in_order(
 
 
 def mark(course: Course, submission: Submission) -> dict[str, Any]:
-    """The record of one submission: plain data, ready for JSON."""
+    """The record of one submission: plain data, ready for JSON, screens and pages."""
+    return _printable(_mark_submission(course, submission))
+
+
+_UNPRINTABLE = re.compile(r"[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def _printable(tree: Any) -> Any:
+    """Plain data without terminal controls and halves of characters, which no file can hold."""
+    if isinstance(tree, str):
+        return _UNPRINTABLE.sub("\ufffd", tree)
+    if isinstance(tree, dict):
+        return {key: _printable(value) for key, value in tree.items()}
+    return [_printable(item) for item in tree] if isinstance(tree, list) else tree
+
+
+def _mark_submission(course: Course, submission: Submission) -> dict[str, Any]:
     asked = list(exercises.lesson(course.lesson))
     try:
         if submission.data is None:
@@ -164,7 +181,7 @@ def _judge(
     if answer.outcomes is None:
         return failed("cannot be run", f"It is not defined: {answer.undefined[:300]}.")
     try:
-        outcomes = [decode(tree) for tree in answer.outcomes]
+        outcomes = _genuine(answer.outcomes, len(cases))
         judged = verdict(exercise, cases, outcomes)
     except (ValueError, TypeError, AttributeError, RecursionError):
         return failed(MALFORMED, _FATES[MALFORMED], CRASH)
@@ -172,6 +189,24 @@ def _judge(
         text = "It calls the course's own answer. Write your own: the steps are what counts."
         return failed("calls the reference", text, FORBIDDEN)
     return judged, judged.state
+
+
+def _genuine(trees: list[Any], most: int) -> list[Outcome]:
+    """What a worker wrote, decoded. Raises ValueError where the worker cannot have written it."""
+    outcomes = [decode(tree) for tree in trees]
+    if not 0 < len(outcomes) <= most or not all(map(_is_genuine, outcomes)):
+        raise ValueError("no worker writes this")
+    return outcomes
+
+
+def _is_genuine(outcome: Any) -> bool:
+    if not isinstance(outcome, Outcome) or not isinstance(outcome.failure, Failure | None):
+        return False
+    said = [outcome.printed, *outcome.changed]
+    if outcome.failure is not None:
+        said += vars(outcome.failure).values()
+    counts = outcome.notes.values()
+    return all(isinstance(s, str) for s in said) and all(isinstance(n, int) for n in counts)
 
 
 def _mark(exercise: Exercise, judged: Verdict, state: str, source: str) -> dict[str, Any]:

@@ -143,11 +143,12 @@ def _listen(
 ) -> tuple[dict[str, Answer], str]:
     """Read the worker's lines; each answer must come in time, in order and in bounds."""
     answers: dict[str, Answer] = {}
-    lines = _lines(process, seconds)
-    for line in lines:
+    ready = False
+    for line in _lines(process, seconds):
         if isinstance(line, str):
             return answers, line
-        if line.get("ready") is True and not answers:
+        if not ready:
+            ready = True  # Said once, before any of the student's code has run.
             continue
         name = names[len(answers)]
         if line.get("name") != name or not isinstance(line.get("outcomes", []), list):
@@ -168,7 +169,8 @@ def _lines(process: subprocess.Popen, seconds: float):
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
         while True:
-            if not selector.select(max(0.0, deadline - time.monotonic())):
+            left = deadline - time.monotonic()
+            if left <= 0 or not selector.select(left):
                 yield TIMEOUT
                 return
             chunk = os.read(process.stdout.fileno(), 1 << 16)
