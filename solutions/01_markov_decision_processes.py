@@ -66,12 +66,12 @@ print("R:", chain.R.tolist())
 # ## Guess first
 #
 # In this chain, an agent goes right with probability ½ and left with probability ½, and γ = 0.9. Going left in the first state leaves
-# it there. **From the first state on, is the mean return nearer to 0.9, to 0.4 or to 0.1?**
+# it there. **From the first state on, is the mean return nearer to 0.7, to 0.3 or to 0.1?**
 #
 # <details><summary>I have guessed.</summary>
 #
-# Whoever walks straight gets 0.9³ = 0.73, but hardly anybody does: a drunkard needs many more steps. Your `expected_return` will give
-# the number below.
+# Whoever walks straight gets 0.9³, about 0.7, but hardly anybody does: a drunkard needs many more steps. Your `expected_return` will
+# give the number below.
 # </details>
 
 # %% [markdown]
@@ -415,8 +415,8 @@ sample_trajectory = check(sample_trajectory)
 # %% [markdown]
 # ## Your functions at work
 #
-# The mean of sampled returns approaches (1.8), with an error that shrinks like $1/\sqrt n$. Ten seeds, with their spread; the horizontal line is
-# your exact value.
+# The mean of sampled returns approaches (1.8). Ten seeds, with their spread; the dashed line is your exact value. (A trajectory stops after 60
+# steps: what comes later weighs less than $0.9^{60} < 0.002$ of itself.)
 
 # %%
 numbers = np.array([1, 2, 5, 10, 20, 50, 100, 200, 500])
@@ -429,7 +429,9 @@ for seed in range(10):
         _, _, rewards = sample_trajectory(P, R, pi, start, 60, generator)
         found.append(returns_to_go(rewards, gamma)[0])
     means[seed] = [np.mean(found[:n]) for n in numbers]
-best_action = np.eye(3)[R.argmax(axis=1)]
+assert gamma**60 < 0.002
+
+# %%
 print("by " + authorship("expected_return", "sample_trajectory", "returns_to_go"))
 ax = plots.curves({"mean of n returns": means}, x=numbers, xlabel="n trajectories", ylabel="estimate of J(π)",
                   spread="min-max")  # fmt: skip
@@ -437,23 +439,40 @@ ax.axhline(truth, color="black", linewidth=1, linestyle="--")
 ax.set_xscale("log")
 plots.show(ax, alt="Estimates of the expected return from 1 to 500 sampled trajectories over ten seeds: the band narrows "
            "around the exact value.")  # fmt: skip
-error = np.abs(means[:, -1] - truth)
-print(
-    f"exact J(π) = {truth:.3f}; after 500 trajectories the ten estimates are off by {error.mean():.3f} on average"
-)
 assert abs(means[:, -1].mean() - truth) < 4 * means[:, -1].std() / np.sqrt(10) + 0.01
 
 # %% [markdown]
-# Is this policy any good? Compare it with one that is greedy for the next reward, and with drawing every action alike:
+# How fast does it get there? Independent returns with the standard deviation σ have a mean with the standard deviation $\sigma/\sqrt n$: for one
+# digit more one needs a hundred times as many trajectories.
 
 # %%
-uniform = np.full((5, 3), 1 / 3)
-for name, policy in {
-    "our π": pi,
-    "greedy for the next reward": best_action,
-    "at random": uniform,
-}.items():
-    print(f"{name:27} J = {expected_return(P, R, policy, start, gamma):6.3f}")
+sigma = np.std(found)  # of the last seed's 500 returns
+print(f"exact J(π) = {truth:.3f}\n\n    n   error (root mean square of ten seeds)   σ/√n")
+for n, estimates in zip(numbers, means.T, strict=True):
+    rms = np.sqrt(np.mean((estimates - truth) ** 2))
+    print(f"{n:5} {rms:18.3f} {sigma / np.sqrt(n):27.3f}")
+
+# %% [markdown]
+# Is this policy any good? Compare it with one that always takes the action with the largest next reward, and with drawing every action alike,
+# here and in the chain:
+
+# %%
+largest_next_reward = np.eye(3)[R.argmax(axis=1)]
+in_chain = np.eye(2)[chain.R.argmax(axis=1)]  # a tie goes to the left, the first action
+for name, here, there in (
+    ("our π", pi, None),
+    ("at random", np.full((5, 3), 1 / 3), half),
+    ("largest next reward", largest_next_reward, in_chain),
+):
+    print(f"{name:20} J = {expected_return(P, R, here, start, gamma):6.3f}", end="")
+    if there is not None:
+        j = expected_return(chain.P, chain.R, there, chain.start, chain.gamma)
+        print(f"   in the chain {j:.3f}", end="")
+    print()
+
+# %% [markdown]
+# In the random world, looking one reward ahead does well. In the chain it never leaves the first state, and a drunkard does better: the only reward
+# is four steps away. To know how good an action is, one must know what comes *after* it. That is lesson 02; the best policy is lesson 03.
 
 # %% [markdown]
 # ## The same object as an environment
@@ -471,10 +490,10 @@ print(f"state {state}, reward {reward}, terminated {terminated}, truncated {trun
 print(env.render())
 
 # %% [markdown]
-# ## Change one thing: the start
+# ## Change one thing: the discount
 #
-# Change `start` below and run the cell. **What to look for:** how much $J(\pi)$ depends on where one starts when γ is small, and how little when γ is near 1.
-# Why?
+# Each row below is one γ; add some of your own. **What to look for:** how much $(1-\gamma)J(\pi)$ depends on where one starts when γ is small, and how
+# little when γ is near 1. Why? (Look again at the two pictures of the occupancy.)
 
 # %%
 for g in (0.1, 0.5, 0.9, 0.99):

@@ -462,6 +462,8 @@ def _trajectory_cases(rng: np.random.Generator) -> list[Case]:
         case("no step at all", 4, 2, 0, "T = 0"),
         case("one state", 1, 2, 6, "S = 1"),
         case("one action", 4, 1, 9, "A = 1"),
+        # Two rules for the first state may agree by chance: many first states make that rare.
+        *(case("a short walk", 8, 3, 2) for _ in range(12)),
     ]
 
 
@@ -530,6 +532,11 @@ sample_trajectory = Exercise(
             "The first state is not drawn from `start`.",
             "What is the very first draw in the task's list?",
             _sampled(begin=lambda rng, start: rng.choice(len(start))),
+            _sampled(
+                begin=lambda rng, start: rng.choice(
+                    len(start), p=np.full(len(start), 1 / len(start))
+                )
+            ),
             _sampled(begin=lambda rng, start: rng.integers(len(start))),
             _sampled(begin=lambda rng, start: start.argmax()),
             _sampled(begin=lambda rng, start: 0),

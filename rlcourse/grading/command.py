@@ -44,7 +44,11 @@ def grade(
         UsageError: an argument is unusable; then nothing has been written.
     """
     console = console or Console()
-    found = collect(submissions)
+    found = collect(submissions, lesson)
+    if submissions.is_dir() and out.resolve().is_relative_to(submissions.resolve()):
+        raise UsageError(
+            f"{out} is among the submissions: give --out a folder of its own, beside {submissions}."
+        )
     _require_writable(out)
     with tempfile.TemporaryDirectory(prefix="rlcourse-") as folder:
         stage = make_stage(Path(folder) / "stage", set(exercises.names()))
@@ -71,9 +75,15 @@ def _with_progress(
     course: Course, found: list[Submission], workers: int, console: Console
 ) -> list[dict[str, Any]]:
     columns = (TextColumn("Grading"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    quiet = not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=quiet) as progress:
         bar = progress.add_task("", total=len(found))
-        return mark_all(course, found, workers, lambda: progress.advance(bar))
+        try:
+            return mark_all(course, found, workers, lambda: progress.advance(bar))
+        except KeyboardInterrupt:
+            done = f"{progress.tasks[bar].completed:g} of {len(found)} submissions"
+            console.print(f"Interrupted after {done}: nothing has been written.")
+            raise
 
 
 # --------------------------------------------------------------------------------------- writing
@@ -95,7 +105,12 @@ def _require_writable(out: Path) -> None:
 
 def _write(result: dict[str, Any], out: Path) -> None:
     pages = out / "feedback"
-    pages.mkdir(parents=True, exist_ok=True)
+    try:
+        pages.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"Cannot make the folder {pages}: {error.strerror or error}. Choose another for --out."
+        ) from error
     texts = {
         pages / f"{name}.html": feedback.page(record, result["lesson"], result["title"])
         for name, record in _page_names(result["submissions"])
@@ -107,7 +122,7 @@ def _write(result: dict[str, Any], out: Path) -> None:
 
 def _page_names(records: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
     """A file name for every student: the student's name, made safe and kept apart from others."""
-    safe = [re.sub(r"[^\w .-]", "_", record["student"]).strip(" .")[:80] for record in records]
+    safe = [_safe(record["student"]) for record in records]
     counts = Counter(name.casefold() for name in safe)
     named = []
     for name, record in zip(safe, records, strict=True):
@@ -115,6 +130,11 @@ def _page_names(records: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any]
             name += "-" + hashlib.sha256(record["student"].encode()).hexdigest()[:8]
         named.append((name, record))
     return named
+
+
+def _safe(name: str) -> str:
+    """`name` as part of a file's name, whose length in bytes is limited everywhere."""
+    return re.sub(r"[^\w .-]", "_", name).encode()[:150].decode(errors="ignore").strip(" .")
 
 
 # --------------------------------------------------------------------------------------- summary

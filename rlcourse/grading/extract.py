@@ -32,7 +32,7 @@ class Extraction:
     """What a notebook says about the exercises asked for.
 
     programs: exercise -> [(cell, indices of the top-level statements to run)], in order;
-    problems: exercise -> why it cannot be run; sources: exercise -> the student's text;
+    problems: exercise -> why its cell cannot be run, to complete "your cell …"; sources: exercise -> the student's text;
     uses: exercise -> other exercises whose functions it calls. An exercise in neither `programs`
     nor `problems` is not in the notebook. lesson: from the notebook's metadata, or None.
     """
@@ -280,8 +280,8 @@ def _is_later(
 
 def _syntax(error: Exception, cell: CodeCell) -> str:
     if isinstance(error, SyntaxError):
-        return f"syntax error in line {error.lineno} of the cell: {error.msg}"
-    return f"the cell cannot be read as Python ({type(error).__name__})"
+        return f"has a syntax error in line {error.lineno}: {error.msg}"
+    return f"cannot be read as Python ({type(error).__name__})"
 
 
 def _broken_source(cells: list[CodeCell], name: str) -> str:

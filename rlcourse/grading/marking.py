@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import re
+import signal
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -24,6 +26,7 @@ from .sandbox import CRASH, MALFORMED, OVERFLOW, TIMEOUT, Answer, Sandbox
 from .submissions import Submission
 
 FORBIDDEN, UNREADABLE, GRADED, OTHER = "forbidden", "unreadable", "graded", "another notebook"
+BROKEN = "grader failed"
 
 _FATES = {
     TIMEOUT: "There was no answer within {seconds:g} seconds: a loop that does not end?",
@@ -53,8 +56,16 @@ def mark_all(
     course: Course, submissions: Sequence[Submission], workers: int, done: Callable[[], None]
 ) -> list[dict[str, Any]]:
     """Records of all submissions, in their order; `done` is called after each."""
-    with ProcessPoolExecutor(max_workers=workers) as executor:
+    executor = ProcessPoolExecutor(workers, initializer=_end_quietly_on_interrupt)
+    try:
         return list(_in_order(executor, course, submissions, done))
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def _end_quietly_on_interrupt() -> None:
+    """Ctrl-C reaches every process: the first one reports it, these only end."""
+    signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
 
 
 def _in_order(
@@ -68,7 +79,12 @@ def _in_order(
 
 def mark(course: Course, submission: Submission) -> dict[str, Any]:
     """The record of one submission: plain data, ready for JSON, screens and pages."""
-    return _printable(_mark_submission(course, submission))
+    try:
+        record = _mark_submission(course, submission)
+    except Exception as error:  # Whatever it is, it is reported, and the class goes on.
+        reason = f"the grader failed on it ({type(error).__name__}: {error}): please report this"
+        record = _record(submission, BROKEN, reason, exercises.lesson(course.lesson), [])
+    return _printable(record)
 
 
 _UNPRINTABLE = re.compile(r"[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -168,7 +184,7 @@ def _judge(
         return told, state
 
     if exercise.name in found.problems:
-        return failed("cannot be run", f"Your cell has a {found.problems[exercise.name]}.")
+        return failed("cannot be run", f"Your cell {found.problems[exercise.name]}.")
     if answer is None:
         text = "The notebook does not define it."
         told = Verdict(exercise.name, exercise.number, NOT_ATTEMPTED, "written", explanation=text)

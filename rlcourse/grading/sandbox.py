@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import rlcourse
+
 MEBI = 2**20
 MAX_ANSWER = 64 * MEBI
 START_SECONDS = 60.0
@@ -116,13 +118,20 @@ def _walls(program: str, stage: Path) -> list[str]:
     arguments = [program, "--unshare-all", "--die-with-parent", "--new-session"]
     for folder in ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/alternatives"):
         arguments += ["--ro-bind-try", folder, folder]
+    arguments += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
     for folder in dict.fromkeys((sys.base_prefix, sys.prefix)):
         arguments += ["--ro-bind", folder, folder]
-    for folder in _site_packages():
-        if (Path(folder) / "rlcourse").is_dir():
-            arguments += ["--tmpfs", f"{folder}/rlcourse"]
-    arguments += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
+    for folder in _with_answers():
+        arguments += ["--tmpfs", str(folder)]
     return [*arguments, "--ro-bind", str(stage), "/stage", "--chdir", "/tmp"]
+
+
+def _with_answers() -> list[Path]:
+    """Folders that hold the course's answers, in case they lie where Python is bound."""
+    installed = [Path(folder) / "rlcourse" for folder in _site_packages()]
+    package = Path(rlcourse.__file__).resolve().parent
+    beside = [package.parent / name for name in ("solutions", "tests", ".git")]
+    return [folder for folder in dict.fromkeys((*installed, package, *beside)) if folder.is_dir()]
 
 
 def _site_packages() -> list[str]:

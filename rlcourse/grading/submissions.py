@@ -7,14 +7,18 @@ file becomes part of a submission or is named as odd; none is lost.
 from __future__ import annotations
 
 import io
+import lzma
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from rlcourse.paths import UsageError
+from rlcourse.paths import UsageError, lesson_of
 
-MAX_BYTES = 128 * 2**20
+MAX_BYTES = 128 * 2**20  # of a file
+MAX_ARCHIVE = 2**30  # of a zip, and of what is in it
 MAX_FILES = 20_000
 NOISE = ("__MACOSX", "Thumbs.db", "desktop.ini")
 
@@ -45,23 +49,25 @@ class _File:
         return "/".join(self.parts)
 
 
-def collect(path: Path) -> list[Submission]:
-    """The submissions under `path`, sorted by student.
+def collect(path: Path, lesson: str) -> list[Submission]:
+    """The submissions of a lesson ("05") under `path`, sorted by student.
 
     Raises:
         UsageError: there is nothing there, or nothing that could be a submission.
     """
     if not path.exists():
         raise UsageError(f"There is no folder or file {path}: check where the submissions are.")
-    files = sorted(_open_archives(_files(path)), key=lambda f: f.parts)
+    files = sorted(_open_archives(list(_files(path)), path), key=lambda f: f.parts)
     if not files:
         raise UsageError(f"{path} holds no files: give the folder with the students' notebooks.")
     if not any(file.parts[-1].lower().endswith((".ipynb", ".zip")) for file in files):
         raise UsageError(f"{path} holds no notebooks (.ipynb): is it the right folder?")
+    if path.is_file() and all(file.data is None for file in files):
+        raise UsageError(f"{path} cannot be used: {files[0].problem}.")
     by_student: dict[str, list[_File]] = {}
     for file in files:
         by_student.setdefault(_student(file), []).append(file)
-    return [_choose(student, by_student[student]) for student in sorted(by_student)]
+    return [_choose(student, by_student[student], lesson) for student in sorted(by_student)]
 
 
 def _files(path: Path) -> Iterator[_File]:
@@ -82,14 +88,16 @@ def _files(path: Path) -> Iterator[_File]:
             yield _File(parts, None, "it is a symbolic link, which is not followed")
         elif entry.is_file():
             yield _read(entry, parts)
-        elif entry.is_dir() and len(parts) == 1 and not any(entry.iterdir()):
+        elif len(parts) == 1 and entry.is_dir():
+            # Found even if nothing in it is: a student must not be lost.
             yield _File((*parts, ""), None, "the folder is empty")
 
 
 def _read(path: Path, parts: tuple[str, ...]) -> _File:
     try:
-        if path.stat().st_size > MAX_BYTES:
-            return _File(parts, None, f"it is larger than {MAX_BYTES >> 20} MiB")
+        most = MAX_ARCHIVE if path.suffix.lower() == ".zip" else MAX_BYTES
+        if path.stat().st_size > most:
+            return _File(parts, None, f"it is larger than {most >> 20} MiB")
         return _File(parts, path.read_bytes())
     except OSError as error:
         return _File(parts, None, f"it cannot be read: {error.strerror or error}")
@@ -99,29 +107,56 @@ def _is_noise(parts: tuple[str, ...]) -> bool:
     return any(part in NOISE or part.startswith(".") for part in parts)
 
 
-def _open_archives(files: Iterator[_File]) -> Iterator[_File]:
-    """Replace zip files by what is in them; a zip inside a zip is left closed."""
+def _open_archives(files: list[_File], path: Path) -> Iterator[_File]:
+    """Replace zip files by what is in them; a zip inside a zip is left closed.
+
+    A zip is its student's, and what is in it comes under its name; only where there is nothing else
+    can it be the whole class's.
+    """
     for file in files:
         if file.data is None or not file.parts[-1].lower().endswith(".zip"):
             yield file
             continue
-        # The files of a zip that is one student's come under its name, the class's zip under none.
-        inside = list(_members(file))
-        alone = len({f.parts[0] for f in inside}) == 1 and len(file.parts) == 1 and len(inside) == 1
-        prefix = (file.parts[-1][:-4],) if alone or len(file.parts) > 1 else ()
-        yield from (_File((*file.parts[:-1], *prefix, *f.parts), f.data, f.problem) for f in inside)
+        inside = list(_members(file)) or [_File(("",), None, "the zip file is empty")]
+        notebooks = sum(f.parts[-1].lower().endswith(".ipynb") for f in inside)
+        whole_class = len(files) == 1 and (path.is_file() or notebooks > 1)
+        if whole_class and notebooks:
+            yield from _without_wrapper(inside)
+        else:
+            above = (*file.parts[:-1], file.parts[-1][:-4])
+            yield from (_File((*above, *f.parts), f.data, f.problem) for f in inside)
+
+
+def _without_wrapper(files: list[_File]) -> list[_File]:
+    """Files of a class, without the one folder that a zip program put around all of them."""
+    notebooks = [f.parts for f in files if f.parts[-1].lower().endswith(".ipynb")]
+    several = len({parts[1] for parts in notebooks if len(parts) > 1}) > 1
+    if not several or len({f.parts[0] for f in files}) > 1:
+        return files
+    return [_File(f.parts[1:], f.data, f.problem) for f in files if len(f.parts) > 1]
+
+
+_DAMAGE = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, OSError, RuntimeError, ValueError, EOFError,
+)  # fmt: skip
 
 
 def _members(file: _File) -> Iterator[_File]:
-    budget = 8 * MAX_BYTES
+    budget = MAX_ARCHIVE
     try:
         archive = zipfile.ZipFile(io.BytesIO(file.data))
-        for info in archive.infolist()[:MAX_FILES]:
+        if len(archive.infolist()) > MAX_FILES:
+            raise ValueError(f"it holds more than {MAX_FILES} files")
+        for info in archive.infolist():
             # Paths that climb out of the archive are only names here: nothing is ever unpacked.
             parts = tuple(
                 p for p in PurePosixPath(info.filename).parts if p not in ("/", "..", ".")
             )
-            if info.is_dir() or not parts or _is_noise(parts):
+            if not parts or _is_noise(parts):
+                continue
+            if info.is_dir():
+                if len(parts) == 1:
+                    yield _File((*parts, ""), None, "the folder is empty")
                 continue
             if info.file_size > MAX_BYTES or info.file_size > budget:
                 yield _File(parts, None, "it is too large when unpacked")
@@ -133,14 +168,7 @@ def _members(file: _File) -> Iterator[_File]:
                 yield _File(parts, None, "the archive lies about its size")
             else:
                 yield _File(parts, data)
-    except (
-        zipfile.BadZipFile,
-        OSError,
-        RuntimeError,
-        NotImplementedError,
-        ValueError,
-        EOFError,
-    ) as error:
+    except _DAMAGE as error:
         yield _File((file.parts[-1],), None, f"the zip file cannot be opened: {error}")
 
 
@@ -151,15 +179,18 @@ def _student(file: _File) -> str:
     return PurePosixPath(file.parts[0]).stem
 
 
-def _choose(student: str, files: list[_File]) -> Submission:
-    """The one notebook of a student that is marked; what else was there is noted."""
+def _choose(student: str, files: list[_File], lesson: str) -> Submission:
+    """The one notebook of a student that is marked; what else could be meant is noted."""
     notebooks = [f for f in files if f.parts[-1].lower().endswith(".ipynb")]
     readable = [f for f in notebooks if f.data is not None]
+    # Whoever hands in the whole folder of the course means the notebook of this lesson.
+    named = [f for f in readable if lesson_of(Path(f.parts[-1])) == lesson]
     if not notebooks:
-        first = files[0]
+        first = next((f for f in files if f.parts[-1]), files[0])
         what = first.problem or f"{first.parts[-1]!r} is not a notebook"
         return Submission(student, first.name.rstrip("/"), None, what)
-    chosen = (readable or notebooks)[-1]
-    others = [f.parts[-1] for f in notebooks if f is not chosen]
+    candidates = named or readable or notebooks
+    chosen = candidates[-1]
+    others = [f.parts[-1] for f in candidates if f is not chosen]
     notes = (f"several notebooks: marked {chosen.parts[-1]!r}, not {', '.join(map(repr, others))}",)
     return Submission(student, chosen.name, chosen.data, chosen.problem, notes if others else ())

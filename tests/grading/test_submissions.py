@@ -1,0 +1,206 @@
+"""Every student in whatever a learning platform gave out is found, and none twice."""
+
+from __future__ import annotations
+
+import io
+import random
+import zipfile
+
+import pytest
+
+from rlcourse.grading import submissions
+from rlcourse.grading.submissions import collect
+from rlcourse.paths import UsageError
+
+
+def zipped(files):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return stream.getvalue()
+
+
+def write(folder, files):
+    for name, data in files.items():
+        path = folder / name
+        if data is None:
+            path.mkdir(parents=True)
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return folder
+
+
+def students(path):
+    return {s.student: s.data for s in collect(path, "05")}
+
+
+CLASS = {"anna": b"1", "Björn Ö.": b"2", "李 小龙": b"3"}
+LAYOUTS = {
+    "flat": {f"{name}.ipynb": data for name, data in CLASS.items()},
+    "a folder a student": {f"{name}/05_td.ipynb": data for name, data in CLASS.items()},
+    "deep folders": {f"{name}/work/final/05_td.ipynb": data for name, data in CLASS.items()},
+    "beside other files": {f"{name}/05.ipynb": data for name, data in CLASS.items()}
+    | {"anna/figure.png": b"", "anna/.ipynb_checkpoints/05.ipynb": b"old", "__MACOSX/anna": b""},
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_class_is_found_in_a_folder_and_in_a_zip(layout, tmp_path):
+    files = LAYOUTS[layout]
+    assert students(write(tmp_path / "class", files)) == CLASS
+    for name, wrapper in (("bare.zip", ""), ("wrapped.zip", "hand-ins of week 5/")):
+        archive = tmp_path / name
+        archive.write_bytes(zipped({wrapper + inner: data for inner, data in files.items()}))
+        assert students(archive) == CLASS
+        holder = write(tmp_path / f"folder of {name}", {name: archive.read_bytes()})
+        assert students(holder) == CLASS
+
+
+@pytest.mark.parametrize("inner", [["05.ipynb"], ["hw/05.ipynb", "hw/data.csv"], ["a", "05.ipynb"]])
+def test_a_zip_a_student_keeps_the_students_apart(inner, tmp_path):
+    files = {f"{n}.zip": zipped(dict.fromkeys(inner, d)) for n, d in CLASS.items()}
+    assert students(write(tmp_path, files)) == CLASS
+
+
+def test_zips_in_folders(tmp_path):
+    files = {f"{n}/hw.zip": zipped({"hw/05.ipynb": d}) for n, d in CLASS.items()}
+    assert students(write(tmp_path, files)) == CLASS
+
+
+def test_one_notebook(tmp_path):
+    write(tmp_path, {"anna.ipynb": b"1"})
+    assert students(tmp_path / "anna.ipynb") == {"anna": b"1"}
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"anna": None}, "empty"),
+        ({"anna/inner": None}, "empty"),
+        ({"anna/.ipynb_checkpoints/05.ipynb": b""}, "empty"),
+        ({"anna/essay.pdf": b""}, "essay.pdf"),
+        ({"anna.pdf": b""}, "anna.pdf"),
+        ({"anna.zip": zipped({})}, "empty"),
+        ({"anna.zip": b"PK\x03\x04 and so on"}, "cannot be opened"),
+        ({"anna.zip": zipped({"notes.txt": b""})}, "notes.txt"),
+        ({"anna.zip": zipped({"hw/": b""})}, "empty"),
+        ({"anna.zip": zipped({"hw.zip": zipped({"05.ipynb": b""})})}, "hw.zip"),
+    ],
+)
+def test_who_sent_no_notebook_is_not_lost(files, said, tmp_path):
+    found = collect(write(tmp_path, files | {"ben.ipynb": b"2"}), "05")
+    assert [s.student for s in found] == ["anna", "ben"]
+    assert found[0].data is None
+    assert said in found[0].problem
+
+
+def test_several_notebooks_are_noted(tmp_path):
+    write(tmp_path, {"anna/draft.ipynb": b"1", "anna/final.ipynb": b"2"})
+    (found,) = collect(tmp_path, "05")
+    assert found.data == b"2"
+    assert "draft.ipynb" in found.notes[0] and "final.ipynb" in found.notes[0]
+
+
+def test_of_the_whole_course_the_lesson_is_taken(tmp_path):
+    files = {f"anna/{n:02}_lesson.ipynb": str(n).encode() for n in range(8)}
+    (found,) = collect(write(tmp_path, files), "05")
+    assert found.data == b"5"
+    assert not found.notes
+
+
+def test_a_symbolic_link_is_not_followed(tmp_path):
+    secret = write(tmp_path / "elsewhere", {"key.ipynb": b"secret"})
+    folder = write(tmp_path / "class", {"ben.ipynb": b"2"})
+    (folder / "anna.ipynb").symlink_to(secret / "key.ipynb")
+    (folder / "carl").symlink_to(secret)
+    (folder / "dora.ipynb").symlink_to(folder / "nowhere")
+    found = collect(folder, "05")
+    assert {s.student: s.data for s in found} == {
+        "anna": None, "ben": b"2", "carl": None, "dora": None,
+    }  # fmt: skip
+    assert all("symbolic link" in s.problem for s in found if s.data is None)
+
+
+# --------------------------------------------------------------------------------- hostile zips
+
+
+def test_paths_that_climb_are_only_names(tmp_path):
+    files = {"../../anna.ipynb": b"1", "/etc/ben.ipynb": b"2", "c/../../../carl.ipynb": b"3"}
+    archive = tmp_path / "inner" / "class.zip"
+    write(tmp_path, {"inner/class.zip": zipped(files)})
+    before = sorted(tmp_path.rglob("*"))
+    assert set(students(archive).values()) == {b"1", b"2", b"3"}
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_bomb_is_not_unpacked(tmp_path, monkeypatch):
+    monkeypatch.setattr(submissions, "MAX_BYTES", 10_000)
+    files = {"anna/05.ipynb": b"0" * 10_001, "ben/05.ipynb": b"2"}
+    write(tmp_path, {"class.zip": zipped(files)})
+    anna, ben = collect(tmp_path / "class.zip", "05")
+    assert anna.data is None and "too large" in anna.problem
+    assert ben.data == b"2"
+
+
+def test_many_large_files_are_a_bomb_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(submissions, "MAX_ARCHIVE", 8_000)
+    files = {f"s{i:02}/05.ipynb": b"0" * 1000 for i in range(20)}
+    write(tmp_path, {"class.zip": zipped(files)})
+    found = collect(tmp_path / "class.zip", "05")
+    assert len(found) == 20
+    assert sum(s.data is not None for s in found) == 8
+
+
+def test_a_size_that_is_a_lie(tmp_path):
+    data = bytearray(zipped({"anna/05.ipynb": b"0" * 5000, "ben/05.ipynb": b"2"}))
+    for at in range(len(data) - 4):
+        if data[at : at + 4] == (5000).to_bytes(4, "little"):
+            data[at : at + 4] = (50).to_bytes(4, "little")
+    write(tmp_path, {"class/class.zip": bytes(data), "class/zed.ipynb": b"3"})
+    found = collect(tmp_path / "class", "05")
+    assert [s.student for s in found] == ["class", "zed"]
+    assert b"0" * 51 not in [s.data for s in found]
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_damaged_zips_are_refused_politely(seed, tmp_path):
+    rng = random.Random(seed)
+    data = bytearray(zipped({"anna/05.ipynb": rng.randbytes(300) + b"0" * 300, "b.ipynb": b"1"}))
+    for _ in range(rng.randrange(1, 8)):
+        data[rng.randrange(len(data))] = rng.randrange(256)
+    if seed % 4 == 0:
+        del data[rng.randrange(len(data)) :]
+    write(tmp_path, {"anna.zip": bytes(data), "ben.ipynb": b"2"})
+    found = collect(tmp_path, "05")
+    assert [s.student for s in found] == ["anna", "ben"]
+    assert found[0].data is not None or found[0].problem
+
+
+def test_a_zip_that_needs_a_password(tmp_path):
+    data = bytearray(zipped({"05.ipynb": b"1"}))
+    for signature, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        data[data.index(signature) + flags] |= 1
+    found = collect(write(tmp_path, {"anna.zip": bytes(data), "ben.ipynb": b"2"}), "05")
+    assert "password" in found[0].problem
+
+
+# ------------------------------------------------------------------------------------- refusals
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [("class.zip", b"PK\x03\x04"), ("class.zip", zipped({})), ("class.zip", zipped({"a.txt": b""})), ("essay.pdf", b"")],
+)  # fmt: skip
+def test_a_file_without_submissions_is_refused(name, data, tmp_path):
+    write(tmp_path, {name: data})
+    with pytest.raises(UsageError, match=name):
+        collect(tmp_path / name, "05")
+
+
+def test_too_many_files_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(submissions, "MAX_FILES", 3)
+    write(tmp_path, {f"{i}.ipynb": b"" for i in range(4)})
+    with pytest.raises(UsageError, match="more than 3"):
+        collect(tmp_path, "05")
