@@ -17,6 +17,7 @@ import numpy as np
 MAX_ELEMENTS = 2_000_000
 MAX_ITEMS = 20_000
 MAX_DEPTH = 6
+MAX_BITS = 1024  # what a float64 can hold; much longer ones cannot even be printed
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,11 @@ def plain(value: Any, depth: int = 0) -> Any:
     tuples; anything else becomes `Opaque`. Never calls a method that the value itself defines.
     """
     kind = type(value)
-    if value is None or kind in (bool, int, float):
+    if value is None or kind in (bool, float):
+        return value
+    if isinstance(value, int) and int.bit_length(value) > MAX_BITS:
+        return Opaque(f"int of {int.bit_length(value)} bits")
+    if kind is int:
         return value
     if isinstance(value, np.ndarray):
         return _plain_array(value)

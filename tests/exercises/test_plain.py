@@ -54,6 +54,12 @@ def test_numpy_scalars_become_python_numbers():
     assert plain(np.float32(1.5)).dtype == np.float32
 
 
+def test_endless_integers_are_opaque():
+    assert plain(2**63) == 2**63
+    assert isinstance(plain(10**5000), Opaque)
+    assert isinstance(plain(-(10**5000)), Opaque)
+
+
 def test_arrays_are_copies_and_never_hold_objects():
     original = np.arange(4.0)
     reduced = plain(original)
