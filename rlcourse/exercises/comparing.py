@@ -1,8 +1,13 @@
-"""Two plain values: are they equal, does one have the right form, and how do they differ?"""
+"""Two plain values: are they equal, does one have the right form, and how do they differ?
+
+A way of calling may hand back a report in place of a value: a dictionary with the `value`, or what
+was `returned` by each of several calls, beside what was seen (gradients, weights, …).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,20 +16,47 @@ from .declaration import Exercise, Shape
 from .harness import Case
 from .plain import Opaque, Tensor
 
+Close = partial  # `same` with an exercise's tolerance
+
 # ---------------------------------------------------------------------------------------- form
+
+
+def ill_formed(exercise: Exercise, value: Any, reference: Any) -> str:
+    """`malformed` of an outcome's value, or of those in its report."""
+    form = exercise.returns
+    if exercise.call is None:
+        return malformed(value, form, reference)
+    if _has(value, "value"):
+        return malformed(value["value"], form, reference["value"])
+    if _has(value, "returned"):
+        pairs = zip(value["returned"], reference["returned"], strict=True)
+        return next(filter(None, (malformed(v, form, r) for v, r in pairs)), "")
+    return ""
+
+
+def _has(value: Any, key: str) -> bool:
+    return isinstance(value, dict) and key in value
 
 
 def malformed(value: Any, form: Shape, reference: Any, name: str = "your result") -> str:
     """What is wrong with the form of `value`: its type, shape, dtype or finiteness; "" if nothing."""
+    if form.kind == "anything":
+        return ""
     if value is None:
         return f"{name} is None: is a `return` missing, or one branch without it?"
     if form.kind == "tuple":
         return _malformed_tuple(value, form, reference, name)
     if form.kind == "array":
         return _malformed_array(value, form, reference, name)
+    if form.kind in ("tensor", "numbers"):
+        return _malformed_tensor(value, form, reference, name)
+    if form.kind == "figures":
+        return _malformed_figures(value, name)
+    if form.kind == "loss":
+        value, reference = _loose(value), _loose(reference)
     single = _single(value)
     if single is None:
-        wanted = {"float": "one number", "int": "one integer", "bool": "True or False"}[form.kind]
+        wanted = {"int": "one integer", "bool": "True or False"}.get(form.kind, "one number")
         return f"{name} should be {wanted}; it is {describe(value)}."
     if form.kind == "bool":
         return "" if type(single) is bool else f"{name} should be a bool; it is {describe(value)}."
@@ -74,6 +106,39 @@ def _malformed_array(value: Any, form: Shape, reference: np.ndarray, name: str) 
     return ""
 
 
+def _malformed_tensor(value: Any, form: Shape, reference: Any, name: str) -> str:
+    array = value.data if isinstance(value, Tensor) else value
+    right = reference.data if isinstance(reference, Tensor) else reference
+    if not isinstance(value, Tensor) and (form.kind == "tensor" or not _numeric(value)):
+        return f"{name} should be a tensor; it is {describe(value)}."
+    if np.shape(array) != np.shape(right):
+        return f"{name} should have shape {np.shape(right)}; it has shape {np.shape(array)}."
+    if isinstance(array, np.ndarray) and array.dtype.kind != "f" and np.size(array):
+        return f"{name} should hold floats; its dtype is {array.dtype}."
+    bad = np.isfinite(right) & ~np.isfinite(array)
+    if np.any(bad):
+        what = "NaN" if np.isnan(array)[bad].any() else "infinite"
+        return f"{name} holds {what} values ({np.count_nonzero(bad)} of {np.size(array)})."
+    return ""
+
+
+def _malformed_figures(value: Any, name: str) -> str:
+    if not isinstance(value, dict) or not value:
+        return (
+            f"{name} should be a dictionary of numbers, a name for each; it is {describe(value)}."
+        )
+    for key, figure in value.items():
+        single = _single(_loose(figure))
+        if type(single) not in (int, float) or not np.isfinite(single):
+            return f"{name} should hold finite numbers; {key!r} is {describe(figure)}."
+    return ""
+
+
+def _loose(value: Any) -> Any:
+    """A tensor's numbers, whatever its gradient; anything else as it is."""
+    return value.data if isinstance(value, Tensor) else value
+
+
 def _single(value: Any) -> Any:
     """The number or bool that `value` is, 0-d arrays included; None if it is none."""
     if isinstance(value, np.ndarray) and value.shape == ():
@@ -117,21 +182,50 @@ def _numeric(value: Any) -> bool:
     return isinstance(value, np.ndarray | np.generic) or type(value) in (bool, int, float)
 
 
+def same_answer(exercise: Exercise, a: Any, b: Any) -> bool:
+    """Equality of what two functions did, to the exercise's tolerance; what may differ left aside."""
+    form = exercise.returns
+    return same(_comparable(a, form), _comparable(b, form), exercise.rtol, exercise.atol)
+
+
+def _comparable(value: Any, form: Shape) -> Any:
+    if _has(value, "returned"):
+        free = form.kind in ("anything", "figures")
+        return value | {"returned": None if free else [_loose(x) for x in value["returned"]]}
+    if form.kind == "numbers":
+        return value | {"value": _loose(value["value"])} if _has(value, "value") else _loose(value)
+    return value
+
+
 def right(exercise: Exercise, case: Case, value: Any, reference: Any) -> bool:
     """Whether `value` answers the case, by the exercise's own rule or by its tolerance."""
     if exercise.agrees is not None:
         return bool(exercise.agrees(case, value, reference))
-    return same(value, reference, exercise.rtol, exercise.atol)
+    return same_answer(exercise, value, reference)
 
 
 # ----------------------------------------------------------------------------------- difference
 
 
-def difference(case: Case, value: Any, reference: Any, form: Shape) -> str:
+def difference(exercise: Exercise, case: Case, value: Any, reference: Any) -> str:
     """How a wrong value differs, in words that do not give the right numbers away."""
+    close = partial(same, rtol=exercise.rtol, atol=exercise.atol)
+    form = exercise.returns
+    if _has(value, "value"):
+        if not close(value["value"], reference["value"]):
+            return _value_difference(case, value["value"], reference["value"], form, close)
+        return _report_difference(value, reference, form, close)
+    if isinstance(value, dict) and isinstance(reference, dict) and form.kind != "figures":
+        return _report_difference(
+            _comparable(value, form), _comparable(reference, form), form, close
+        )
+    return _value_difference(case, value, reference, form, close)
+
+
+def _value_difference(case: Case, value: Any, reference: Any, form: Shape, close: Close) -> str:
     if form.kind == "tuple":
         parts = zip(form.items, value, reference, strict=True)
-        wrong = [(part, v, r) for part, v, r in parts if not same(v, r)]
+        wrong = [(part, v, r) for part, v, r in parts if not close(v, r)]
         if not wrong:
             return ""
         good = [f"`{part}`" for part in form.items if part not in [w[0] for w in wrong]]
@@ -139,11 +233,89 @@ def difference(case: Case, value: Any, reference: Any, form: Shape) -> str:
         start = (
             f"{' and '.join(good)} {'is' if len(good) == 1 else 'are'} right, but " if good else ""
         )
-        return f"{start}`{part}` {_difference(case, v, r)}"
-    return f"Your result {_difference(case, value, reference)}"
+        return f"{start}`{part}` {_difference(case, v, r, close)}"
+    return f"Your result {_difference(case, value, reference, close)}"
 
 
-def _difference(case: Case, value: Any, reference: Any) -> str:
+_SEEN = {
+    "same_objects": "A weight was replaced by another tensor: whoever holds the network sees the old one.",
+    "own_memory": "Two networks share the memory of a weight: a step of one is now a step of both.",
+    "recorded": "A weight has become part of a graph: the change itself was recorded for differentiation.",
+    "returned": "What it returns is not the loss of the weights it was given.",
+    "lengths": "Its length is wrong after some additions.",
+    "batches": "What is drawn from it is not what was put in.",
+    "again": "What it remembers changed when a drawn batch was written to.",
+    "empty": "Drawing from an empty one should raise ValueError.",
+    "dtypes": "A field of the batch has the wrong dtype.",
+}
+
+
+def _report_difference(value: dict, reference: dict, form: Shape, close: Close) -> str:
+    """What was seen beside the value: the first thing that differs, in words."""
+    for key in reference:
+        if close(value.get(key), reference[key]):
+            continue
+        if key == "gradients":
+            return _gradient_difference(value[key], reference[key], form, close)
+        if key == "weights":
+            return _weight_difference(value[key], reference[key], close)
+        return _SEEN.get(key, "")
+    return ""
+
+
+def _gradient_difference(value: list, reference: list, form: Shape, close: Close) -> str:
+    """Which input's gradient is wrong, and whether it is missing, not wanted, or another one."""
+    parts = [f" of `{part}`" for part in form.items] or [""]
+    for part, mine, theirs in zip(parts, value, reference, strict=True):
+        for name in theirs:
+            a, b = mine[name], theirs[name]
+            if close(a, b):
+                continue
+            if not np.any(b):
+                return (
+                    f"The value is right, but a gradient{part} reaches `{name}`, where none should "
+                    "arrive. What is a mere number in this equation?"
+                )
+            if not np.any(a):
+                return (
+                    f"The value is right, but no gradient{part} reaches `{name}`: something on the "
+                    "way is detached."
+                )
+            how = "has the opposite sign" if close(a, -b) else "is wrong"
+            return f"The value is right, but the gradient{part} that reaches `{name}` {how}."
+    return ""
+
+
+def _weight_difference(value: dict, reference: dict, close: Close) -> str:
+    """Which part's weights are wrong after which call, and whether they moved at all."""
+    n_calls = min(len(w) for w in reference.values()) - 1
+    for call in range(1, n_calls + 1):
+        for name in reference:
+            if name not in value or value[name].shape != reference[name].shape:
+                return f"`{name}` is not what it was: its weights have another shape."
+            a, b = value[name], reference[name]
+            if close(a[call], b[call]):
+                continue
+            when = "" if n_calls == 1 else f" after call {call} of {n_calls}"
+            if close(b[call], b[call - 1]):
+                return f"`{name}` has moved{when}, where it should have stayed."
+            if close(a[call], a[call - 1]):
+                return f"`{name}` has not moved{when}."
+            if close(a[call] - a[call - 1], b[call - 1] - b[call]):
+                return f"`{name}` has moved the opposite way{when}."
+            return f"`{name}` is not where it should be{when}."
+    return ""
+
+
+def _difference(case: Case, value: Any, reference: Any, close: Close) -> str:
+    if isinstance(value, Tensor) and isinstance(reference, Tensor):
+        if value.requires_grad != reference.requires_grad and close(value.data, reference.data):
+            if reference.requires_grad:
+                return "has the right value, but no gradient can flow through it."
+            return (
+                "has the right value, but a gradient flows through it: it should be a mere number."
+            )
+        value, reference = value.data, reference.data
     if not (_numeric(value) and _numeric(reference)):
         return "is not what the equation gives."
     a = np.asarray(value, dtype=np.float64)
@@ -151,31 +323,35 @@ def _difference(case: Case, value: Any, reference: Any) -> str:
     if a.shape != b.shape:
         return f"has shape {a.shape} instead of {b.shape}."
     return (
-        _whole_pattern(case, a, b)
-        or _place_pattern(case, a, b)
-        or (_size(a, b) if a.ndim == 0 else f"is wrong in {_count(a, b)} of {a.size} places.")
+        _whole_pattern(case, a, b, close)
+        or _place_pattern(case, a, b, close)
+        or (
+            _size(a, b)
+            if a.ndim == 0
+            else f"is wrong in {_wrong(a, b, close).sum()} of {a.size} places."
+        )
     )
 
 
-def _whole_pattern(case: Case, a: np.ndarray, b: np.ndarray) -> str:
+def _whole_pattern(case: Case, a: np.ndarray, b: np.ndarray, close: Close) -> str:
     """A relation between all of a and all of b: sign, factor, offset, order."""
-    if same(a, -b):
+    if close(a, -b):
         return "has the opposite sign."
     nonzero = np.abs(b) > 1e-12
-    if nonzero.any() and same(a[~nonzero], b[~nonzero]):
+    if nonzero.any() and close(a[~nonzero], b[~nonzero]):
         ratio = a[nonzero] / b[nonzero]
-        if np.isfinite(ratio).all() and same(ratio, np.full_like(ratio, ratio.flat[0])):
+        if np.isfinite(ratio).all() and close(ratio, np.full_like(ratio, ratio.flat[0])):
             named = _named(case, float(ratio.flat[0]))
             if named or a.size > 1:
                 return f"is off by one and the same factor{named}."
-    if a.size > 1 and same(a - b, np.full_like(a, (a - b).flat[0])):
+    if a.size > 1 and close(a - b, np.full_like(a, (a - b).flat[0])):
         return "is off by one and the same amount everywhere."
-    if a.ndim == 2 and a.shape[0] == a.shape[1] and same(a, b.T):
+    if a.ndim == 2 and a.shape[0] == a.shape[1] and close(a, b.T):
         return "is transposed: rows and columns are exchanged."
     if a.ndim >= 1 and a.shape[0] > 2:
-        if same(a, b[::-1]):
+        if close(a, b[::-1]):
             return "is in reverse order."
-        if same(a[1:], b[:-1]) or same(a[:-1], b[1:]):
+        if close(a[1:], b[:-1]) or close(a[:-1], b[1:]):
             return "is shifted by one place."
     return ""
 
@@ -188,14 +364,14 @@ def _named(case: Case, ratio: float) -> str:
     return next((f", {name}" for name, x in known.items() if same(ratio, x, 1e-6)), "")
 
 
-def _place_pattern(case: Case, a: np.ndarray, b: np.ndarray) -> str:
+def _place_pattern(case: Case, a: np.ndarray, b: np.ndarray, close: Close) -> str:
     """Where a is wrong: exactly the terminated rows, only the first or last place, …"""
     if a.ndim == 0 or a.size < 2:
         return ""
-    wrong = ~np.isclose(a, b, rtol=1e-9, atol=1e-10, equal_nan=True)
+    wrong = _wrong(a, b, close)
     rows = wrong.reshape(len(wrong), -1).any(axis=1)
     for flag in ("terminated", "truncated"):
-        mask = case.inputs.get(flag)
+        mask = _loose(case.inputs.get(flag))
         if isinstance(mask, np.ndarray) and mask.shape == rows.shape and 0 < mask.sum() < mask.size:
             ended = mask.astype(bool)
             if (rows == ended).all():
@@ -210,8 +386,10 @@ def _place_pattern(case: Case, a: np.ndarray, b: np.ndarray) -> str:
     return ""
 
 
-def _count(a: np.ndarray, b: np.ndarray) -> int:
-    return int((~np.isclose(a, b, rtol=1e-9, atol=1e-10, equal_nan=True)).sum())
+def _wrong(a: np.ndarray, b: np.ndarray, close: Close) -> np.ndarray:
+    """Where the two differ, as a mask."""
+    tolerance = close.keywords
+    return ~np.isclose(a, b, rtol=tolerance["rtol"], atol=tolerance["atol"], equal_nan=True)
 
 
 def _size(a: np.ndarray, b: np.ndarray) -> str:

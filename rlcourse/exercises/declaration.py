@@ -30,7 +30,8 @@ Function = Callable[..., Any]
 
 @dataclass(frozen=True)
 class Shape:
-    """What a right value looks like. kind: "float", "int", "bool" (single ones), "array", "tuple".
+    """What a right value looks like. kind: "float", "int", "bool" (single ones), "array", "tensor",
+    "numbers" (an array or a tensor), "tuple"; of updates: "loss", "figures", "anything".
 
     dtype (of arrays): "float" (float64), "int" (any integer) or "mask" (bool, int or float);
     items: name -> Shape, for tuples.
@@ -59,6 +60,31 @@ def boolean() -> Shape:
 def array(dtype: str = "float") -> Shape:
     """A NumPy array of the reference's shape; dtype "float", "int" or "mask"."""
     return Shape("array", dtype)
+
+
+def tensor() -> Shape:
+    """A tensor of floats of the reference's shape; a loss is one of shape ()."""
+    return Shape("tensor")
+
+
+def numbers() -> Shape:
+    """An array or a tensor of numbers, of the reference's shape."""
+    return Shape("numbers")
+
+
+def loss_value() -> Shape:
+    """What an update returns: its loss, as a float or as a tensor of shape ()."""
+    return Shape("loss")
+
+
+def figures() -> Shape:
+    """What an update returns: a dictionary of finite numbers, under names of one's own choice."""
+    return Shape("figures")
+
+
+def anything() -> Shape:
+    """What is returned does not matter; what was done does."""
+    return Shape("anything")
 
 
 def several(**items: Shape) -> Shape:
@@ -140,11 +166,15 @@ class Exercise:
 
 @dataclass
 class Lesson:
-    """The exercises of one lesson, in the order in which they are asked."""
+    """The exercises of one lesson, in the order in which they are asked.
+
+    torch: whether cases hold tensors and networks (recipes and callers of `networks`).
+    """
 
     id: str
     title: str
     exercises: Sequence[Exercise]
+    torch: bool = False
 
     def __post_init__(self) -> None:
         for index, exercise in enumerate(self.exercises, start=1):

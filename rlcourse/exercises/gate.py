@@ -124,6 +124,8 @@ def _filled(example: Any, number: float) -> Any:
         return tuple(_filled(item, number) for item in example)
     if isinstance(example, np.ndarray):
         return np.full_like(example, number)
+    if hasattr(example, "fill_"):  # a tensor
+        return example.detach().clone().fill_(number)
     return type(example)(number) if isinstance(example, bool | int | float) else number
 
 

@@ -100,7 +100,7 @@ def run(function: Callable[..., Any], case: Case, call: str | None = None) -> Ou
         ):
             warnings.simplefilter("ignore")
             if call is None:
-                mismatch = _signature_mismatch(function, len(inputs))
+                mismatch = signature_mismatch(function, len(inputs))
                 if mismatch:
                     return Outcome(failure=Failure("TypeError", "signature", mismatch, ""))
                 value = plain(function(*inputs.values()))
@@ -139,7 +139,7 @@ class _Head(io.TextIOBase):
         return len(text)
 
 
-def _signature_mismatch(function: Callable[..., Any], n_inputs: int) -> str:
+def signature_mismatch(function: Callable[..., Any], n_inputs: int) -> str:
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
@@ -158,7 +158,9 @@ def _line_of(error: BaseException) -> str:
 
 
 def _differs(now: Any, before: Any) -> bool:
-    """Whether an input that is plain data was changed in place."""
+    """Whether an input was changed in place: plain data, or a recipe that can tell."""
+    if hasattr(before, "differs"):
+        return before.differs(now)
     if isinstance(before, np.ndarray):
         return not (
             isinstance(now, np.ndarray)
@@ -189,7 +191,7 @@ def draws(function: Callable[..., Any], seed: int, **inputs: Any) -> dict[str, A
     """
     arguments = build(list(inputs.values()), Counter())
     n = len(arguments[0])
-    mismatch = _signature_mismatch(function, len(arguments) + 1)
+    mismatch = signature_mismatch(function, len(arguments) + 1)
     if mismatch:
         raise Misuse("signature", mismatch)
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from . import get
-from .comparing import common_tag, difference, malformed, right, same
+from .comparing import common_tag, difference, ill_formed, right, same_answer
 from .declaration import Exercise, Mistake
 from .harness import Case, Failure, Outcome, TimeLimit, run
 
@@ -225,18 +225,12 @@ def _fault(
         return _failed_run(exercise, outcome.failure)
     for reference in accepted:
         agrees = right(exercise, case, outcome.value, reference.value)
-        form = (
-            malformed(outcome.value, exercise.returns, reference.value)
-            if exercise.call is None
-            else ""
-        )
+        form = ill_formed(exercise, outcome.value, reference.value)
         conduct = any(outcome.notes.get(k) != reference.notes.get(k) for k in exercise.notes)
         if agrees and not form and not conduct and not outcome.changed:
             return None
     reference = accepted[0]
-    form = (
-        malformed(outcome.value, exercise.returns, reference.value) if exercise.call is None else ""
-    )
+    form = ill_formed(exercise, outcome.value, reference.value)
     if form:
         return _Fault(
             "form",
@@ -253,7 +247,7 @@ def _fault(
         if exercise.tells is not None:
             text = exercise.tells(case, outcome.value, reference.value)
         elif exercise.agrees is None:
-            text = difference(case, outcome.value, reference.value, exercise.returns)
+            text = difference(exercise, case, outcome.value, reference.value)
         instead = f"Compare your code with equation {exercise.equation}, term by term."
         return _Fault(
             "values", "wrong values", text or "Your result is not what the equation gives.", instead
@@ -295,6 +289,14 @@ _MISUSE = {
     "bad-action": (
         "Your loop gave step() something that is no action.",
         "An action is one integer from 0 to A − 1.",
+    ),
+    "no-action": (
+        "A critic was called with the observations alone.",
+        "Q(s, a) needs both: the observations and the actions.",
+    ),
+    "own-backward": (
+        "Your function calls backward() itself; it should return the loss and leave that to the caller.",
+        "Return the tensor; do not step, and do not differentiate.",
     ),
     "not-a-row": ("select() was given something that is not one row of q.", "Give it q[s]."),
 }  # fmt: skip
@@ -407,7 +409,7 @@ def _same_outcome(exercise: Exercise, case: Case, a: Outcome, b: Outcome, with_n
     rule = exercise.alike or exercise.agrees
     if rule is not None:
         return bool(rule(case, a.value, b.value))
-    alike = same(a.value, b.value, exercise.rtol, exercise.atol)
+    alike = same_answer(exercise, a.value, b.value)
     any_kind = exercise.returns.dtype == "mask"
     return alike and (any_kind or _kind(a.value) == _kind(b.value))
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import rlcourse
 
 ROOMS = ("lab", "tabular", "values", "policies", "continuous")
-HARNESS = ("plain.py", "probes.py", "harness.py")
+HARNESS = ("plain.py", "probes.py", "harness.py", "networks.py")
 
 _EXERCISES = '''"""The checker is not here: answers are marked elsewhere."""
 

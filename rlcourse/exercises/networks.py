@@ -1,0 +1,385 @@
+"""Tensors, networks, optimisers and agents as recipes, and how functions on them are called.
+
+For the lessons from 08 on. Everything is small and drawn by the case; what a function did to weights
+and what gradients it sends are reported as plain arrays, so that checking stays a comparison.
+Like `probes` and `harness`, this may share a process with a student's code: no answer is here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from rlcourse.lab.replay import Batch
+
+from .harness import caller, signature_mismatch
+from .plain import Tensor, transferable
+from .probes import Misuse, build
+
+# Two small networks gain nothing from two threads, and lose up to ten times.
+torch.set_num_threads(1)
+
+RTOL, ATOL = 1e-4, 1e-5  # float32, whatever the order of summation
+
+
+def tensor(values: Any, grad: bool = False) -> Tensor:
+    """The recipe of a tensor: floats become float32, the rest stays; grad: a leaf that wants one."""
+    array = np.asarray(values)
+    return Tensor(array.astype(np.float32) if array.dtype == np.float64 else array, grad)
+
+
+# ----------------------------------------------------------------------------------- networks
+
+
+@transferable
+@dataclass(frozen=True)
+class Network:
+    """A network with one hidden layer of tanh, and these weights: [W1, b1, W2, b2].
+
+    kind: "q" or "logits", obs → (B, n); "v", obs → (B,); "critic", (obs, action) → (B,);
+    "actor", obs → (B, D) in (−1, 1); "gaussian", obs → mean, log σ, each (B, D).
+    """
+
+    kind: str
+    weights: list[np.ndarray]
+
+    def build(self, notes: Counter) -> SmallNetwork:
+        return SmallNetwork(self.kind, self.weights)
+
+
+class SmallNetwork(nn.Module):
+    """The module of a `Network` recipe; all weights want gradients, so that a leak is seen."""
+
+    def __init__(self, kind: str, weights: Sequence[np.ndarray]):
+        super().__init__()
+        self.kind = kind
+        # Without initialisation, which would draw from torch's own generator.
+        self.first = nn.utils.skip_init(nn.Linear, weights[0].shape[1], weights[0].shape[0])
+        self.last = nn.utils.skip_init(nn.Linear, weights[2].shape[1], weights[2].shape[0])
+        with torch.no_grad():
+            for parameter, values in zip(self.parameters(), weights, strict=True):
+                parameter.copy_(torch.from_numpy(values))
+
+    def forward(self, obs, action=None):
+        if self.kind == "critic":
+            if action is None:
+                raise Misuse("no-action", "a critic takes the observations and the actions")
+            obs = torch.cat([obs, action], dim=-1)
+        out = self.last(torch.tanh(self.first(obs)))
+        if self.kind in ("v", "critic"):
+            return out.squeeze(-1)
+        if self.kind == "actor":
+            return out.tanh()
+        if self.kind == "gaussian":
+            mean, log_std = out.chunk(2, dim=-1)
+            return mean, log_std.clamp(-3, 1)
+        return out
+
+
+def network(
+    rng: np.random.Generator, kind: str, n_in: int, n_out: int = 1, hidden: int = 6
+) -> Network:
+    """A random network of a kind. n_in: obs_dim (a critic's: obs_dim + act_dim); n_out: what it is
+    asked for (n_actions or act_dim)."""
+    rows = 2 * n_out if kind == "gaussian" else n_out
+    shapes = [(hidden, n_in), (hidden,), (rows, hidden), (rows,)]
+    return Network(kind, [(0.8 * rng.normal(size=s)).astype(np.float32) for s in shapes])
+
+
+# ----------------------------------------------------------------------------------- batches
+
+
+@transferable
+@dataclass(frozen=True)
+class Transitions:
+    """A `Batch` of these arrays, as tensors."""
+
+    obs: np.ndarray
+    action: np.ndarray
+    reward: np.ndarray
+    next_obs: np.ndarray
+    terminated: np.ndarray
+
+    def build(self, notes: Counter) -> Batch:
+        return Batch(*(torch.from_numpy(np.array(column)) for column in self._columns()))
+
+    def differs(self, now: Any) -> bool:
+        return any(
+            not np.array_equal(column.detach().numpy(), before)
+            for column, before in zip(now, self._columns(), strict=True)
+        )
+
+    def _columns(self) -> tuple[np.ndarray, ...]:
+        return self.obs, self.action, self.reward, self.next_obs, self.terminated
+
+
+def transitions(
+    rng: np.random.Generator,
+    n: int,
+    obs_dim: int,
+    *,
+    n_actions: int | None = None,
+    act_dim: int | None = None,
+    terminated: Sequence[int] | None = None,
+    scale: float = 1.0,
+) -> Transitions:
+    """n random transitions, of finite actions (n_actions) or of actions in (−1, 1) (act_dim).
+
+    terminated: the flags (default: some of both if n ≥ 2); scale: of the rewards.
+    """
+    if terminated is None:
+        flags = rng.random(n) < 0.4
+        if n >= 2:
+            one, other = rng.choice(n, size=2, replace=False)
+            flags[one], flags[other] = True, False
+    else:
+        flags = np.asarray(terminated, bool)
+    action = (
+        rng.integers(n_actions, size=n)
+        if n_actions is not None
+        else rng.uniform(-0.95, 0.95, size=(n, act_dim)).astype(np.float32)
+    )
+    return Transitions(
+        rng.normal(size=(n, obs_dim)).astype(np.float32),
+        action,
+        (scale * rng.normal(size=n)).astype(np.float32),
+        rng.normal(size=(n, obs_dim)).astype(np.float32),
+        flags.astype(np.float32),
+    )
+
+
+# ------------------------------------------------------------------------------------- agents
+
+
+@transferable
+@dataclass(frozen=True)
+class Optimizer:
+    """Stochastic gradient descent on these parts of an agent: a step shows the gradient itself."""
+
+    of: list[str]
+    lr: float
+
+
+@transferable
+@dataclass(frozen=True)
+class AgentState:
+    """A namespace of parts: networks, tensors, numbers, and optimisers of the parts they name."""
+
+    parts: dict[str, Any]
+
+    def build(self, notes: Counter) -> SimpleNamespace:
+        state = SimpleNamespace(
+            **{k: build(v, notes) for k, v in self.parts.items() if not isinstance(v, Optimizer)}
+        )
+        for key, recipe in self.parts.items():
+            if isinstance(recipe, Optimizer):
+                weights = [leaf for name in recipe.of for leaf in _leaves(getattr(state, name))]
+                setattr(state, key, torch.optim.SGD(weights, lr=recipe.lr))
+        return state
+
+
+@transferable
+@dataclass(frozen=True)
+class SoftmaxTable:
+    """`policy(s, rng) -> (action, log_prob)`: a softmax over row s of `logits` (S, A)."""
+
+    logits: np.ndarray
+
+    def build(self, notes: Counter) -> TablePolicy:
+        return TablePolicy(self.logits, notes)
+
+
+class TablePolicy(nn.Module):
+    """The policy of a `SoftmaxTable`; it counts how often it is asked."""
+
+    def __init__(self, logits: np.ndarray, notes: Counter):
+        super().__init__()
+        self.logits = nn.Parameter(torch.from_numpy(logits.astype(np.float32)))
+        self.notes = notes
+
+    def forward(self, obs, rng):
+        self.notes["choices"] += 1
+        log_pi = torch.log_softmax(self.logits[int(obs)], dim=0)
+        p = log_pi.detach().double().exp().numpy()
+        action = int(rng.choice(len(p), p=p / p.sum()))
+        return action, log_pi[action]
+
+
+# ------------------------------------------------------------------------------ ways of calling
+
+
+@caller
+def gradients(function: Any, **inputs: Any) -> dict[str, Any]:
+    """Call once; report the value, and the gradient that it sends to every input that could get one.
+
+    Report: `value`; `gradients`: for each part of a tuple (or the one value), input name -> flat
+    gradient of the part's sum with fixed weights, zeros where none arrives.
+    """
+    value = _call(function, inputs.values())
+    _refuse_own_backward(inputs)
+    parts = value if isinstance(value, tuple | list) else (value,)
+    return {"value": value, "gradients": [_gradients(part, inputs) for part in parts]}
+
+
+@caller
+def updates(function: Any, **inputs: Any) -> dict[str, Any]:
+    """Call once for every element of the inputs that are lists; report what became of all weights.
+
+    Report: `returned`: what came back from each call; `weights`: part -> (1 + calls, n), flat, before and
+    after each call; `same_objects`: no weight was replaced by another object; `own_memory`: none shares its
+    memory with that of another part; `recorded`: a weight has become part of a graph.
+    """
+    parts = dict(_parts(inputs))
+    before = {name: [id(leaf) for leaf in _leaves(part)] for name, part in parts.items()}
+    calls = max((len(x) for x in inputs.values() if isinstance(x, list)), default=1)
+    returned, weights = [], {name: [_flat(_leaves(part))] for name, part in parts.items()}
+    for i in range(calls):
+        arguments = [x[i] if isinstance(x, list) else x for x in inputs.values()]
+        returned.append(_call(function, arguments))
+        parts = dict(_parts(inputs))
+        for name, part in parts.items():
+            weights[name].append(_flat(_leaves(part)))
+    leaves = {name: list(_leaves(part)) for name, part in parts.items()}
+    return {
+        "same_objects": all(before[k] == [id(leaf) for leaf in leaves[k]] for k in before),
+        "own_memory": _own_memory(list(leaves.values())),
+        "recorded": any(leaf.grad_fn is not None for k in leaves for leaf in leaves[k]),
+        "weights": {name: np.stack(w) for name, w in weights.items()},
+        "returned": returned,
+    }
+
+
+@caller
+def policy_learning(
+    function: Any, env: Any, policy: TablePolicy, lr: float, episodes: int, gamma: float,
+    rng: np.random.Generator, keep_gamma_t: bool | None,
+) -> dict[str, Any]:  # fmt: skip
+    """Call `function(env, policy, optimizer, episodes, gamma, rng[, keep_gamma_t])`.
+
+    keep_gamma_t None leaves the argument to its default. Report: `value`, and `weights`: the logits
+    before and afterwards, (2, n).
+    """
+    before = _flat(policy.parameters())
+    optimizer = torch.optim.SGD(policy.parameters(), lr=lr)
+    arguments = (env, policy, optimizer, episodes, gamma, rng)
+    extra = {} if keep_gamma_t is None else {"keep_gamma_t": keep_gamma_t}
+    value = _call(function, arguments, **extra)
+    return {"value": value, "weights": {"policy": np.stack([before, _flat(policy.parameters())])}}
+
+
+@caller
+def remembering(
+    make: Any, capacity: int, obs_dim: int, rows: int, sample_at: list[int], batch_size: int,
+    seed: int, rng: np.random.Generator,
+) -> dict[str, Any]:  # fmt: skip
+    """Make a replay buffer, add `rows` transitions from arrays that are used again, sample now and then.
+
+    Report: `empty`: what sampling from the empty buffer raised; `lengths` (rows,): len after each add;
+    `batches`: after as many adds as `sample_at` says, field -> array; `again`: a second sample of the last
+    slots, drawn alike, after the first was overwritten with zeros; `dtypes`: field -> name.
+    """
+    mismatch = signature_mismatch(make, 2)
+    if mismatch:
+        raise Misuse("signature", mismatch)
+    buffer = make(capacity, obs_dim)
+    data = np.random.default_rng(seed)
+    report: dict[str, Any] = {"empty": "nothing", "lengths": [], "batches": [], "again": {}}
+    try:
+        buffer.sample(batch_size, np.random.default_rng(seed))
+    except NotImplementedError:
+        raise
+    except Exception as error:
+        report["empty"] = type(error).__name__
+    obs, next_obs = np.zeros(obs_dim, np.float32), np.zeros(obs_dim, np.float32)
+    for n in range(1, rows + 1):
+        obs[:], next_obs[:] = data.normal(size=obs_dim), data.normal(size=obs_dim)
+        action, reward = int(data.integers(3, 9)), float(data.normal())
+        buffer.add(obs, action, reward, next_obs, bool(data.random() < 0.4))
+        report["lengths"].append(len(buffer))
+        if n in sample_at:
+            report["batches"].append(_fields(buffer.sample(batch_size, rng)))
+    draw = int(data.integers(2**31))
+    first = buffer.sample(batch_size, np.random.default_rng(draw))
+    for column in _fields(first).values():
+        if isinstance(column, torch.Tensor):
+            column.zero_()
+    last = _fields(buffer.sample(batch_size, np.random.default_rng(draw)))
+    report["again"] = last
+    report["dtypes"] = {k: str(getattr(v, "dtype", type(v).__name__)) for k, v in last.items()}
+    report["lengths"] = np.array(report["lengths"])
+    return report
+
+
+def _fields(batch: Any) -> dict[str, Any]:
+    return {name: getattr(batch, name) for name in Batch._fields}
+
+
+# ------------------------------------------------------------------------------------ the pieces
+
+
+def _call(function: Any, arguments: Any, **more: Any) -> Any:
+    arguments = list(arguments)
+    mismatch = signature_mismatch(function, len(arguments) + len(more))
+    if mismatch:
+        raise Misuse("signature", mismatch)
+    # Whoever draws from torch's own generator gets the same numbers every time, and leaves it as it was.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return function(*arguments, **more)
+
+
+def _leaves(part: Any) -> Iterator[torch.Tensor]:
+    """The tensors of a part that an optimiser could move."""
+    if isinstance(part, nn.Module):
+        yield from part.parameters()
+    elif isinstance(part, torch.Tensor) and (part.requires_grad or not part.is_leaf):
+        yield part
+
+
+def _parts(inputs: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Name and part, for all networks and trainable tensors in the inputs or in an agent's state."""
+    for name, value in inputs.items():
+        pairs = vars(value).items() if isinstance(value, SimpleNamespace) else [(name, value)]
+        for key, part in pairs:
+            if isinstance(part, nn.Module) or any(True for _ in _leaves(part)):
+                yield key, part
+
+
+def _flat(leaves: Any) -> np.ndarray:
+    arrays = [leaf.detach().double().numpy().ravel() for leaf in leaves]
+    return np.concatenate(arrays) if arrays else np.zeros(0)
+
+
+def _gradients(part: Any, inputs: dict[str, Any]) -> dict[str, np.ndarray]:
+    """input -> flat gradient of `part`; of a vector, of its sum with the weights 1, 2, 3, …"""
+    wanted = {name: list(_leaves(x)) for name, x in _parts(inputs)}
+    leaves = [leaf for own in wanted.values() for leaf in own]
+    found: list[Any] = [None] * len(leaves)
+    if isinstance(part, torch.Tensor) and part.requires_grad and leaves:
+        weights = torch.arange(1, part.numel() + 1, dtype=part.dtype).reshape(part.shape)
+        total = (part * weights).sum()
+        found = list(torch.autograd.grad(total, leaves, retain_graph=True, allow_unused=True))
+    full = [torch.zeros_like(x) if g is None else g for x, g in zip(leaves, found, strict=True)]
+    report, i = {}, 0
+    for name, own in wanted.items():
+        report[name] = _flat(full[i : i + len(own)])
+        i += len(own)
+    return report
+
+
+def _refuse_own_backward(inputs: dict[str, Any]) -> None:
+    for name, part in _parts(inputs):
+        if any(leaf.grad is not None for leaf in _leaves(part)):
+            raise Misuse("own-backward", f"backward() was called inside: `{name}` has gradients")
+
+
+def _own_memory(groups: list[list[torch.Tensor]]) -> bool:
+    places = [{leaf.untyped_storage().data_ptr() for leaf in group} for group in groups]
+    return sum(map(len, places)) == len(set().union(*places)) if places else True
