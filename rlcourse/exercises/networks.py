@@ -238,6 +238,8 @@ def updates(function: Any, **inputs: Any) -> dict[str, Any]:
     """
     parts = dict(_parts(inputs))
     before = {name: [id(leaf) for leaf in _leaves(part)] for name, part in parts.items()}
+    for leaf in (leaf for part in parts.values() for leaf in _leaves(part)):
+        leaf.grad = torch.ones_like(leaf)  # left over from somebody else's backward()
     calls = max((len(x) for x in inputs.values() if isinstance(x, list)), default=1)
     returned, weights = [], {name: [_flat(_leaves(part))] for name, part in parts.items()}
     for i in range(calls):

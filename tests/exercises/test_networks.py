@@ -209,7 +209,7 @@ def agent(rng):
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        (without_clearing, "after call 2 of 3"),
+        (without_clearing, "`net` is not where it should be after call 1 of 3"),
         (nothing, "`net` has not moved after call 1"),
         (uphill, "the opposite way"),
         (moves_the_other, "`other` has moved after call 1 of 3, where it should have stayed"),

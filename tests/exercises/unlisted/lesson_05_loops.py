@@ -1,0 +1,167 @@
+"""Lesson 05: the loops of SARSA and Q-learning. Keys as in `lesson_00`."""
+
+import numpy as np
+
+
+def sarsa(
+    target=lambda r, g, d, c, q, s2, a2: r + (0.0 if d else g * q[s2][a2]),
+    first=lambda select, q, s, rng: select(q[s], rng),
+    again=lambda select, q, s, s2, a, rng: select(q[s2], rng),
+    goes_on=lambda a, a2: a2,
+    form=lambda q, y, alpha: q + alpha * (y - q),
+    start=np.zeros,
+    after=lambda env: None,
+    count=lambda n: n,
+):
+    def loop(env, select, episodes, step_size, gamma, rng):
+        q = start((env.observation_space.n, env.action_space.n))
+        for _ in range(count(episodes)):
+            s, _ = env.reset()
+            a, d, c = first(select, q, s, rng), False, False
+            while not (d or c):
+                s2, r, d, c, _ = env.step(a)
+                a2 = again(select, q, s, s2, a, rng)
+                q[s, a] = form(q[s, a], target(r, gamma, d, c, q, s2, a2), step_size)
+                s, a = s2, goes_on(a, a2)
+            after(env)
+        return q
+
+    return loop
+
+
+def sarsa_without_a_last_choice(env, select, episodes, step_size, gamma, rng):
+    """No choice at a terminal state; tables as dictionaries."""
+    n_s, n_a = env.observation_space.n, env.action_space.n
+    q = {s: np.zeros(n_a) for s in range(n_s)}
+    for _ in range(episodes):
+        s = env.reset()[0]
+        a = select(q[s], rng)
+        while True:
+            s2, r, d, c, _ = env.step(a)
+            if d:
+                q[s][a] += step_size * (r - q[s][a])
+                break
+            a2 = select(q[s2], rng)
+            q[s][a] += step_size * (r + gamma * q[s2][a2] - q[s][a])
+            if c:
+                break
+            s, a = s2, a2
+    return np.array([q[s] for s in range(n_s)])
+
+
+def q_learning(
+    best=lambda q, s, s2: max(q[s2]),
+    target=lambda r, g, d, c, y: r + (0.0 if d else g * y),
+    choose=lambda select, q, s, rng: select(q[s], rng),
+    form=lambda q, y, alpha: (1 - alpha) * q + alpha * y,
+    start=np.zeros,
+    moves=True,
+    after=lambda env: None,
+    count=lambda n: n,
+    extra=lambda select, q, s, rng: None,
+):
+    def loop(env, select, episodes, step_size, gamma, rng):
+        q = start((env.observation_space.n, env.action_space.n))
+        for _ in range(count(episodes)):
+            s, _ = env.reset()
+            d = c = False
+            while not (d or c):
+                a = choose(select, q, s, rng)
+                s2, r, d, c, _ = env.step(a)
+                q[s, a] = form(q[s, a], target(r, gamma, d, c, best(q, s, s2)), step_size)
+                extra(select, q, s2, rng)
+                s = s2 if moves else s
+            after(env)
+        return q
+
+    return loop
+
+
+def whole_numbers(shape):
+    return np.zeros(shape, dtype=int)
+
+
+def spoiled(loop):
+    """What goes wrong with either loop."""
+    return {
+        "starts-at-one": loop(start=np.ones),
+        "whole-number-table": loop(start=whole_numbers),
+        "single-precision-table": loop(start=lambda n: np.zeros(n, dtype=np.float32)),
+        "random-start": loop(start=lambda n: np.random.default_rng(0).normal(size=n)),
+        "resets-after-the-last": loop(after=lambda env: env.reset()),
+        "one-episode-more": loop(count=lambda n: n + 1),
+        "one-episode-only": loop(count=lambda n: min(n, 1)),
+        "step-size-ignored": loop(form=lambda q, y, alpha: y),
+        "adds-up": loop(form=lambda q, y, alpha: q + alpha * y),
+        "minus": loop(form=lambda q, y, alpha: q - alpha * (y - q)),
+        "half-step": loop(form=lambda q, y, alpha: q + alpha / 2 * (y - q)),
+        "list": lambda *a: loop()(*a).tolist(),
+        "transposed": lambda *a: loop()(*a).T.copy(),
+        "greedy-policy": lambda *a: loop()(*a).argmax(axis=1),
+        "hard-coded-gamma": lambda env, select, n, alpha, g, rng: loop()(env, select, n, alpha, 0.9, rng),
+        "seeded-resets": lambda env, select, n, alpha, g, rng: (env.reset(seed=1), loop()(env, select, n, alpha, g, rng))[1],
+        "own-generator": lambda env, select, n, alpha, g, rng: loop()(env, select, n, alpha, g, np.random.default_rng(3)),
+    }  # fmt: skip
+
+
+WRONG = {
+    "sarsa": spoiled(sarsa)
+    | {
+        "min": sarsa(target=lambda r, g, d, c, q, s2, a2: r + (0 if d else g * q[s2].min())),
+        "mean": sarsa(target=lambda r, g, d, c, q, s2, a2: r + (0 if d else g * q[s2].mean())),
+        "greedy-first": sarsa(first=lambda select, q, s, rng: int(np.argmax(q[s]))),
+        "greedy-next": sarsa(again=lambda select, q, s, s2, a, rng: int(np.argmax(q[s2]))),
+        "asks-twice": sarsa(
+            again=lambda select, q, s, s2, a, rng: (select(q[s2], rng), select(q[s2], rng))[1]
+        ),
+        "no-gamma": sarsa(target=lambda r, g, d, c, q, s2, a2: r + (0 if d else q[s2][a2])),
+    },
+    "q_learning": spoiled(q_learning)
+    | {
+        "min": q_learning(best=lambda q, s, s2: min(q[s2])),
+        "mean": q_learning(best=lambda q, s, s2: q[s2].mean()),
+        "max-of-the-table": q_learning(best=lambda q, s, s2: q.max()),
+        "argmax": q_learning(best=lambda q, s, s2: int(q[s2].argmax())),
+        "no-gamma": q_learning(target=lambda r, g, d, c, y: r + (0 if d else y)),
+        "never-moves": q_learning(moves=False),
+        "random-behaviour": q_learning(
+            choose=lambda select, q, s, rng: int(rng.integers(q.shape[1]))
+        ),
+        "asks-once-more": q_learning(extra=lambda select, q, s, rng: select(q[s], rng)),
+    },
+}
+
+RIGHT = {
+    "sarsa": {
+        "no-choice-at-the-end": sarsa_without_a_last_choice,
+        "weighted": sarsa(form=lambda q, y, alpha: (1 - alpha) * q + alpha * y),
+        "bool-arithmetic": sarsa(
+            target=lambda r, g, d, c, q, s2, a2: r + g * (not d) * q[s2, a2]
+        ),
+    },
+    "q_learning": {
+        "plus": q_learning(form=lambda q, y, alpha: q + alpha * (y - q)),
+        "look-up": q_learning(best=lambda q, s, s2: q[s2, q[s2].argmax()]),
+        "sorted": q_learning(best=lambda q, s, s2: sorted(q[s2])[-1]),
+    },
+}  # fmt: skip
+
+NAMED = {
+    "sarsa": {
+        "action-from-old-state/loop": sarsa(again=lambda select, q, s, s2, a, rng: select(q[s], rng)),
+        "max/loop": sarsa(target=lambda r, g, d, c, q, s2, a2: r + (0 if d else g * max(q[s2]))),
+        "stale-action/loop": sarsa(goes_on=lambda a, a2: a),
+        "bootstraps-terminal/loop": sarsa(target=lambda r, g, d, c, q, s2, a2: r + g * q[s2, a2]),
+        "masks-truncation/loop": sarsa(
+            target=lambda r, g, d, c, q, s2, a2: r + (0 if d or c else g * q[s2, a2])
+        ),
+    },
+    "q_learning": {
+        "never-explores/loop": q_learning(choose=lambda select, q, s, rng: int(np.argmax(q[s]))),
+        "own-max/loop": q_learning(best=lambda q, s, s2: q[s].max()),
+        "bootstraps-terminal/loop": q_learning(target=lambda r, g, d, c, y: r + g * y),
+        "masks-truncation/loop": q_learning(
+            target=lambda r, g, d, c, y: r + (0 if d or c else g * y)
+        ),
+    },
+}  # fmt: skip
