@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -113,28 +111,11 @@ def _write(result: dict[str, Any], out: Path) -> None:
         ) from error
     texts = {
         pages / f"{name}.html": feedback.page(record, result["lesson"], result["title"])
-        for name, record in _page_names(result["submissions"])
+        for name, record in results.file_names(result["submissions"])
     }
     texts[out / "grades.csv"] = results.as_csv(result)
     texts[out / "results.json"] = results.as_json(result)
     write_atomically(texts)
-
-
-def _page_names(records: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
-    """A file name for every student: the student's name, made safe and kept apart from others."""
-    safe = [_safe(record["student"]) for record in records]
-    counts = Counter(name.casefold() for name in safe)
-    named = []
-    for name, record in zip(safe, records, strict=True):
-        if not name or counts[name.casefold()] > 1:
-            name += "-" + hashlib.sha256(record["student"].encode()).hexdigest()[:8]
-        named.append((name, record))
-    return named
-
-
-def _safe(name: str) -> str:
-    """`name` as part of a file's name, whose length in bytes is limited everywhere."""
-    return re.sub(r"[^\w .-]", "_", name).encode()[:150].decode(errors="ignore").strip(" .")
 
 
 # --------------------------------------------------------------------------------------- summary

@@ -7,11 +7,17 @@ else is made from it. The same submissions give the same bytes: no times, no pat
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
+import re
+from collections import Counter
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from rlcourse import __version__
+from rlcourse.paths import UsageError
 
 SCHEMA = "rlcourse/results/v1"
 
@@ -26,6 +32,54 @@ def results(lesson: str, title: str, sandbox: str, records: list[dict[str, Any]]
         "sandbox": sandbox,
         "submissions": records,
     }
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The result in a file, or in the `results.json` of a folder; its schema holds.
+
+    Raises:
+        UsageError: no such file, or something else than a result of this version.
+    """
+    file = path / "results.json" if path.is_dir() else path
+    if not file.is_file():
+        what = f"{path} holds no results.json" if path.is_dir() else f"There is no file {path}"
+        raise UsageError(f"{what}: give the results.json that `rlcourse grade` wrote.")
+    try:
+        result = json.loads(file.read_bytes(), parse_constant=_refuse)
+    except OSError as error:
+        raise UsageError(f"Cannot read {file}: {error.strerror or error}.") from error
+    except (ValueError, RecursionError):
+        raise UsageError(
+            f"{file} is not a result file, or only a part of one (not valid JSON): "
+            "give the results.json that `rlcourse grade` wrote."
+        ) from None
+    version = result.get("schema") if isinstance(result, dict) else None
+    if not isinstance(version, str) or not version.startswith("rlcourse/results/"):
+        raise UsageError(f"{file} is not a result file of `rlcourse grade`: give its results.json.")
+    if version != SCHEMA:
+        raise UsageError(
+            f"{file} is of schema {version[:40]}, and this version of the course reads {SCHEMA}: "
+            "use the version that graded, or grade again."
+        )
+    _require_schema(result, file)
+    return result
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _require_schema(result: dict[str, Any], file: Path) -> None:
+    import jsonschema
+
+    schema = json.loads((files(__package__) / "results.schema.json").read_text(encoding="utf-8"))
+    try:
+        jsonschema.Draft202012Validator(schema).validate(result)
+    except jsonschema.ValidationError as error:
+        place = "/".join(map(str, error.absolute_path)) or "the top level"
+        raise UsageError(
+            f"{file} is not a whole result file: at {place}, {error.message[:200]}."
+        ) from None
 
 
 def as_json(result: dict[str, Any]) -> str:
@@ -55,6 +109,29 @@ def as_csv(result: dict[str, Any]) -> str:
 
 
 def harmless(cell: Any) -> Any:
-    """Text that a spreadsheet would take for a formula gets an apostrophe in front."""
-    risky = isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r")
-    return f"'{cell}" if risky else cell
+    """Text that a spreadsheet would take for a formula gets an apostrophe in front.
+
+    Also behind blanks, which some programs strip, and in full-width characters, which Excel takes
+    for the plain ones; numbers written as text, and a lone dash, stay as they are.
+    """
+    if not isinstance(cell, str) or re.fullmatch(r"\s*-\s*|\s*[+-]?[\d.,]+\s*%?\s*", cell):
+        return cell
+    risky = cell[:1] in ("\t", "\r", "\n") or cell.lstrip()[:1] in tuple("=+-@＝＋－＠")
+    return f"'{cell}" if risky and cell else cell
+
+
+def file_names(records: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
+    """A file name for every student: the student's name, made safe and kept apart from others."""
+    safe = [_safe(record["student"]) for record in records]
+    counts = Counter(name.casefold() for name in safe)
+    named = []
+    for name, record in zip(safe, records, strict=True):
+        if not name or counts[name.casefold()] > 1:
+            name += "-" + hashlib.sha256(record["student"].encode()).hexdigest()[:8]
+        named.append((name, record))
+    return named
+
+
+def _safe(name: str) -> str:
+    """`name` as part of a file's name, whose length in bytes is limited everywhere."""
+    return re.sub(r"[^\w .-]", "_", name).encode()[:150].decode(errors="ignore").strip(" .")
