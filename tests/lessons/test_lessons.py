@@ -1,91 +1,37 @@
-"""Every lesson, run whole: solved, unsolved, and with each exercise wrong in turn."""
+"""Every lesson without networks, run whole: solved and unsolved; and what holds of all texts."""
 
 from __future__ import annotations
 
 import re
-import time
-from pathlib import Path
 
 import pytest
-from nbclient import NotebookClient
+from running import FIRST_WITH_NETWORKS, SOURCES, checks, printed, run, run_whole, with_answers
 
 from rlcourse import exercises
-from rlcourse.build import build_notebook
-from rlcourse.notebook import check_in, exercise_in
 
-SOURCES = sorted((Path(__file__).parents[2] / "solutions").glob("*.py"))
-SECONDS_A_LESSON, SECONDS_A_CELL = 60, 60
-
-
-def run(notebook, tmp_path):
-    """Execute all cells; an exception in any of them fails the test. Returns the seconds it took."""
-    began = time.monotonic()
-    NotebookClient(
-        notebook,
-        timeout=SECONDS_A_CELL,
-        kernel_name="python3",
-        resources={"metadata": {"path": str(tmp_path)}},
-    ).execute()
-    return time.monotonic() - began
-
-
-def checks(notebook):
-    """exercise -> the plain text that its check showed."""
-    shown = {}
-    for cell in notebook.cells:
-        name = check_in(cell)
-        if name:
-            shown[name] = "".join(o["data"]["text/plain"] for o in cell.outputs if "data" in o)
-    return shown
-
-
-def printed_on_stderr(notebook):
-    return [
-        output.text
-        for cell in notebook.cells
-        if cell.cell_type == "code"
-        for output in cell.outputs
-        if output.output_type == "stream" and output.name == "stderr"
-    ]
+TABULAR = [source for source in SOURCES if source.stem < FIRST_WITH_NETWORKS]
 
 
 @pytest.mark.parametrize("solved", [True, False], ids=["solved", "unsolved"])
-@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("source", TABULAR, ids=lambda path: path.stem)
 def test_a_lesson_runs_whole(source, solved, tmp_path):
-    notebook = build_notebook(source, solved=solved)
-    seconds = run(notebook, tmp_path)
-    shown = checks(notebook)
-    assert list(shown) == list(exercises.names(source.stem[:2]))
-    for name, text in shown.items():
-        if solved:
-            assert text == exercises.released_output(name)["text/plain"]
-        else:
-            assert text.startswith("○") and "not written yet" in text
-    assert printed_on_stderr(notebook) == [], "no warning is left on a student's screen"
-    assert seconds < SECONDS_A_LESSON
+    run_whole(source, solved, tmp_path)
 
 
 def test_lesson_05_with_the_mask_forgotten_names_the_mistake_and_runs_on(tmp_path):
     source = next(path for path in SOURCES if path.stem.startswith("05"))
-    notebook = build_notebook(source, solved=True)
-    cell = next(cell for cell in notebook.cells if exercise_in(cell) == "q_learning_target")
-    cell.source = (
+    without_mask = (
         "def q_learning_target(reward, q_next, terminated, gamma):\n"
         "    return reward + gamma * q_next.max(axis=1)\n"
     )
+    notebook = with_answers(source, q_learning_target=without_mask)
     run(notebook, tmp_path)
     shown = checks(notebook)
     assert "bootstraps through a terminal state" in shown["q_learning_target"]
     assert exercises.get("q_learning_target").equation in shown["q_learning_target"]
     right = [name for name, text in shown.items() if text.startswith("✓")]
     assert len(right) == len(shown) - 1
-    told = "".join(
-        output.get("text", "")
-        for cell in notebook.cells
-        if cell.cell_type == "code"
-        for output in cell.outputs
-    )
-    assert "with the reference for q_learning_target" in told
+    assert "with the reference for q_learning_target" in printed(notebook)
 
 
 def test_every_equation_that_a_check_points_at_is_in_its_lesson():

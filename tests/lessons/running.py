@@ -1,0 +1,88 @@
+"""Runs a lesson as a student would, from the first cell to the last."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from nbclient import NotebookClient
+
+from rlcourse import exercises
+from rlcourse.build import build_notebook
+from rlcourse.notebook import check_in, exercise_in
+
+SOURCES = sorted((Path(__file__).parents[2] / "solutions").glob("*.py"))
+FIRST_WITH_NETWORKS = "08"
+SECONDS_A_CELL = 60
+
+
+def seconds_allowed(source):
+    """For the whole lesson, on two cores."""
+    return 60 if source.stem < FIRST_WITH_NETWORKS else 120
+
+
+def run(notebook, tmp_path):
+    """Execute all cells; an exception in any of them fails the test. Returns the seconds it took."""
+    began = time.monotonic()
+    NotebookClient(
+        notebook,
+        timeout=SECONDS_A_CELL,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(tmp_path)}},
+    ).execute()
+    return time.monotonic() - began
+
+
+def checks(notebook):
+    """exercise -> the plain text that its check showed."""
+    shown = {}
+    for cell in notebook.cells:
+        name = check_in(cell)
+        if name:
+            shown[name] = "".join(o["data"]["text/plain"] for o in cell.outputs if "data" in o)
+    return shown
+
+
+def printed_on_stderr(notebook):
+    return [
+        output.text
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+        for output in cell.outputs
+        if output.output_type == "stream" and output.name == "stderr"
+    ]
+
+
+def printed(notebook):
+    """Everything that the cells printed."""
+    return "".join(
+        output.get("text", "")
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+        for output in cell.outputs
+    )
+
+
+def with_answers(source, **answers):
+    """The solved notebook with these exercises' cells replaced, name -> source."""
+    notebook = build_notebook(source, solved=True)
+    for cell in notebook.cells:
+        name = exercise_in(cell)
+        if name in answers:
+            cell.source = answers[name]
+    return notebook
+
+
+def run_whole(source, solved, tmp_path):
+    """What must hold of every lesson, with all answers or with none."""
+    notebook = build_notebook(source, solved=solved)
+    seconds = run(notebook, tmp_path)
+    shown = checks(notebook)
+    assert list(shown) == list(exercises.names(source.stem[:2]))
+    for name, text in shown.items():
+        if solved:
+            assert text == exercises.released_output(name)["text/plain"]
+        else:
+            assert text.startswith("○") and "not written yet" in text
+    assert printed_on_stderr(notebook) == [], "no warning is left on a student's screen"
+    assert seconds < seconds_allowed(source)
