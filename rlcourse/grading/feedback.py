@@ -1,7 +1,7 @@
-"""The student's page: what passed, what did not, which mistake, and what to try next.
+"""The student's page: what passed, what did not, which mistake, which equation, what to try next.
 
-Self-contained HTML; nothing in it but the student's own code and the diagnosis: no expected values,
-no answers.
+Self-contained HTML, in light and dark, ready to be printed; nothing in it but the student's own code
+and the diagnosis: no expected values, no answers.
 """
 
 from __future__ import annotations
@@ -15,51 +15,139 @@ from pygments.lexers import PythonLexer
 
 from rlcourse.exercises.checking import inline
 
-_COLOUR = {"passed": "#009e73", "not attempted": "#56b4e9"}
-_SIGN = {"passed": "✓", "not attempted": "○"}
-_FORMAT = HtmlFormatter(nowrap=False, style="default")
-
-_STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 48em; margin: 2em auto; padding: 0 1em; color: #222 }
-section { border-left: 5px solid; padding: 2px 1em; margin: 1.4em 0; break-inside: avoid }
-h1 { font-size: 1.5em } h2 { font-size: 1.1em; margin: 0.3em 0 }
-pre { background: #f6f6f6; padding: 0.7em; overflow-x: auto; font-size: 0.85em }
-.score { float: right; color: #555 } code { background: #f1f1f1; padding: 0 0.2em }
-"""
+_KIND = {"passed": "right", "not attempted": "open"}
+_SIGN = {"right": "✓", "open": "○", "wrong": "✗"}
 
 
-def page(record: dict[str, Any], lesson: str, title: str) -> str:
-    """The feedback page of one record."""
-    body = "".join(map(_section, record["exercises"]))
-    if record["state"] != "graded":
-        body = f"<p>This submission could not be marked: {html.escape(record['reason'])}.</p>"
-    notes = "".join(f"<p>{html.escape(note)}</p>" for note in record["notes"])
-    heading = f"Lesson {lesson} · {html.escape(title)}"
-    return (
-        "<!DOCTYPE html>\n"
-        f'<html lang="en"><head><meta charset="utf-8"><title>{heading}</title>'
-        f"<style>{_STYLE}{_FORMAT.get_style_defs('.highlight')}</style></head><body>"
-        f"<h1>{heading}</h1><p>{html.escape(record['student'])} · "
-        f"<b>{record['score']:g} of {record['points']:g} points</b></p>{notes}{body}</body></html>\n"
-    )
+# ------------------------------------------------------------------------------------- in words
 
 
-def _section(mark: dict[str, Any]) -> str:
-    state = mark["state"]
-    told = {"passed": "right"}.get(state, mark["headline"] or state)
-    lines = [mark["explanation"]]
+def told(mark: dict[str, Any]) -> list[str]:
+    """What the student is told of one exercise, line by line: plain text with `code` in backticks."""
+    if mark["state"] == "passed":
+        return ["Right."]
+    lines = [headline(mark), mark["explanation"]]
     if mark["mistake"]:
         lines.append(f"Look at equation {mark['equation']}.")
     if mark["next_step"]:
         lines.append(f"Try: {mark['next_step']}")
-    if state == "failed" and mark["cases"]:
+    if mark["state"] == "failed" and mark["cases"]:
         lines.append(f"Right in {mark['cases_passed']} of {mark['cases']} cases.")
-    lines.append(mark["note"])
-    text = "".join(f"<p>{inline(line)}</p>" for line in lines if line and state != "passed")
-    code = highlight(mark["source"], PythonLexer(), _FORMAT) if mark["source"] else ""
+    return [line for line in [*lines, mark["note"]] if line]
+
+
+def headline(mark: dict[str, Any]) -> str:
+    """The verdict on one exercise in a few words."""
+    fixed = {"passed": "right", "not attempted": "not written yet"}
+    return fixed.get(mark["state"]) or mark["headline"] or mark["state"]
+
+
+def remarks(record: dict[str, Any]) -> list[str]:
+    """What the student is told of the submission as a whole."""
+    lines = [f"{note}." for note in record["notes"]]
+    if record["state"] != "graded":
+        lines.append(f"This submission could not be marked: {record['reason']}.")
+    return lines
+
+
+# ------------------------------------------------------------------------------------- the page
+
+# Shared with the class report, so that both look alike.
+STYLE = """
+:root { color-scheme: light dark; --page: #fff; --ink: #1f2328; --soft: #59636e; --code: #f6f8fa;
+  --line: #d1d9e0; --right: #007a5a; --open: #0072b2; --wrong: #b84a00 }
+@media (prefers-color-scheme: dark) { :root { --page: #0d1117; --ink: #e6edf3; --soft: #9198a1;
+  --code: #161b22; --line: #3d444d; --right: #3fb98f; --open: #6cb6ff; --wrong: #ff9a5c } }
+body { font: 16px/1.55 system-ui, sans-serif; max-width: 50em; margin: 2em auto; padding: 0 1em;
+  color: var(--ink); background: var(--page); overflow-wrap: anywhere }
+h1 { font-size: 1.5em; line-height: 1.25; margin-bottom: 0.2em } h2 { font-size: 1.15em }
+.soft { color: var(--soft) } .right { color: var(--right) } .open { color: var(--open) }
+.wrong { color: var(--wrong) }
+code, pre { font-family: ui-monospace, monospace; font-size: 0.88em; background: var(--code) }
+code { padding: 0.1em 0.25em; border-radius: 3px }
+pre { padding: 0.8em; border-radius: 5px; overflow-x: auto; line-height: 1.4; overflow-wrap: normal }
+table { border-collapse: collapse; width: 100%; font-size: 0.94em }
+th, td { text-align: left; padding: 0.3em 0.8em 0.3em 0; border-bottom: 1px solid var(--line);
+  vertical-align: top; overflow-wrap: normal }
+th { font-weight: 600 } .number { text-align: right; white-space: nowrap }
+@media print { :root { color-scheme: light; --page: #fff; --ink: #000; --soft: #444; --code: #fff;
+  --line: #999; --right: #007a5a; --open: #0072b2; --wrong: #b84a00 }
+  body { font-size: 10.5pt; max-width: none; margin: 0 } pre { white-space: pre-wrap;
+  border: 1px solid var(--line) } tr, figure { break-inside: avoid } h2 { break-after: avoid } }
+"""
+
+_SECTIONS = """
+section { border-left: 4px solid; padding: 0 0 0 1em; margin: 1.8em 0 }
+section > * { color: var(--ink) } section h2 { margin: 0 0 0.4em; display: flex; gap: 0.5em }
+section p { margin: 0.4em 0 } section.right { border-color: var(--right) }
+section.open { border-color: var(--open) } section.wrong { border-color: var(--wrong) }
+h2 .points { margin-left: auto; font-weight: normal; white-space: nowrap }
+nav { display: flex; flex-wrap: wrap; gap: 0.4em 1.2em; margin: 1em 0 } nav a { color: inherit }
+"""
+
+_LIGHT = HtmlFormatter(style="default")
+_DARK = HtmlFormatter(style="github-dark")
+_HIGHLIGHT = (
+    _LIGHT.get_style_defs(".highlight")
+    + "@media screen and (prefers-color-scheme: dark) {"
+    + _DARK.get_style_defs(".highlight")
+    + "}.highlight, .highlight pre { background: var(--code) }"
+    # Python of a newer version, or none at all: no red boxes around it.
+    + ".highlight .err { border: 0; color: inherit; background: none }"
+)
+
+
+def document(title: str, body: str, style: str = "") -> str:
+    """A self-contained HTML page in the course's style; `title` is plain text, `body` HTML."""
     return (
-        f'<section style="border-color:{_COLOUR.get(state, "#d55e00")}">'
-        f'<span class="score">{mark["score"]:g} / {mark["points"]:g}</span>'
-        f"<h2>{_SIGN.get(state, '✗')} {mark['number']} <code>{mark['name']}</code>: "
-        f"{html.escape(told)}</h2>{text}{code}</section>"
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        # Whatever got in here from a student: nothing is loaded and nothing is run.
+        '<meta http-equiv="Content-Security-Policy" '
+        "content=\"default-src 'none'; style-src 'unsafe-inline'\">"
+        f"<title>{html.escape(title)}</title><style>{STYLE}{style}</style></head>\n"
+        f"<body>\n{body}</body></html>\n"
     )
+
+
+def page(record: dict[str, Any], lesson: str, title: str) -> str:
+    """The feedback page of one record."""
+    heading = f"Lesson {lesson} · {title}"
+    said = "".join(f"<p>{html.escape(line)}</p>\n" for line in remarks(record))
+    body = (
+        f"<h1>{html.escape(heading)}</h1>\n<p><b>{html.escape(record['student'])}</b> · "
+        f"<b>{record['score']:g}</b> of {record['points']:g} points</p>\n{said}"
+        f"{_overview(record['exercises'])}{''.join(map(_section, record['exercises']))}"
+    )
+    return document(f"{heading}: {record['student']}", body, _SECTIONS + _HIGHLIGHT)
+
+
+def _overview(marks: list[dict[str, Any]]) -> str:
+    links = "".join(
+        f'<a href="#{_id(mark)}"><span class="{_kind(mark)}">{_SIGN[_kind(mark)]}</span> '
+        f"{html.escape(mark['number'])}</a>"
+        for mark in marks
+    )
+    return f'<nav aria-label="Exercises">{links}</nav>\n' if links else ""
+
+
+def _section(mark: dict[str, Any]) -> str:
+    kind = _kind(mark)
+    lines = [] if kind == "right" else told(mark)[1:]
+    text = "".join(f"<p>{inline(line)}</p>" for line in lines)
+    code = highlight(mark["source"], PythonLexer(), _LIGHT) if mark["source"].strip() else ""
+    return (
+        f'<section class="{kind}" id="{_id(mark)}"><h2><span class="{kind}">{_SIGN[kind]}</span>'
+        f"<span>{html.escape(mark['number'])} <code>{html.escape(mark['name'])}</code>: "
+        f"{inline(headline(mark))}</span>"
+        f'<span class="points soft">{mark["score"]:g} of {mark["points"]:g}</span></h2>'
+        f"{text}{code}</section>\n"
+    )
+
+
+def _kind(mark: dict[str, Any]) -> str:
+    return _KIND.get(mark["state"], "wrong")
+
+
+def _id(mark: dict[str, Any]) -> str:
+    return f"exercise-{html.escape(mark['number'])}"

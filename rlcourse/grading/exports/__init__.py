@@ -1,0 +1,78 @@
+"""From the one result file to what learning platforms read: `rlcourse export`.
+
+gradescope   results.json for each student, and the autograder bundle
+classroom50  result.json of Classroom 50, inside its runner
+canvas       a Canvas gradebook export with the lesson's column filled in
+moodle       a Moodle grading worksheet filled in, or a CSV for the grade book
+junit        JUnit XML: a test suite a student, a test case an exercise
+nbgrader     a course folder whose `nbgrader autograde` gives these marks
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from rlcourse.paths import UsageError, write_atomically
+
+FORMATS = ("gradescope", "classroom50", "canvas", "moodle", "junit", "nbgrader")
+
+
+@dataclass(frozen=True)
+class Options:
+    """gradebook: the platform's own file, to fill in; column: of the lesson, in that file."""
+
+    gradebook: Path | None = None
+    column: str | None = None
+
+
+@dataclass
+class Export:
+    """What is to be written, and what the teacher should be told.
+
+    files: path below the output folder -> text; or the one text, where the output is one file.
+    """
+
+    files: dict[str, str] | str
+    notes: list[str] = field(default_factory=list)
+
+
+def export(result: dict[str, Any], to: str, out: Path, options: Options) -> list[str]:
+    """Write `result` in the format `to` and return the notes for the teacher.
+
+    out: a file for canvas, moodle, junit and classroom50, a folder for gradescope and nbgrader.
+    Raises:
+        UsageError: something given cannot be used; then nothing has been written.
+    """
+    if to not in FORMATS:
+        raise UsageError(f'There is no format "{to}": choose from {", ".join(FORMATS)}.')
+    made: Export = import_module(f".{to}", __name__).export(result, options)
+    write(made.files, out)
+    return made.notes
+
+
+def write(files: dict[str, str] | str, out: Path) -> None:
+    """Write one text into the file `out`, or several below the folder `out`; all or none."""
+    single = isinstance(files, str)
+    if single and out.is_dir():
+        raise UsageError(f"{out} is a folder: give a file for --out.")
+    if not single and out.exists() and not out.is_dir():
+        raise UsageError(f"{out} is a file: give a folder for --out.")
+    texts = {out: files} if single else {out / name: text for name, text in files.items()}
+    made: list[Path] = []
+    try:
+        for folder in sorted({path.parent for path in texts}):
+            missing = [p for p in (folder, *folder.parents) if not p.exists()]
+            folder.mkdir(parents=True, exist_ok=True)
+            made += reversed(missing)
+        write_atomically(texts)
+    except (OSError, UsageError) as error:
+        for folder in reversed(made):
+            folder.rmdir()
+        if isinstance(error, UsageError):
+            raise
+        raise UsageError(
+            f"Cannot write to {out}: {error.strerror or error}. Choose another place for --out."
+        ) from error

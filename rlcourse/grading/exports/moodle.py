@@ -1,0 +1,69 @@
+"""Moodle: the offline grading worksheet filled in, or a CSV for the grade book's import."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rlcourse.exercises.checking import inline
+
+from .. import feedback
+from . import Export, Options, tables
+
+_WHAT = "the worksheet from Moodle: the assignment's submissions, Download grading worksheet"
+_KEYS = ("Identifier", "Email address", "ID number", "Username")
+
+
+def export(result: dict[str, Any], options: Options) -> Export:
+    """With `options.gradebook` (the worksheet), that file with grades and comments; else a new CSV.
+
+    Scores are scaled where Moodle's maximum grade differs from the lesson's points.
+    """
+    if options.gradebook is None:
+        return Export(_for_import(result).text())
+    table = tables.read(options.gradebook, ["Identifier", "Grade"], _WHAT)
+    grade, maximum = table.column("Grade"), table.column("Maximum Grade")
+    comments, open_ = table.column("Feedback comments"), table.column("Grade can be changed")
+    matches = tables.match(result["submissions"], table, _KEYS, ["Full name"])
+    locked, scaled = [], set()
+    for i, record in matches.rows.items():
+        row = table.rows[i]
+        if open_ is not None and row[open_].strip().casefold() == "no":
+            locked.append(record["student"])
+            continue
+        factor = tables.scale(row[maximum], record["points"]) if maximum is not None else 1.0
+        if factor != 1.0:
+            scaled.add(f"{record['points']:g} to {record['points'] * factor:g}")
+        row[grade] = tables.score(record, factor)
+        if comments is not None:
+            row[comments] = comment(record)
+    notes = matches.notes(options.gradebook)
+    notes += [f"{student}: Moodle says that the grade cannot be changed" for student in locked]
+    notes += [f"Scores are scaled from {change} points, as in Moodle." for change in sorted(scaled)]
+    return Export(table.text(), notes)
+
+
+def comment(record: dict[str, Any]) -> str:
+    """The feedback as HTML: a paragraph of remarks, then one for each exercise that is not right."""
+    wrong = [mark for mark in record["exercises"] if mark["state"] != "passed"]
+    paragraphs = [feedback.remarks(record)]
+    paragraphs += [[f"{m['number']} `{m['name']}`:", *feedback.told(m)] for m in wrong]
+    return "".join(f"<p>{inline(' '.join(lines))}</p>" for lines in paragraphs if lines)
+
+
+def _for_import(result: dict[str, Any]) -> tables.Table:
+    """Students are told apart by e-mail address and ID number, where a students list gave them."""
+    title = f"Lesson {result['lesson']}"
+    header = ["Student", "Full name", "Email address", "ID number", title, "Maximum Grade", "Feedback comments"]  # fmt: skip
+    rows = [
+        [
+            record["student"],
+            record.get("name", ""),
+            record.get("email", ""),
+            record.get("id", ""),
+            f"{record['score']:g}",
+            f"{record['points']:g}",
+            comment(record),
+        ]
+        for record in result["submissions"]
+    ]
+    return tables.Table(header, rows)
