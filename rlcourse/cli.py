@@ -288,3 +288,109 @@ def grade_command(
 
     number = paths.lesson_number(lesson, exercises.lessons())
     grade(number, submissions, out, seconds=seconds, workers=workers, secret=secret)
+
+
+_RESULTS = typer.Argument(
+    metavar="RESULTS", help="The results.json that `rlcourse grade` wrote, or its folder."
+)
+
+
+@app.command("export")
+def export_command(
+    results: Annotated[Path, _RESULTS],
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            metavar="FORMAT",
+            help="gradescope, classroom50, canvas, moodle, junit or nbgrader.",
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", metavar="PATH", help="A folder for gradescope and nbgrader, else a file."
+        ),
+    ],
+    gradebook: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="What Canvas or Moodle exported, to be filled in: Canvas's gradebook (needed), "
+            "Moodle's grading worksheet.",
+        ),
+    ] = None,
+    column: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The assignment in Canvas's gradebook, if not plain."),
+    ] = None,
+) -> None:
+    """Hand marks and feedback to a learning platform, in its own format.
+
+    - gradescope: STUDENT/results.json (for the autograder itself see `rlcourse bundle`)
+    - classroom50: result.json, from an autograder.py that Classroom 50's runner starts
+    - canvas: the gradebook export with the lesson's column filled in
+    - moodle: the grading worksheet filled in, or a CSV for the grade book's import
+    - junit: XML, a test suite a student
+    - nbgrader: a course folder; `nbgrader autograde` in it gives the same marks
+
+    Text that a spreadsheet would take for a formula is made harmless.
+
+    Example: `rlcourse export graded/ --to canvas --gradebook grades.csv --out upload.csv`.
+    """
+    from rlcourse.grading import exports
+    from rlcourse.grading.results import read
+
+    notes = exports.export(read(results), to, out, exports.Options(gradebook, column))
+    console = Console(highlight=False)
+    for note in notes:
+        console.print(note, markup=False)
+    console.print(f"Written to {out}.", markup=False)
+
+
+@app.command("bundle")
+def bundle_command(
+    lesson: Annotated[str, typer.Argument(help="The lesson to grade, as 05.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="FILE", help="The zip file to write.")
+    ],
+    seconds: Annotated[
+        float, typer.Option(min=0.1, help="Time limit for each exercise of a submission.")
+    ] = 10.0,
+    secret: Annotated[
+        str,
+        typer.Option(help="A word of yours: inputs are made from it and the student's address."),
+    ] = "",
+) -> None:
+    """Make the autograder that Gradescope runs: setup.sh, run_autograder and the course in a zip.
+
+    Upload it under Configure Autograder; any image with Python 3.11 or newer will do.
+
+    Example: `rlcourse bundle 05 --out autograder.zip`.
+    """
+    from rlcourse.grading.exports import gradescope
+
+    number = paths.lesson_number(lesson, exercises.lessons())
+    gradescope.write_bundle(out, number, secret, seconds)
+    Console(highlight=False).print(f"Written to {out}.", markup=False)
+
+
+@app.command("report")
+def report_command(
+    results: Annotated[Path, _RESULTS],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="FILE", help="The HTML page to write.")
+    ] = Path("report.html"),
+) -> None:
+    """Write the class report: what the class has understood, and what not, on one page.
+
+    Pass rates and points, the most frequent mistakes, exercises that tell nobody apart, odd
+    submissions, and answers that are nearly the same.
+
+    Example: `rlcourse report graded/ --out report.html`.
+    """
+    from rlcourse.grading import exports, report
+    from rlcourse.grading.results import read
+
+    exports.write(report.page(read(results)), out)
+    Console(highlight=False).print(f"Written to {out}.", markup=False)

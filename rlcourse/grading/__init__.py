@@ -6,7 +6,10 @@ stage        a copy of the package without any answer, for the student's process
 worker       runs in the student's process: inputs in, plain data out
 sandbox      starts workers with limits, and outlives whatever they do
 marking      one submission -> one record; a class -> all of them
-results      records -> results.json and grades.csv
+results      records -> results.json and grades.csv, and back
 feedback     a record -> the student's page
+similarity   a result -> pairs of answers that are nearly the same
+report       a result -> the teacher's page
+exports      a result -> Gradescope, Classroom 50, Canvas, Moodle, JUnit, nbgrader
 command      `rlcourse grade`
 """

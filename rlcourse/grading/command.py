@@ -16,7 +16,7 @@ from rich.table import Table
 from rlcourse import exercises
 from rlcourse.paths import UsageError, write_atomically
 
-from . import feedback, results
+from . import feedback, report, results
 from .marking import GRADED, OTHER, Course, mark_all
 from .sandbox import Sandbox, find_bubblewrap
 from .stage import make_stage
@@ -65,7 +65,7 @@ def grade(
     result = results.results(lesson, title, sandbox.kind, records)
     _write(result, out)
     _summary(result, console)
-    console.print(f"Written to {out}: results.json, grades.csv, feedback/.")
+    console.print(f"Written to {out}: results.json, grades.csv, report.html, feedback/.")
     return result
 
 
@@ -113,6 +113,7 @@ def _write(result: dict[str, Any], out: Path) -> None:
         pages / f"{name}.html": feedback.page(record, result["lesson"], result["title"])
         for name, record in results.file_names(result["submissions"])
     }
+    texts[out / "report.html"] = report.page(result)
     texts[out / "grades.csv"] = results.as_csv(result)
     texts[out / "results.json"] = results.as_json(result)
     write_atomically(texts)
@@ -127,14 +128,16 @@ def _summary(result: dict[str, Any], console: Console) -> None:
     graded = [record for record in records if record["state"] == GRADED]
     for column in zip(*(record["exercises"] for record in graded), strict=True):
         states = Counter(mark["state"] for mark in column)
-        said = Counter(m["mistake"] or m["headline"] for m in column if m["state"] not in _QUIET)
+        said = Counter(
+            m["mistake"] or m["headline"] for m in column if m["state"] not in results.QUIET
+        )
         often = ", ".join(escape(f"{name} ({n})") for name, n in said.most_common(1))
         passed = f"{states['passed']} of {len(graded)}"
         row = column[0]
         table.add_row(row["number"], row["name"], passed, str(states["not attempted"]), often)
     console.print(table)
     for record in records:
-        for oddity in _oddities(record):
+        for oddity in results.oddities(record):
             console.print(
                 f"{record['file']}: {oddity}", style="yellow", markup=False, highlight=False
             )
@@ -142,19 +145,3 @@ def _summary(result: dict[str, Any], console: Console) -> None:
         f"{len(graded)} of {len(records)} submissions graded ({result['sandbox']}).",
         highlight=False,
     )
-
-
-_QUIET = ("passed", "not attempted")
-
-
-def _oddities(record: dict[str, Any]) -> list[str]:
-    """What a teacher should know of a submission besides its marks."""
-    told = list(record["notes"])
-    if record["state"] != GRADED:
-        told.append(f"not graded: {record['reason']}")
-    told += [
-        f"{mark['name']}: {mark['state']}"
-        for mark in record["exercises"]
-        if mark["state"] not in (*_QUIET, "failed")
-    ]
-    return told

@@ -135,3 +135,19 @@ def file_names(records: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]
 def _safe(name: str) -> str:
     """`name` as part of a file's name, whose length in bytes is limited everywhere."""
     return re.sub(r"[^\w .-]", "_", name).encode()[:150].decode(errors="ignore").strip(" .")
+
+
+QUIET = ("passed", "not attempted")
+
+
+def oddities(record: dict[str, Any]) -> list[str]:
+    """What a teacher should know of a submission besides its marks."""
+    told = list(record["notes"])
+    if record["state"] != "graded":
+        told.append(f"not graded: {record['reason']}")
+    told += [
+        f"{mark['name']}: {mark['state']}"
+        for mark in record["exercises"]
+        if mark["state"] not in (*QUIET, "failed")
+    ]
+    return told

@@ -1,0 +1,436 @@
+"""The class report: one self-contained page for the teacher, made from the result file alone.
+
+What the class has understood, which mistakes were made how often, which exercises tell nobody
+apart, which submissions are odd, and which answers are nearly the same.
+"""
+
+from __future__ import annotations
+
+import html
+import io
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rlcourse.exercises.checking import inline
+
+from . import feedback, results
+from .similarity import SHARED, Alike, nearly_identical
+
+# An exercise tells strong from weak if who solves it also does better elsewhere (Ebel & Frisbie,
+# Essentials of Educational Measurement: below 0.2 an item is poor).
+POOR = 0.2
+ENOUGH = 20
+MOST_MISTAKES, MOST_PAIRS = 15, 60
+
+GROUPS = {"passed": "right", "failed": "wrong", "not attempted": "not attempted"}
+STOPPED = "stopped"
+_COLOURS = {"right": "#009E73", "wrong": "#D55E00", STOPPED: "#CC79A7", "not attempted": "#999999"}
+
+
+# ----------------------------------------------------------------------------------- the numbers
+
+
+@dataclass(frozen=True)
+class Item:
+    """One exercise over the class. groups: "right", "wrong", "stopped", "not attempted" -> how many."""
+
+    number: str
+    name: str
+    points: float
+    groups: Counter
+    mean: float
+    discrimination: Discrimination
+
+
+@dataclass(frozen=True)
+class Discrimination:
+    """Item-rest correlation of n students, with its 95 % interval; None where there is none.
+
+    reason: why there is none, or what is wrong with it; empty if the exercise does its work.
+    """
+
+    r: float | None
+    interval: tuple[float, float] | None
+    reason: str
+
+
+def items(result: dict[str, Any]) -> list[Item]:
+    """The exercises of the lesson over all graded submissions, in the lesson's order."""
+    graded = [record["exercises"] for record in result["submissions"] if record["exercises"]]
+    if not graded:
+        return []
+    tried = [marks for marks in graded if any(m["state"] != "not attempted" for m in marks)]
+    scores = np.array([[mark["score"] for mark in marks] for marks in tried], float)
+    return [
+        Item(
+            column[0]["number"],
+            column[0]["name"],
+            column[0]["points"],
+            Counter(GROUPS.get(mark["state"], STOPPED) for mark in column),
+            float(np.mean([mark["score"] for mark in column])),
+            discrimination(scores.reshape(len(tried), -1), i),
+        )
+        for i, column in enumerate(zip(*graded, strict=True))
+    ]
+
+
+def discrimination(scores: np.ndarray, item: int) -> Discrimination:
+    """Item-rest correlation r = corr(x_i, Σ_{j≠i} x_j) with Fisher's interval tanh(atanh r ± 1.96/√(n−3)).
+
+    scores: (students, exercises), of those who tried anything; item: column.
+    """
+    n, count = scores.shape
+    if count < 2:
+        return Discrimination(None, None, "there is no other exercise to compare with")
+    if n < ENOUGH:
+        return Discrimination(None, None, f"too few submissions to say ({n}; {ENOUGH} are needed)")
+    own = scores[:, item]
+    rest = scores.sum(axis=1) - own
+    if np.ptp(own) == 0:
+        return Discrimination(None, None, "all have the same points: it tells nobody apart")
+    if np.ptp(rest) == 0:
+        return Discrimination(None, None, "all have the same points in the other exercises")
+    r = float(np.clip(np.corrcoef(own, rest)[0, 1], -1, 1))
+    centre, half = np.arctanh(np.clip(r, -0.999999, 0.999999)), 1.96 / np.sqrt(n - 3)
+    interval = float(np.tanh(centre - half)), float(np.tanh(centre + half))
+    if r >= POOR:
+        reason = ""
+    elif r < 0:
+        reason = "who solves it does worse elsewhere: look at its wording and its points"
+    else:
+        reason = "who solves it does hardly better elsewhere"
+    return Discrimination(r, interval, reason)
+
+
+@dataclass(frozen=True)
+class Misconception:
+    """A mistake with everybody who made it; `known` if it was recognised by name."""
+
+    number: str
+    exercise: str
+    name: str
+    known: bool
+    explanation: str
+    equation: str
+    students: tuple[str, ...]
+
+
+def misconceptions(result: dict[str, Any]) -> list[Misconception]:
+    """What went wrong, most frequent first: mistakes known by name, and headlines of the rest."""
+    made: dict[tuple[str, str, bool], list[tuple[str, dict[str, Any]]]] = defaultdict(list)
+    for record in result["submissions"]:
+        for mark in record["exercises"]:
+            if mark["state"] not in ("passed", "not attempted"):
+                known = mark["mistake"] is not None
+                name = mark["mistake"] or mark["headline"] or mark["state"]
+                made[mark["number"], name, known].append((record["student"], mark))
+    found = [
+        Misconception(
+            number,
+            cases[0][1]["name"],
+            name,
+            known,
+            cases[0][1]["explanation"] if known else "",
+            cases[0][1]["equation"],
+            tuple(student for student, _ in cases),
+        )
+        for (number, name, known), cases in made.items()
+    ]
+    return sorted(found, key=lambda m: (-len(m.students), not m.known, m.number, m.name))
+
+
+# -------------------------------------------------------------------------------------- the page
+
+_STYLE = """
+body { max-width: 62em } h2 { margin: 2em 0 0.4em; border-bottom: 1px solid var(--line) }
+figure { margin: 1em 0 } svg { max-width: 100%; height: auto; color: var(--ink) }
+.facts { display: flex; flex-wrap: wrap; gap: 0.5em 2.5em; padding: 0; list-style: none }
+.facts b { display: block; font-size: 1.5em; line-height: 1.3 } td p { margin: 0.2em 0 }
+details summary { cursor: pointer; color: var(--soft) } footer { margin-top: 3em; font-size: 0.9em }
+@media print { details > *:not(summary) { display: block } h2 { margin-top: 1.2em } }
+"""
+
+
+def page(result: dict[str, Any]) -> str:
+    """The report as HTML; the same result gives the same bytes."""
+    title = f"Lesson {result['lesson']} · {result['title']}: class report"
+    found, made = items(result), misconceptions(result)
+    body = "".join(
+        [
+            f"<h1>{html.escape(title)}</h1>\n{_facts(result)}",
+            _section("Points", _points(result)),
+            _section("Exercises", _exercises(found)),
+            _section("Most frequent mistakes", _mistakes(made)),
+            _section("Exercises that do not discriminate", _discriminating(found)),
+            _section("Odd submissions", _odd(result)),
+            _section("Answers that are nearly the same", _alike(nearly_identical(result))),
+            f'<footer class="soft">Made by rlcourse {html.escape(result["rlcourse"])} from '
+            f"results.json; run with {html.escape(result['sandbox'])}.</footer>\n",
+        ]
+    )
+    return feedback.document(title, body, _STYLE)
+
+
+def _section(title: str, body: str) -> str:
+    return f"<h2>{title}</h2>\n{body}\n" if body else ""
+
+
+def _facts(result: dict[str, Any]) -> str:
+    records = result["submissions"]
+    graded = [record for record in records if record["state"] == "graded"]
+    facts = [(f"{len(graded)} of {len(records)}", "submissions graded")]
+    if graded:
+        scores = [record["score"] for record in graded]
+        full = sum(record["score"] >= record["points"] for record in graded)
+        points = graded[0]["points"]
+        facts += [
+            (f"{np.mean(scores):.1f} of {points:g}", "points on average"),
+            (f"{np.median(scores):g}", "points in the middle (median)"),
+            (f"{full}", "with all points"),
+        ]
+    cells = "".join(f"<li><b>{html.escape(big)}</b>{small}</li>" for big, small in facts)
+    return f'<ul class="facts">{cells}</ul>\n'
+
+
+def _points(result: dict[str, Any]) -> str:
+    scores = [record["score"] for record in result["submissions"] if record["state"] == "graded"]
+    if not scores:
+        return "<p>No submission was graded.</p>"
+    most = max(record["points"] for record in result["submissions"])
+    return _histogram(scores, most)
+
+
+def _exercises(found: list[Item]) -> str:
+    if not found:
+        return ""
+    rows = [
+        (
+            item.number,
+            f"<code>{html.escape(item.name)}</code>",
+            _share(item.groups["right"], item.groups.total()),
+            f"{item.mean:.2f} of {item.points:g}",
+            str(item.groups["wrong"]),
+            str(item.groups[STOPPED]),
+            str(item.groups["not attempted"]),
+        )
+        for item in found
+    ]
+    head = ("No.", "Exercise", "Right", "Points", "Wrong", "Stopped", "Not attempted")
+    note = (
+        '<p class="soft">Stopped: it ran too long, ended the process, answered too much, or '
+        "called the course's own answer.</p>"
+    )
+    return _bars(found) + _table(head, rows, numbers=(2, 3, 4, 5, 6)) + note
+
+
+def _mistakes(made: list[Misconception]) -> str:
+    if not made:
+        return "<p>Nobody made a mistake.</p>"
+    shown = made[:MOST_MISTAKES]
+    rows = [
+        (
+            str(len(one.students)),
+            f"{one.number} <code>{html.escape(one.exercise)}</code>",
+            _told(one),
+        )
+        for one in shown
+    ]
+    rest = sum(len(one.students) for one in made[MOST_MISTAKES:])
+    more = f'<p class="soft">{rest} more, in {len(made) - len(shown)} kinds.</p>' if rest else ""
+    return _frequencies(shown) + _table(("Made by", "Exercise", "Mistake"), rows, (0,)) + more
+
+
+def _told(one: Misconception) -> str:
+    what = f"<b>{inline(one.name)}</b>" if one.known else f"no known mistake: {inline(one.name)}"
+    if one.explanation:
+        what += f"<p>{inline(one.explanation)} Equation {html.escape(one.equation)}.</p>"
+    names = html.escape(", ".join(one.students))
+    return f"{what}<details><summary>who</summary><p>{names}</p></details>"
+
+
+def _discriminating(found: list[Item]) -> str:
+    flagged = [item for item in found if item.discrimination.reason]
+    reasons = {item.discrimination.reason for item in found}
+    if found and len(reasons) == 1 and "too few" in min(reasons):
+        told = f"<p>{min(reasons).capitalize()}.</p>"
+    elif flagged:
+        rows = [
+            (
+                item.number,
+                f"<code>{html.escape(item.name)}</code>",
+                _r(item),
+                item.discrimination.reason,
+            )
+            for item in flagged
+        ]
+        told = _table(("No.", "Exercise", "Correlation (95 %)", "Why it is listed"), rows)
+    else:
+        told = "<p>None: every exercise tells strong from weak.</p>" if found else ""
+    explained = (
+        '<p class="soft">The correlation between the points in one exercise and those in all the '
+        f"others, of everybody who tried anything; below {POOR:g} an exercise is listed. A wide "
+        "interval says that the class is too small to be sure.</p>"
+    )
+    return told + explained if told else ""
+
+
+def _r(item: Item) -> str:
+    found = item.discrimination
+    if found.r is None:
+        return "–"
+    low, high = found.interval
+    return f"{found.r:.2f} ({low:.2f} to {high:.2f})".replace("-", "−")
+
+
+def _odd(result: dict[str, Any]) -> str:
+    rows = [
+        (html.escape(record["student"]), html.escape(record["file"]), html.escape(oddity))
+        for record in result["submissions"]
+        for oddity in results.oddities(record)
+    ]
+    return _table(("Student", "File", "What is odd"), rows) if rows else "<p>None.</p>"
+
+
+def _alike(found: list[Alike]) -> str:
+    explained = (
+        '<p class="soft">A list to look at, not a finding: the same thought leads to the same lines. '
+        "Answers are compared without comments, layout and the student's own names; what stands in "
+        "the course or is written by many does not count, and answers with fewer than "
+        f"{SHARED} runs of their own, one-liners above all, are never listed.</p>"
+    )
+    if not found:
+        return "<p>None.</p>" + explained
+    rows = [
+        (
+            f"{alike.number} <code>{html.escape(alike.exercise)}</code>",
+            html.escape(" and ".join(alike.students)),
+            f"{alike.shared} of {alike.own}",
+        )
+        for alike in found[:MOST_PAIRS]
+    ]
+    more = len(found) - len(rows)
+    told = _table(("Exercise", "Students", "Runs of 8 tokens in common"), rows, (2,))
+    return told + (f"<p>{more} more pairs.</p>" if more else "") + explained
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part} ({part / whole:.0%})".replace("%", " %")
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequence[int] = ()) -> str:
+    """A table; the cells are HTML, `numbers` are the columns to be set flush right."""
+
+    def row(tag: str, cells: Sequence[str]) -> str:
+        kinds = (' class="number"' if i in numbers else "" for i in range(len(cells)))
+        marked = (f"<{tag}{kind}>{c}</{tag}>" for c, kind in zip(cells, kinds, strict=True))
+        return f"<tr>{''.join(marked)}</tr>"
+
+    body = "\n".join(row("td", cells) for cells in rows)
+    return f"<table><thead>{row('th', head)}</thead>\n<tbody>{body}</tbody></table>\n"
+
+
+# ------------------------------------------------------------------------------------ the figures
+
+# Drawn in a colour that nothing else has, and replaced by the page's own: light or dark.
+_INK = "#010203"
+
+
+def _bars(found: list[Item]) -> str:
+    """A bar an exercise: how many are right, wrong, stopped, not attempted."""
+    figure, axes = _axes(len(found))
+    left = np.zeros(len(found))
+    for group, colour in _COLOURS.items():
+        counts = np.array([item.groups[group] for item in found])
+        if not counts.any():
+            continue
+        axes.barh(range(len(found)), counts, left=left, color=colour, label=group, height=0.7)
+        for y, (count, start) in enumerate(zip(counts, left, strict=True)):
+            if count:
+                axes.text(
+                    start + count / 2, y, str(count), ha="center", va="center", color="#000000"
+                )
+        left += counts
+    axes.set_yticks(range(len(found)), [f"{item.number} {item.name}" for item in found])
+    axes.set_xlabel("submissions")
+    axes.set_xlim(0, max(left))
+    figure.legend(loc="outside upper center", ncols=4, frameon=False, labelcolor=_INK)
+    told = "; ".join(
+        f"{i.number} {i.name}: " + ", ".join(f"{i.groups[g]} {g}" for g in _COLOURS if i.groups[g])
+        for i in found
+    )
+    return _inline(figure, "bars", f"Submissions for each exercise. {told}.")
+
+
+def _histogram(scores: list[float], most: float) -> str:
+    """How many submissions reached how many points."""
+    figure, axes = _axes(4)
+    edges = np.arange(-0.5, most + 1.5) if most <= 40 else np.linspace(0, most, 21)
+    counts, _ = np.histogram(scores, edges)
+    middles = (edges[1:] + edges[:-1]) / 2
+    axes.bar(middles, counts, width=0.85 * np.diff(edges), color="#0072B2")
+    axes.invert_yaxis()
+    axes.set_xlabel("points")
+    axes.set_ylabel("submissions")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.yaxis.get_major_locator().set_params(integer=True)
+    pairs = zip(middles, counts, strict=True)
+    told = ", ".join(f"{count} with {middle:g}" for middle, count in pairs if count)
+    return _inline(figure, "points", f"Submissions by points, of {most:g}: {told}.")
+
+
+def _frequencies(shown: list[Misconception]) -> str:
+    """A bar a mistake: how many made it."""
+    figure, axes = _axes(len(shown))
+    counts = [len(one.students) for one in shown]
+    colours = ["#D55E00" if one.known else "#999999" for one in shown]
+    bars = axes.barh(range(len(shown)), counts, color=colours, height=0.7)
+    axes.bar_label(bars, padding=4, color=_INK)
+    axes.set_yticks(range(len(shown)), [f"{one.number} {_short(one.name)}" for one in shown])
+    axes.set_xlabel("made by")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    told = ", ".join(f"{one.number} {one.name}: {n}" for one, n in zip(shown, counts, strict=True))
+    return _inline(
+        figure, "mistakes", f"The most frequent mistakes, and how many made each: {told}."
+    )
+
+
+def _short(text: str, most: int = 34) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _axes(rows: int) -> tuple[Any, Any]:
+    from matplotlib.figure import Figure  # a second to import, and only this page needs it
+
+    figure = Figure(figsize=(8.6, 1.1 + 0.34 * rows), layout="constrained")
+    axes = figure.add_subplot()
+    axes.invert_yaxis()
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_color(_INK)
+    axes.tick_params(colors=_INK, length=0)
+    axes.xaxis.label.set_color(_INK)
+    axes.yaxis.label.set_color(_INK)
+    return figure, axes
+
+
+def _inline(figure: Any, name: str, alt: str) -> str:
+    """A figure as an SVG element of the page, with words for those who do not see it."""
+    import matplotlib as mpl
+
+    stream = io.StringIO()
+    settings = {"svg.fonttype": "none", "svg.hashsalt": name, "font.family": "sans-serif"}
+    with mpl.rc_context(settings):
+        figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
+    svg = stream.getvalue()
+    svg = svg[svg.index("<svg") :].replace(_INK, "currentColor")
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    # Every figure has an `axes_1`; in one page an id is for one element.
+    svg = re.sub(r'\bid="', f'id="{name}-', svg)
+    svg = re.sub(r'href="#', f'href="#{name}-', svg).replace("url(#", f"url(#{name}-")
+    label = html.escape(alt, quote=True)
+    svg = svg.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
+    return f"<figure>{svg}</figure>\n"

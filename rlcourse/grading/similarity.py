@@ -1,0 +1,111 @@
+"""Answers that are nearly the same, for the teacher to look at: a list, and no verdict.
+
+Answers are compared as runs of `RUN` tokens, without comments, docstrings and layout, and with the
+student's own names all alike, so that renaming changes nothing. A run counts for nothing
+- if it stands in the course's own text: the stub, the solution, other right answers, known mistakes;
+- if more than a tenth of the class (or five students) have it: that is what everybody writes.
+Two answers are listed if they share at least `SHARED` of the runs that are left, and these are
+`SHARE` of what is left of the shorter one. A one-liner has too few runs to be listed at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import combinations
+from typing import Any
+
+from pygments.lexers import PythonLexer
+from pygments.token import Comment, Name, String, Whitespace
+
+from rlcourse import exercises
+
+RUN, SHARED, SHARE = 8, 30, 0.8
+COMMON, COMMON_SHARE = 5, 0.1
+
+Runs = frozenset[tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Alike:
+    """Two answers to one exercise: `shared` of the `own` runs of the shorter one are the same."""
+
+    number: str
+    exercise: str
+    students: tuple[str, str]
+    shared: int
+    own: int
+
+
+def nearly_identical(result: dict[str, Any]) -> list[Alike]:
+    """The pairs of answers that are nearly the same, exercise by exercise, most alike first."""
+    answers: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+    for record in result["submissions"]:
+        for mark in record["exercises"]:
+            if mark["source"] and mark["state"] != "not attempted":
+                answers[mark["number"], mark["name"]][record["student"]] = mark["source"]
+    found = [
+        Alike(number, name, *pair)
+        for (number, name), sources in answers.items()
+        for pair in _pairs(sources, tuple(_course_texts(name)))
+    ]
+    return sorted(found, key=lambda alike: (alike.number, -alike.shared, alike.students))
+
+
+def _pairs(
+    sources: dict[str, str], course: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, str], int, int]]:
+    """((student, student), shared runs, runs of the shorter one) of the answers to be listed."""
+    known = frozenset(text for source in course for kind, text in _tokens(source) if kind is Name)
+    everybodys = frozenset().union(*(_runs(source, known) for source in course))
+    runs = {student: _runs(source, known) - everybodys for student, source in sources.items()}
+    holders = defaultdict(list)
+    for student in sorted(runs):
+        for run in runs[student]:
+            holders[run].append(student)
+    limit = max(COMMON, COMMON_SHARE * len(sources))
+    rare = {run: students for run, students in holders.items() if len(students) <= limit}
+    own = Counter(student for students in rare.values() for student in students)
+    shared = Counter(pair for students in rare.values() for pair in combinations(students, 2))
+    for pair, count in shared.items():
+        least = min(own[student] for student in pair)
+        if count >= SHARED and count >= SHARE * least:
+            yield pair, count, least
+
+
+@lru_cache(maxsize=4096)
+def _tokens(source: str) -> tuple[tuple[Any, str], ...]:
+    """(Name or None, text) of every token that means something; any text can be read."""
+    tokens = []
+    for kind, text in PythonLexer().get_tokens(source):
+        if kind in Comment or kind in Whitespace or kind in String.Doc or not text.strip():
+            continue
+        attribute = bool(tokens) and tokens[-1][1] == "."
+        own = kind in Name and kind not in Name.Builtin and not attribute
+        tokens.append((Name if own else None, text))
+    return tuple(tokens)
+
+
+def _runs(source: str, known: frozenset[str]) -> Runs:
+    """The runs of tokens in a text; names that the course does not use are all alike."""
+    tokens = [
+        "name" if kind is Name and text not in known else text for kind, text in _tokens(source)
+    ]
+    return frozenset(tuple(tokens[i : i + RUN]) for i in range(len(tokens) - RUN + 1))
+
+
+def _course_texts(name: str) -> Iterator[str]:
+    """The course's own answers to an exercise, right and wrong, as text."""
+    try:
+        exercise = exercises.get(name)
+    except exercises.Unknown:  # a result of another version of the course
+        return
+    functions = [exercise.reference, *exercise.also_correct]
+    functions += [f for mistake in exercise.mistakes for f in mistake.implementations]
+    for function in functions:
+        with contextlib.suppress(TypeError, OSError):  # a partial, or made at run time: no text
+            yield inspect.getsource(function)
