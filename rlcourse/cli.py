@@ -276,6 +276,26 @@ def grade_command(
         str,
         typer.Option(help="A word of yours: inputs are made from it and the student's name."),
     ] = "",
+    memory: Annotated[
+        int, typer.Option(min=64, metavar="MIB", help="Memory that a submission may use.")
+    ] = 512,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a run that was cut off.")
+    ] = False,
+    no_sandbox: Annotated[
+        bool,
+        typer.Option(
+            "--no-sandbox",
+            help="Run students' code with limits only, where bubblewrap cannot be had. "
+            "It can then read and change whatever you can.",
+        ),
+    ] = False,
+    cluster: Annotated[
+        str,
+        typer.Option(
+            metavar="ADDRESS", help="A Dask scheduler to do the work, as tcp://host:8786."
+        ),
+    ] = "",
 ) -> None:
     """Grade a class: marks, a feedback page a student, and a list of everything odd.
 
@@ -287,7 +307,18 @@ def grade_command(
     from rlcourse.grading.command import grade
 
     number = paths.lesson_number(lesson, exercises.lessons())
-    grade(number, submissions, out, seconds=seconds, workers=workers, secret=secret)
+    grade(
+        number,
+        submissions,
+        out,
+        seconds=seconds,
+        memory=memory,
+        workers=workers,
+        secret=secret,
+        sandboxed=not no_sandbox,
+        scheduler=cluster,
+        resume=resume,
+    )
 
 
 _RESULTS = typer.Argument(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import os
 import tempfile
 from collections import Counter
+from concurrent.futures import BrokenExecutor, Executor
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +20,16 @@ from rlcourse import exercises
 from rlcourse.paths import UsageError, write_atomically
 
 from . import feedback, report, results
+from .executors import cluster, processes
 from .marking import GRADED, OTHER, Course, mark_all
-from .sandbox import Sandbox, find_bubblewrap
-from .stage import make_stage
+from .resume import Journal, key_of
+from .sandbox import Sandbox
+from .stage import make_stage, sealed_names
 from .submissions import Submission, collect
+
+
+class Interrupted(UsageError):
+    """The run ended early; the message says how far it came and how to go on."""
 
 
 def grade(
@@ -29,16 +38,23 @@ def grade(
     out: Path,
     *,
     seconds: float = 10.0,
+    memory: int = 512,
     workers: int | None = None,
     secret: str = "",
+    sandboxed: bool = True,
+    scheduler: str = "",
+    resume: bool = False,
     console: Console | None = None,
 ) -> dict[str, Any]:
     """Grade every submission of one lesson and write results.json, grades.csv and feedback pages.
 
     lesson: "05"; submissions: a folder, a zip, or one notebook; out: folder, made if missing;
-    seconds: for each exercise; workers: submissions at a time; secret: goes into the inputs' seeds.
+    seconds: for each exercise; memory: MiB for a submission; workers: submissions at a time;
+    secret: goes into the inputs' seeds; sandboxed: False runs students' code with limits only;
+    scheduler: address of a Dask cluster that does the work; resume: go on with a run that was cut off.
     Returns the result that was written.
     Raises:
+        NoSandbox: bubblewrap does not work here, and was asked for.
         UsageError: an argument is unusable; then nothing has been written.
     """
     console = console or Console()
@@ -48,40 +64,78 @@ def grade(
             f"{out} is among the submissions: give --out a folder of its own, beside {submissions}."
         )
     _require_writable(out)
-    with tempfile.TemporaryDirectory(prefix="rlcourse-") as folder:
-        stage = make_stage(Path(folder) / "stage", set(exercises.names()))
-        sandbox = Sandbox(stage, seconds, bubblewrap=find_bubblewrap(stage))
+    declared = exercises.lesson(lesson)
+    hidden = tuple(str(path.resolve()) for path in (submissions, out))
+    sandbox = Sandbox(sealed_names(), declared.torch, seconds, memory, sandboxed, hidden)
+    with contextlib.ExitStack() as stack:
+        if scheduler:
+            executor = stack.enter_context(cluster(scheduler, sandbox))
+        else:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="rlcourse-"))
+            stage = make_stage(Path(folder) / "stage", sandbox.sealed)
+            sandbox = dataclasses.replace(sandbox, stage=str(stage))
+            executor = stack.enter_context(processes(workers or os.cpu_count() or 1, sandbox))
         course = Course(lesson, sandbox, secret)
-        records = _with_progress(course, found, workers or os.cpu_count() or 1, console)
-    if all(record["state"] != GRADED for record in records) and any(
-        record["state"] == OTHER for record in records
-    ):
-        other = next(record for record in records if record["state"] == OTHER)
-        raise UsageError(
-            f"No notebook of lesson {lesson} is in {submissions}: {other['file']}: {other['reason']}."
-            " Give the folder with that lesson's notebooks."
-        )
-    title = exercises.lesson(lesson).title
-    result = results.results(lesson, title, sandbox.kind, records)
+        journal = Journal(out, resume)
+        try:
+            records = _mark(course, found, executor, journal, console)
+            _require_lesson(records, lesson, submissions)
+        except Interrupted:
+            raise
+        except UsageError:
+            journal.discard()
+            raise
+    result = results.results(lesson, declared.title, sandbox.kind, records)
     _write(result, out)
+    journal.close([key_of(course, submission) for submission in found])
     _summary(result, console)
     console.print(f"Written to {out}: results.json, grades.csv, report.html, feedback/.")
     return result
 
 
-def _with_progress(
-    course: Course, found: list[Submission], workers: int, console: Console
+def _mark(
+    course: Course,
+    found: list[Submission],
+    executor: Executor,
+    journal: Journal,
+    console: Console,
 ) -> list[dict[str, Any]]:
+    """The record of each submission, from the journal where it is there already."""
+    keys = {submission: key_of(course, submission) for submission in found}
+    rest = [submission for submission in found if keys[submission] not in journal.records]
     columns = (TextColumn("Grading"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     quiet = not console.is_terminal
     with Progress(*columns, console=console, transient=True, disable=quiet) as progress:
-        bar = progress.add_task("", total=len(found))
+        bar = progress.add_task("", total=len(found), completed=len(found) - len(rest))
+
+        def done(submission: Submission, record: dict[str, Any]) -> None:
+            journal.add(keys[submission], record)
+            progress.advance(bar)
+
+        def so_far() -> str:
+            marked = f"{progress.tasks[bar].completed:g} of {len(found)} submissions"
+            return f"after {marked}: the same command with --resume goes on from there."
+
         try:
-            return mark_all(course, found, workers, lambda: progress.advance(bar))
+            mark_all(course, rest, executor, done)
         except KeyboardInterrupt:
-            done = f"{progress.tasks[bar].completed:g} of {len(found)} submissions"
-            console.print(f"Interrupted after {done}: nothing has been written.")
+            console.print(f"Interrupted {so_far()}")
             raise
+        except BrokenExecutor as error:
+            raise Interrupted(f"A grading process was ended from outside {so_far()}") from error
+        except OSError as error:
+            raise Interrupted(f"{error.strerror or error}: stopped {so_far()}") from error
+    return [journal.records[keys[submission]] for submission in found]
+
+
+def _require_lesson(records: list[dict[str, Any]], lesson: str, submissions: Path) -> None:
+    """Raise UsageError if all that could be read is of another lesson."""
+    others = [record for record in records if record["state"] == OTHER]
+    if others and all(record["state"] != GRADED for record in records):
+        raise UsageError(
+            f"No notebook of lesson {lesson} is in {submissions}: {others[0]['file']}: "
+            f"{others[0]['reason']}. Give the folder with that lesson's notebooks."
+        )
 
 
 # --------------------------------------------------------------------------------------- writing

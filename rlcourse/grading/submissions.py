@@ -36,6 +36,7 @@ class Submission:
     data: bytes | None = None
     problem: str = ""
     notes: tuple[str, ...] = ()
+    time: float | None = None
 
 
 @dataclass(frozen=True)

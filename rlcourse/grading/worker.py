@@ -1,7 +1,8 @@
 """Runs in the student's process: defines an exercise, runs it on inputs, writes down what came out.
 
-Started by `sandbox` with nothing but the sealed package on its path. One JSON job on standard
-input; one JSON line for each exercise on the descriptor named in the job. No answer is here.
+Started by `sandbox` with nothing but the sealed package on its path. It reads one JSON job and
+writes one JSON line for each exercise. A warm worker has imported what answers need, never reads a
+job itself, and forks a walled process for every submission. No answer is here.
 """
 
 from __future__ import annotations
@@ -10,29 +11,122 @@ import ast
 import json
 import linecache
 import os
-import resource
 import sys
 import types
 
 
 def main() -> None:
-    job = json.loads(sys.stdin.buffer.read())
-    sys.path[:0] = job["path"]
-    limit(job["limits"])
+    settings = json.loads(sys.argv[1])
+    sys.path[:0] = settings["path"]
+    job, answers = os.dup(0), os.dup(1)
     # Answers leave by a descriptor of their own; whatever is printed goes nowhere.
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     null = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(null, descriptor)
+    import rlcourse.exercises.harness
+
+    if settings["torch"]:
+        import rlcourse.exercises.networks  # noqa: F401
+    used = memory_in_use()
+    if settings["warm"]:
+        os.close(answers)
+        job, answers = serve(job, settings["disk"])
+    limit(settings["limits"], used)
+    answer(job, answers)
+
+
+# ------------------------------------------------------------------------------------ being warm
+
+
+def serve(control: int, disk: int) -> tuple[int, int]:
+    """Fork for every submission; returns only in the forks, with the descriptors of job and answers.
+
+    Words on the control socket: "j" with two descriptors is a job, "k" ends the one that runs; "r" is
+    said once, when all is ready, and "e" when a submission has ended and nothing of it is left.
+    """
+    import gc
+    import select
+    import socket
+
+    from walls import adopt_orphans, walled_fork
+
+    adopt_orphans()
+    words = socket.socket(fileno=control)
+    probe = walled_fork(disk)
+    if probe == 0:
+        os._exit(0)
+    if os.waitpid(probe, 0)[1] != 0:
+        os._exit(1)
+    gc.collect()
+    gc.freeze()  # Forks share this memory as long as nobody touches it.
+    words.send(b"r")
+    while True:
+        word, descriptors, _, _ = socket.recv_fds(words, 1, 2)
+        if not word:
+            os._exit(0)  # The grader has gone.
+        if word != b"j":
+            continue  # "k" for one that had just ended
+        child = walled_fork(disk)
+        if child == 0:
+            words.close()
+            return descriptors[0], descriptors[1]
+        for descriptor in descriptors:
+            os.close(descriptor)
+        ended = os.pidfd_open(child)
+        ready, _, _ = select.select([words, ended], [], [])
+        if words in ready:
+            words.recv(1)
+            os.kill(child, 9)
+        os.close(ended)
+        os.waitpid(child, 0)
+        words.send(b"e")
+
+
+# ---------------------------------------------------------------------------------------- limits
+
+
+def memory_in_use() -> int:
+    """Bytes of address space that the imports have taken."""
+    try:
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
+
+
+def limit(limits: dict[str, int], used: int) -> None:
+    """Set resource limits, soft and hard, so that they cannot be lifted again; then give up rights."""
+    try:
+        import resource
+    except ImportError:  # Windows has none; the time limit is kept from outside.
+        return
+    from walls import give_up
+
+    for name, value in limits.items():
+        value += used if name == "RLIMIT_AS" else 0
+        hard = resource.getrlimit(getattr(resource, name))[1]
+        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(getattr(resource, name), (value, value))
+    give_up()
+
+
+# ---------------------------------------------------------------------------------- the exercises
+
+
+def answer(job: int, answers: int) -> None:
     from rlcourse.exercises.harness import run
     from rlcourse.exercises.plain import decode, encode
 
+    with os.fdopen(job, "rb") as stream:
+        tasks = json.load(stream)
+    stream = os.fdopen(answers, "w", encoding="utf-8")
+
     def tell(**line) -> None:
-        answers.write(json.dumps(line) + "\n")
-        answers.flush()
+        stream.write(json.dumps(line) + "\n")
+        stream.flush()
 
     tell(ready=True)
-    for task in job["tasks"]:
+    for task in tasks:
         function, reason = define(task["name"], task["program"])
         if function is None:
             tell(name=task["name"], undefined=reason)
@@ -44,12 +138,6 @@ def main() -> None:
             if outcome.failure is not None and outcome.failure.type_name == "NotImplementedError":
                 break
         tell(name=task["name"], outcomes=outcomes)
-
-
-def limit(limits: dict[str, int]) -> None:
-    """Set resource limits, soft and hard, so that they cannot be lifted again."""
-    for name, value in limits.items():
-        resource.setrlimit(getattr(resource, name), (value, value))
 
 
 def define(name: str, program: list) -> tuple[object, str]:
@@ -72,3 +160,5 @@ def define(name: str, program: list) -> tuple[object, str]:
 
 if __name__ == "__main__":
     main()
+    # Nothing that a submission left to be done at exit is waited for.
+    os._exit(0)

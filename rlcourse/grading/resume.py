@@ -1,0 +1,110 @@
+"""A run that is killed loses nothing: every record is on disk before the next one is begun.
+
+`journal.jsonl` in the folder of the results holds a line a submission: the digest of all that the
+record depends on, and the record. What a power cut leaves of a last line is passed over.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import rlcourse
+from rlcourse.paths import UsageError, write_atomically
+
+from .marking import Course
+from .submissions import Submission
+
+NAME = "journal.jsonl"
+
+
+def key_of(course: Course, submission: Submission) -> str:
+    """A digest of whatever may change the record: the notebook, the student, the course, the limits."""
+    told = asdict(submission)
+    data = told.pop("data")
+    told["data"] = None if data is None else hashlib.sha256(data).hexdigest()
+    told["time"] = None  # Being late is reckoned after marking.
+    sandbox = course.sandbox
+    limits = (sandbox.seconds, sandbox.memory, sandbox.kind)
+    everything = (_course_digest(), course.lesson, course.secret, limits, told)
+    text = json.dumps(everything, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@functools.cache
+def _course_digest() -> str:
+    """A digest of the package: another version of the course may judge otherwise."""
+    digest = hashlib.sha256()
+    root = Path(rlcourse.__file__).parent
+    for path in sorted(root.rglob("*.py")):
+        digest.update(f"{path.relative_to(root).as_posix()}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+class Journal:
+    """Records by digest, on disk as soon as they are added.
+
+    resume: go on with the journal that is there; otherwise it is begun anew.
+    Raises UsageError where the folder cannot be written to.
+    """
+
+    def __init__(self, folder: Path, resume: bool):
+        self.path, self._resumed = folder / NAME, resume
+        self.records: dict[str, dict[str, Any]] = {}
+        self._made = [p for p in (folder, *folder.parents) if not p.exists()]
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if resume and self.path.exists():
+                self.records = _read(self.path)
+            self._rewrite(list(self.records))
+            self._file = self.path.open("a", encoding="utf-8", newline="\n")
+        except OSError as error:
+            raise UsageError(
+                f"Cannot write to {folder}: {error.strerror or error}. "
+                "Choose another folder for --out."
+            ) from error
+
+    def add(self, key: str, record: dict[str, Any]) -> None:
+        """Keep a record; when this returns it will be there after a power cut."""
+        self.records[key] = record
+        self._file.write(_line(key, record))
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def close(self, keys: list[str]) -> None:
+        """The run is done: keep the records of these digests, in this order."""
+        self._file.close()
+        self._rewrite(keys)
+
+    def discard(self) -> None:
+        """Leave nothing behind of a run that had to be refused, not even the folder."""
+        self._file.close()
+        if self._resumed:
+            return
+        self.path.unlink()
+        for folder in self._made:
+            folder.rmdir()
+
+    def _rewrite(self, keys: list[str]) -> None:
+        write_atomically({self.path: "".join(_line(key, self.records[key]) for key in keys)})
+
+
+def _line(key: str, record: dict[str, Any]) -> str:
+    return json.dumps([key, record], ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def _read(path: Path) -> dict[str, dict[str, Any]]:
+    records = {}
+    for line in path.read_bytes().splitlines():
+        try:
+            key, record = json.loads(line)
+        except ValueError:
+            continue  # Cut off in the middle of writing: that submission is graded again.
+        if isinstance(key, str) and isinstance(record, dict):
+            records[key] = record
+    return records
