@@ -86,24 +86,24 @@ def discrimination(scores: np.ndarray, item: int) -> Discrimination:
     """
     n, count = scores.shape
     if count < 2:
-        return Discrimination(None, None, "there is no other exercise to compare with")
+        return Discrimination(None, None, "There is no other exercise to compare with")
     if n < ENOUGH:
-        return Discrimination(None, None, f"too few submissions to say ({n}; {ENOUGH} are needed)")
+        return Discrimination(None, None, f"Too few submissions to say ({n}; {ENOUGH} are needed)")
     own = scores[:, item]
     rest = scores.sum(axis=1) - own
     if np.ptp(own) == 0:
-        return Discrimination(None, None, "all have the same points: it tells nobody apart")
+        return Discrimination(None, None, "All have the same points: it tells nobody apart")
     if np.ptp(rest) == 0:
-        return Discrimination(None, None, "all have the same points in the other exercises")
+        return Discrimination(None, None, "All have the same points in the other exercises")
     r = float(np.clip(np.corrcoef(own, rest)[0, 1], -1, 1))
     centre, half = np.arctanh(np.clip(r, -0.999999, 0.999999)), 1.96 / np.sqrt(n - 3)
     interval = float(np.tanh(centre - half)), float(np.tanh(centre + half))
     if r >= POOR:
         reason = ""
     elif r < 0:
-        reason = "who solves it does worse elsewhere: look at its wording and its points"
+        reason = "Who solves it does worse elsewhere: look at its wording and its points"
     else:
-        reason = "who solves it does hardly better elsewhere"
+        reason = "Who solves it does hardly better elsewhere"
     return Discrimination(r, interval, reason)
 
 
@@ -151,8 +151,8 @@ body { max-width: 62em } h2 { margin: 2em 0 0.4em; border-bottom: 1px solid var(
 figure { margin: 1em 0 } svg { max-width: 100%; height: auto; color: var(--ink) }
 .facts { display: flex; flex-wrap: wrap; gap: 0.5em 2.5em; padding: 0; list-style: none }
 .facts b { display: block; font-size: 1.5em; line-height: 1.3 } td p { margin: 0.2em 0 }
-details summary { cursor: pointer; color: var(--soft) } footer { margin-top: 3em; font-size: 0.9em }
-@media print { details > *:not(summary) { display: block } h2 { margin-top: 1.2em } }
+.whole { white-space: nowrap } details summary { cursor: pointer; color: var(--soft) } footer { margin-top: 3em; font-size: 0.9em }
+@media print { details { display: none } h2 { margin-top: 1.2em } }
 """
 
 
@@ -235,18 +235,24 @@ def _mistakes(made: list[Misconception]) -> str:
     rows = [
         (
             str(len(one.students)),
-            f"{one.number} <code>{html.escape(one.exercise)}</code>",
+            _exercise(one.number, one.exercise),
             _told(one),
         )
         for one in shown
     ]
     rest = sum(len(one.students) for one in made[MOST_MISTAKES:])
     more = f'<p class="soft">{rest} more, in {len(made) - len(shown)} kinds.</p>' if rest else ""
-    return _frequencies(shown) + _table(("Made by", "Exercise", "Mistake"), rows, (0,)) + more
+    colours = '<p class="soft">Orange: recognised by name. Grey: wrong in another way.</p>'
+    return (
+        _frequencies(shown)
+        + colours
+        + _table(("Made by", "Exercise", "Mistake"), rows, (0,))
+        + more
+    )
 
 
 def _told(one: Misconception) -> str:
-    what = f"<b>{inline(one.name)}</b>" if one.known else f"no known mistake: {inline(one.name)}"
+    what = f"<b>{inline(one.name)}</b>" if one.known else f"{inline(one.name)} (not known by name)"
     if one.explanation:
         what += f"<p>{inline(one.explanation)} Equation {html.escape(one.equation)}.</p>"
     names = html.escape(", ".join(one.students))
@@ -256,8 +262,8 @@ def _told(one: Misconception) -> str:
 def _discriminating(found: list[Item]) -> str:
     flagged = [item for item in found if item.discrimination.reason]
     reasons = {item.discrimination.reason for item in found}
-    if found and len(reasons) == 1 and "too few" in min(reasons):
-        told = f"<p>{min(reasons).capitalize()}.</p>"
+    if found and len(reasons) == 1 and "Too few" in min(reasons):
+        told = f"<p>{min(reasons)}.</p>"
     elif flagged:
         rows = [
             (
@@ -307,7 +313,7 @@ def _alike(found: list[Alike]) -> str:
         return "<p>None.</p>" + explained
     rows = [
         (
-            f"{alike.number} <code>{html.escape(alike.exercise)}</code>",
+            _exercise(alike.number, alike.exercise),
             html.escape(" and ".join(alike.students)),
             f"{alike.shared} of {alike.own}",
         )
@@ -316,6 +322,10 @@ def _alike(found: list[Alike]) -> str:
     more = len(found) - len(rows)
     told = _table(("Exercise", "Students", "Runs of 8 tokens in common"), rows, (2,))
     return told + (f"<p>{more} more pairs.</p>" if more else "") + explained
+
+
+def _exercise(number: str, name: str) -> str:
+    return f'<span class="whole">{html.escape(number)} <code>{html.escape(name)}</code></span>'
 
 
 def _share(part: int, whole: int) -> str:
@@ -344,20 +354,21 @@ def _bars(found: list[Item]) -> str:
     """A bar an exercise: how many are right, wrong, stopped, not attempted."""
     figure, axes = _axes(len(found))
     left = np.zeros(len(found))
+    widest = max(item.groups.total() for item in found)
     for group, colour in _COLOURS.items():
         counts = np.array([item.groups[group] for item in found])
         if not counts.any():
             continue
         axes.barh(range(len(found)), counts, left=left, color=colour, label=group, height=0.7)
         for y, (count, start) in enumerate(zip(counts, left, strict=True)):
-            if count:
+            if count >= 0.015 * widest:  # a narrower piece has no room for a number
                 axes.text(
                     start + count / 2, y, str(count), ha="center", va="center", color="#000000"
                 )
         left += counts
     axes.set_yticks(range(len(found)), [f"{item.number} {item.name}" for item in found])
     axes.set_xlabel("submissions")
-    axes.set_xlim(0, max(left))
+    axes.set_xlim(0, widest)
     figure.legend(loc="outside upper center", ncols=4, frameon=False, labelcolor=_INK)
     told = "; ".join(
         f"{i.number} {i.name}: " + ", ".join(f"{i.groups[g]} {g}" for g in _COLOURS if i.groups[g])
@@ -406,7 +417,7 @@ def _short(text: str, most: int = 34) -> str:
 def _axes(rows: int) -> tuple[Any, Any]:
     from matplotlib.figure import Figure  # a second to import, and only this page needs it
 
-    figure = Figure(figsize=(8.6, 1.1 + 0.34 * rows), layout="constrained")
+    figure = Figure(figsize=(10, 1.1 + 0.36 * rows), layout="constrained")
     axes = figure.add_subplot()
     axes.invert_yaxis()
     axes.spines[["top", "right", "left"]].set_visible(False)
