@@ -2,14 +2,16 @@
 #
 # PYTHON=/path/to/python3   the Python to build .venv with (3.11 or newer; found by itself if not given)
 # LAB_ARGS="--port 9999"    more arguments for `make lab`
+# BENCH_ARGS="--only mark"  a part of `make bench`; benchmarks/run.py --help has them all
 
 VENV  := .venv
 BIN   := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 START := $(firstword $(wildcard notebooks/00_*.ipynb))
 
-LAB_ARGS  ?=
-TEST_ARGS ?=
+LAB_ARGS   ?=
+TEST_ARGS  ?=
+BENCH_ARGS ?=
 
 # A folder that was moved or copied carries a .venv whose scripts still point to the old place.
 ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
@@ -33,7 +35,7 @@ help:
 	@echo "make test    set up once, then run every test"
 	@echo "make setup   the set-up alone: $(VENV) with everything the course needs, and $(BIN)/rlcourse"
 	@echo "make build   build the students' notebooks/ from solutions/"
-	@echo "make bench   compare with other libraries, side by side"
+	@echo "make bench   compare with Stable-Baselines3, side by side; takes hours"
 	@echo "make lint    check the style of the code"
 	@echo "make clean   remove $(VENV) and the caches; lessons and answers stay"
 
@@ -49,8 +51,10 @@ build: setup
 	$(BIN)/rlcourse build
 
 bench: setup
-	@if [ -f benchmarks/run.py ]; then $(BIN)/python benchmarks/run.py; \
-	else echo "There is nothing to compare yet: benchmarks come with the reference implementations of Parts II to IV."; fi
+	@$(BIN)/python -c 'import stable_baselines3' 2>/dev/null \
+	|| $(BIN)/python -m pip install --disable-pip-version-check --root-user-action=ignore \
+		--constraint constraints.txt --no-build-isolation --editable '.[test,bench]'
+	$(BIN)/python benchmarks/run.py $(BENCH_ARGS)
 
 lint: setup
 	$(BIN)/ruff check .

@@ -8,6 +8,7 @@ PyTorch's default initialisation; draw it under `rlcourse.lab.seeding.torch_seed
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -18,9 +19,11 @@ HIDDEN = (64, 64)
 
 def mlp(sizes: Sequence[int], activation: type[nn.Module] = nn.ReLU) -> nn.Sequential:
     """Linear layers from sizes[0] to sizes[-1] with `activation` between them, none after the last."""
+    # In place: what went into a ReLU is not needed again, and memory is what small networks wait for.
+    between = partial(nn.ReLU, inplace=True) if activation is nn.ReLU else activation
     layers: list[nn.Module] = []
     for n_in, n_out in pairwise(sizes):
-        layers += [nn.Linear(n_in, n_out), activation()]
+        layers += [nn.Linear(n_in, n_out), between()]
     return nn.Sequential(*layers[:-1])
 
 

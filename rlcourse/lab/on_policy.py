@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import gymnasium as gym
@@ -39,11 +39,21 @@ class Rollout(NamedTuple):
     truncated: Tensor
 
 
-def train_on_policy(agent, make_env: MakeEnv, steps: int, seed: int) -> History:
+def train_on_policy(
+    agent,
+    make_env: MakeEnv,
+    steps: int,
+    seed: int,
+    *,
+    stop_when: Callable[..., bool] | None = None,
+    stop_every: int = 1_000,
+) -> History:
     """Let the agent act for a rollout and learn from it, in turns, for `steps` transitions in all.
 
     make_env: a Gymnasium id, or a function that makes an environment; `agent.n_envs` copies act
     together. The last rollout is shorter where `steps` ask for it (whole episodes are finished).
+    stop_when(agent, steps so far) is asked every `stop_every` steps, after an update, and may end the
+    training.
 
     The same seed gives the same run (the first weights are the agent's). Ctrl-C ends the training
     early: the agent keeps what it has learned, and the history says `interrupted`.
@@ -56,7 +66,7 @@ def train_on_policy(agent, make_env: MakeEnv, steps: int, seed: int) -> History:
     try:
         _fit(agent, envs)
         with one_thread():
-            _train(agent, envs, history, steps, act_rng, update_rng)
+            _train(agent, envs, history, steps, act_rng, update_rng, stop_when, stop_every)
     except KeyboardInterrupt:
         history.interrupted = True
     finally:
@@ -75,7 +85,9 @@ def _fit(agent, envs: Copies) -> None:
     (action_box if agent.n_actions is None else action_count)(envs.action_space)
 
 
-def _train(agent, envs: Copies, history: History, steps: int, act_rng, update_rng) -> None:
+def _train(agent, envs: Copies, history: History, steps: int, act_rng, update_rng, stop_when,
+           stop_every) -> None:  # fmt: skip
+    next_stop = 0
     bar = progress(
         _rollouts(agent, envs, history, steps, act_rng),
         type(agent).__name__,
@@ -86,6 +98,10 @@ def _train(agent, envs: Copies, history: History, steps: int, act_rng, update_rn
         losses = agent.update(rollout, update_rng)
         history.updates += 1
         history.record_losses(losses)
+        if stop_when is not None and history.steps >= next_stop + stop_every:
+            next_stop = history.steps
+            if stop_when(agent, history.steps):
+                break
 
 
 class Copies:

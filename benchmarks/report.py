@@ -1,0 +1,174 @@
+"""The table in README.md and the figure beside it, from results.json alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import matplotlib.pyplot as plt
+import ours
+
+BEGIN, END = "<!-- begin: benchmarks/run.py --table -->", "<!-- end -->"
+# What is wanted of each ratio (times) and of the share.
+FASTER = {"DQN": 2.0, "PPO": 5.0, "A2C": 5.0}
+OFF_POLICY_FASTER, SOONER, SHARE = 1.25, 5.0, 0.60
+SOONER_WANTED = ("DQN", "PPO", "DDPG", "TD3", "SAC")
+
+
+def write(results: dict[str, Any], folder: Path) -> None:
+    """Put the tables between the marks in README.md, and draw benchmarks.png."""
+    readme = folder / "README.md"
+    before, _, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
+    after = rest.partition(END)[2]
+    text = f"{before}{BEGIN}\n\n{tables(results)}\n{END}{after}"
+    readme.write_text(text, encoding="utf-8")
+    figure(results, folder / "results.png")
+
+
+def seeds_of(results, section: str, name: str, side: str) -> dict[int, dict[str, Any]]:
+    """The cells of one row by seed."""
+    start = f"{section}/{name}/{side}/"
+    cells = results["cells"].items()
+    found = {int(key.removeprefix(start)): c for key, c in cells if key.startswith(start)}
+    return dict(sorted(found.items()))
+
+
+def pairs(results, section: str, name: str) -> list[tuple[dict, dict]]:
+    """(ours, theirs) for the seeds that both have."""
+    mine, theirs = (seeds_of(results, section, name, side) for side in ("ours", "SB3"))
+    return [(mine[seed], theirs[seed]) for seed in mine if seed in theirs]
+
+
+def tables(results: dict[str, Any]) -> str:
+    parts = [where(results), steps_table(results), mark_table(results)]
+    return "\n".join(part for part in [*parts, learn_table(results), share_line(results)] if part)
+
+
+def where(results) -> str:
+    machine = ", ".join(f"{key}: {value}" for key, value in results["machine"].items() if value)
+    versions = ", ".join(f"{name} {number}" for name, number in results["versions"].items())
+    return f"Measured with {versions}; {machine}.\n"
+
+
+def steps_table(results) -> str:
+    rows = []
+    for name in ours.SAME:
+        both = pairs(results, "steps", name)
+        if not both:
+            continue
+        speed = [[median(c["steps"] / c["cpu"] for c in side) for side in zip(*both, strict=True)]]
+        ratio, wall = (
+            median(theirs[clock] / mine[clock] for mine, theirs in both)
+            for clock in ("cpu", "wall")
+        )
+        wanted = FASTER.get(name, OFF_POLICY_FASTER)
+        rows.append(
+            [name, *(f"{v:,.0f}" for v in speed[0]), f"**{ratio:.2f}×**", f"{wall:.2f}×",
+             f"{wanted:g}×", reached(ratio >= wanted)]
+        )  # fmt: skip
+    head = ["", "ours, steps/s", "SB3, steps/s", "by CPU time", "by wall clock", "wanted", ""]
+    title = "### Env-steps per second: same network, batch and updates; medians over rounds"
+    return table(title, head, rows)
+
+
+def mark_table(results) -> str:
+    rows = []
+    for name, system in ours.COMPARED.items():
+        mine, theirs = (seeds_of(results, "mark", name, side) for side in ("ours", "SB3"))
+        if not mine or not theirs:
+            continue
+        ratios = [median_time(theirs, clock) / median_time(mine, clock) for clock in CLOCKS]
+        wanted = SOONER if name in SOONER_WANTED else None
+        rows.append(
+            [name, f"{system.mark:g}", to_mark(mine), to_mark(theirs), f"**{times(ratios[0])}**",
+             times(ratios[1]), f"{wanted:g}×" if wanted else "", reached(ratios[0] >= wanted) if wanted else ""]
+        )  # fmt: skip
+    head = ["", "mark", "ours: s (env-steps), by seed", "SB3 zoo: s (env-steps), by seed",
+            "CPU, medians", "wall, medians", "wanted", ""]  # fmt: skip
+    title = "### Seconds and env-steps to the mark"
+    return table(title, head, rows)
+
+
+CLOCKS = ("cpu", "wall")
+
+
+def median_time(cells: dict[int, dict], clock: str) -> float:
+    """The median over seeds; a seed that never reached the mark counts as infinity."""
+    return median(cell[clock] if cell["reached"] else float("inf") for cell in cells.values())
+
+
+def to_mark(cells: dict[int, dict]) -> str:
+    shown = (
+        f"{cell['cpu']:.1f} ({cell['checkpoints'][-1][0]:,})" if cell["reached"] else "never"
+        for cell in cells.values()
+    )  # fmt: skip
+    return " · ".join(shown)
+
+
+def times(ratio: float) -> str:
+    return f"{ratio:.1f}×" if ratio < float("inf") else "∞"
+
+
+def learn_table(results) -> str:
+    rows = []
+    for name, system in ours.SYSTEMS.items():
+        cells = seeds_of(results, "learn", name, "ours")
+        if not cells:
+            continue
+        scores = [cell["score"] for cell in cells.values()]
+        good = sum(ours.reaches(name, score) for score in scores)
+        digits = 2 if system.mark < 1 and system.mark > 0 else 0
+        rows.append(
+            [name, f"{system.steps:,}", f"{system.mark:g}",
+             " · ".join(f"{score:.{digits}f}" for score in scores), f"{good} of {len(scores)}",
+             f"{median(cell['cpu'] for cell in cells.values()):.0f}"]
+        )  # fmt: skip
+    head = ["", "budget", "mark", "final policy, by seed", "reached", "CPU s, median"]
+    return table("### What every system has learned at the end of its budget", head, rows)
+
+
+def share_line(results) -> str:
+    cells = seeds_of(results, "update", "SAC", "ours").values()
+    if not cells:
+        return ""
+    share, products, update = (
+        median(cell[key] for cell in cells) for key in ("share", "products_ms", "update_ms")
+    )
+    return (
+        f"### One update of SAC, 256×256, batch 256\n\nBare matrix products {products:.2f} ms, the whole "
+        f"update {update:.2f} ms (CPU time): **{share:.0%}** of the limit; wanted {SHARE:.0%}: "
+        f"{reached(share >= SHARE)}.\n"
+    )
+
+
+def reached(yes: bool) -> str:
+    return "reached" if yes else "not reached"
+
+
+def table(title: str, head: list[str], rows: list[list[str]]) -> str:
+    if not rows:
+        return ""
+    lines = [head, ["---"] * len(head), *rows]
+    body = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return f"{title}\n\n{body}\n"
+
+
+def figure(results, path: Path) -> None:
+    """How many times sooner, seed by seed, by CPU time; the dash is what was wanted."""
+    panels = [("steps", "env-steps/s", list(ours.SAME)), ("mark", "time to the mark", list(ours.COMPARED))]  # fmt: skip
+    fig, axes = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
+    for axis, (section, title, names) in zip(axes, panels, strict=True):
+        axis.set_title(f"{title}: Stable-Baselines3 ÷ ours, CPU time")
+        for place, name in enumerate(names):
+            ratios = [theirs["cpu"] / mine["cpu"] for mine, theirs in pairs(results, section, name)
+                      if mine.get("reached", True) and theirs.get("reached", True)]  # fmt: skip
+            axis.plot([place] * len(ratios), ratios, "o", color="C0", alpha=0.6)
+            wanted = FASTER.get(name, OFF_POLICY_FASTER) if section == "steps" else SOONER
+            axis.plot([place - 0.3, place + 0.3], [wanted] * 2, color="C1")
+        axis.set_xticks(range(len(names)), names, rotation=40, ha="right")
+        axis.set_yscale("log", base=2)
+        axis.yaxis.set_major_formatter(lambda value, _: f"{value:g}×")
+        axis.axhline(1, color="0.6", linewidth=0.8)
+    fig.savefig(path, dpi=150)
+    plt.close(fig)
