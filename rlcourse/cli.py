@@ -375,8 +375,8 @@ def export_command(
     notes = exports.export(read(results), to, out, exports.Options(gradebook, column))
     console = Console(highlight=False)
     for note in notes:
-        console.print(note, markup=False)
-    console.print(f"Written to {out}.", markup=False)
+        console.print(note, markup=False, soft_wrap=True)
+    console.print(f"Written to {out}.", markup=False, soft_wrap=True)
 
 
 @app.command("bundle")
@@ -403,7 +403,7 @@ def bundle_command(
 
     number = paths.lesson_number(lesson, exercises.lessons())
     gradescope.write_bundle(out, number, secret, seconds)
-    Console(highlight=False).print(f"Written to {out}.", markup=False)
+    Console(highlight=False).print(f"Written to {out}.", markup=False, soft_wrap=True)
 
 
 @app.command("report")
@@ -424,4 +424,4 @@ def report_command(
     from rlcourse.grading.results import read
 
     exports.write(report.page(read(results)), out)
-    Console(highlight=False).print(f"Written to {out}.", markup=False)
+    Console(highlight=False).print(f"Written to {out}.", markup=False, soft_wrap=True)
