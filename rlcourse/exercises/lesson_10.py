@@ -1,0 +1,933 @@
+"""Lesson 10: The policy gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from rlcourse.policies import reinforce as methods
+from rlcourse.tabular.returns import returns_to_go
+
+from .declaration import Exercise, Lesson, Mistake, array, several, tensor
+from .harness import Case
+from .material import random_distribution, random_env, random_mdp
+from .networks import ATOL, RTOL, SoftmaxTable
+from .networks import tensor as recipe
+from .plain import Tensor
+from .probes import Env, Rng
+
+# -------------------------------------------------------------------------------- softmax_policy
+
+
+def _logit_cases(rng: np.random.Generator) -> list[Case]:
+    def case(name: str, logits, *tags: str) -> Case:
+        return Case(name, {"logits": recipe(logits, grad=True)}, tags)
+
+    # Saturated rows: float32 rounds a logsumexp of a thousand too coarsely for close calls.
+    large = "preferences of a thousand"
+    return [
+        case("a batch of five, three actions", rng.normal(size=(5, 3))),
+        case("as many rows as actions", rng.normal(size=(4, 4)) * 2, "B = A"),
+        case("one row", rng.normal(size=(1, 4)), "B = 1"),
+        case("one action", rng.normal(size=(3, 1)), "A = 1"),
+        case("preferences all negative", rng.normal(size=(4, 3)) - 8.0),
+        case("preferences of a thousand", [[1000.0, 900.0, 0.0], [0.0, 1000.0, -1000.0]], large),
+        case("preferences of minus a thousand", [[-1000.0, -1200.0], [-1000.0, -2000.0]], large),
+        case("rows far apart", [[900.0, 800.0], [-800.0, -900.0], [0.0, 1.0]], large),
+    ]
+
+
+softmax_policy = Exercise(
+    "softmax_policy",
+    reference=methods.softmax_policy,
+    cases=_logit_cases,
+    returns=tensor(),
+    points=1,
+    equation="(10.2)",
+    call="gradients",
+    rtol=RTOL,
+    atol=ATOL,
+    mistakes=[
+        Mistake(
+            "over-the-batch",
+            "You normalise along the batch. Each *row* is one state's policy, so each row must sum "
+            "to 1; other states have nothing to do with it.",
+            "Add up the rows of your result, and then its columns. Which of the two gives ones?",
+            lambda logits: torch.softmax(logits, dim=0),
+            lambda logits: logits.exp() / logits.exp().sum(dim=0),
+            lambda logits: (
+                (logits - logits.amax(1, keepdim=True)).exp()
+                / (logits - logits.amax(1, keepdim=True)).exp().sum(0, keepdim=True)
+            ),
+        ),
+        Mistake(
+            "overflow",
+            "The formula is right, but `exp(1000)` is inf, and inf/inf is NaN. Only differences of "
+            "preferences count in (10.2), so you may subtract something first.",
+            "What must be subtracted from a row so that its largest exponent becomes 0?",
+            lambda logits: logits.exp() / logits.exp().sum(dim=1, keepdim=True),
+            lambda logits: logits.exp() / logits.exp().sum(dim=-1).unsqueeze(-1),
+            lambda logits: torch.exp(logits - torch.log(logits.exp().sum(1, keepdim=True))),
+            lambda logits: logits.exp() / (logits.exp().sum(dim=1, keepdim=True) + 1e-8),
+        ),
+        Mistake(
+            "one-maximum-for-all",
+            "You subtract one maximum, that of the whole batch. A row that lies far below it becomes "
+            "0/0: every row needs a maximum of its own.",
+            "What are the exponentials of the row (−800, −900) if you subtract 900?",
+            lambda logits: (
+                (logits - logits.max()).exp()
+                / (logits - logits.max()).exp().sum(dim=1, keepdim=True)
+            ),
+            lambda logits: (
+                (logits - logits.max().detach()).exp()
+                / (logits - logits.max().detach()).exp().sum(dim=1, keepdim=True)
+            ),
+        ),
+        Mistake(
+            "not-normalised",
+            "These are the exponentials alone. Probabilities of a row sum to 1: divide by the row's "
+            "sum, the denominator of (10.2).",
+            "What do the rows of your result add up to?",
+            lambda logits: logits.exp(),
+            lambda logits: (logits - logits.amax(dim=1, keepdim=True)).exp(),
+            lambda logits: (logits - logits.amax(dim=1, keepdim=True).detach()).exp(),
+        ),
+        Mistake(
+            "log-probabilities",
+            "These are log π(a|s): none of them is positive. The probabilities themselves were asked "
+            "for.",
+            "Which function turns a logarithm back?",
+            lambda logits: torch.log_softmax(logits, dim=1),
+            lambda logits: logits - logits.logsumexp(dim=1, keepdim=True),
+        ),
+    ],
+    also_correct=[
+        lambda logits: torch.softmax(logits, dim=1),
+        lambda logits: (logits - logits.logsumexp(dim=1, keepdim=True)).exp(),
+        lambda logits: torch.stack(
+            [(row - row.max()).exp() / (row - row.max()).exp().sum() for row in logits]
+        ),
+    ],
+)
+
+# ------------------------------------------------------------------------------ grad_log_softmax
+
+
+def _score_cases(rng: np.random.Generator) -> list[Case]:
+    def case(name: str, n: int, n_actions: int, *tags: str, scale=1.5, action=None) -> Case:
+        drawn = rng.integers(n_actions, size=n) if action is None else np.array(action)
+        inputs = {"logits": recipe(scale * rng.normal(size=(n, n_actions)))}
+        return Case(name, inputs | {"action": Tensor(drawn)}, tags)
+
+    return [
+        case("a batch of six, three actions", 6, 3),
+        case("as many rows as actions", 4, 4, "B = A"),
+        case("one row", 1, 4, "B = 1"),
+        case("one action", 3, 1, "A = 1"),
+        case("the same action in every row", 5, 3, action=[2] * 5),
+        case("every action once", 3, 3, "B = A", action=[1, 2, 0]),
+        case("nearly certain policies", 5, 3, scale=8.0),
+        case("preferences of hundreds", 4, 3, scale=300.0),
+    ]
+
+
+def _ones(logits, action):
+    return torch.nn.functional.one_hot(action, logits.shape[1]).float()
+
+
+def _pi(logits):
+    return torch.softmax(logits, dim=1)
+
+
+def _score_by_autograd(logits, action):
+    leaf = logits.clone().requires_grad_()
+    log_pi = torch.log_softmax(leaf, dim=1)
+    return torch.autograd.grad(log_pi[torch.arange(len(action)), action].sum(), leaf)[0]
+
+
+def _score_by_cross_entropy(logits, action):
+    leaf = logits.clone().requires_grad_()
+    loss = torch.nn.functional.cross_entropy(leaf, action, reduction="sum")
+    return -torch.autograd.grad(loss, leaf)[0]
+
+
+def _score_by_loop(logits, action):
+    out = -_pi(logits)
+    for b, a in enumerate(action.tolist()):
+        out[b, a] += 1
+    return out
+
+
+def _mean_score_by_autograd(logits, action):
+    return _score_by_autograd(logits, action) / len(action)
+
+
+def _mean_row(logits, action):
+    return (_ones(logits, action) - _pi(logits)).mean(dim=0, keepdim=True).expand_as(logits)
+
+
+def _all_rows(logits, action):
+    out = -_pi(logits)
+    out[:, action] += 1
+    return out
+
+
+def _taken_only(logits, action):
+    out, rows = torch.zeros_like(logits), torch.arange(len(action))
+    out[rows, action] = 1 - _pi(logits)[rows, action]
+    return out
+
+
+grad_log_softmax = Exercise(
+    "grad_log_softmax",
+    reference=methods.grad_log_softmax,
+    cases=_score_cases,
+    returns=tensor(),
+    points=2,
+    equation="(10.9)",
+    rtol=RTOL,
+    atol=ATOL,
+    mistakes=[
+        Mistake(
+            "only-the-taken-entry",
+            "Only the entry of the action that was taken is filled. Pushing one action up pushes the "
+            "others down: their entries are −π(b), because the denominator of the softmax knows "
+            "every preference.",
+            "What do your rows sum to? Adding a constant to all preferences changes nothing, so it "
+            "must be 0.",
+            lambda logits, action: _ones(logits, action) * (1 - _pi(logits)),
+            _taken_only,
+        ),
+        Mistake(
+            "one-hot-only",
+            "You return e_a alone, the derivative of h_a. The other term of log π(a), the logarithm "
+            "of the denominator, depends on every preference too.",
+            "Write log π(a) as a difference of two terms, and differentiate both.",
+            _ones,
+            lambda logits, action: torch.nn.functional.one_hot(action, logits.shape[1]),
+        ),
+        Mistake(
+            "sign",
+            "This is π − e_a: the gradient of the cross-entropy *loss*, which is −log π(a). The score "
+            "points the other way, towards the action that was taken.",
+            "Is the entry of the taken action positive?",
+            lambda logits, action: _pi(logits) - _ones(logits, action),
+            lambda logits, action: -_score_by_autograd(logits, action),
+        ),
+        Mistake(
+            "gradient-of-pi",
+            "This is ∇π(a|s), a factor π(a|s) too small. The gradient of the *logarithm* is ∇π/π: "
+            "that is the whole trick of (10.7).",
+            "By which number do you have to divide each row?",
+            lambda logits, action: (
+                _pi(logits).gather(1, action[:, None]) * (_ones(logits, action) - _pi(logits))
+            ),
+            lambda logits, action: (
+                _pi(logits) * _ones(logits, action)
+                - _pi(logits) * _pi(logits).gather(1, action[:, None])
+            ),
+        ),
+        Mistake(
+            "batch-mean",
+            "You averaged over the batch. Each row is a score of its own, to be weighed with its own "
+            "return later.",
+            "Does your first row change when you add more rows below it? It should not.",
+            _mean_score_by_autograd,
+            _mean_row,
+            lambda logits, action: (_ones(logits, action) - _pi(logits)).mean(dim=0),
+        ),
+        Mistake(
+            "every-action-in-every-row",
+            "`x[:, action]` takes, in *every* row, the columns of *all* the actions. Row b has one "
+            "action: the b-th.",
+            "Index with a pair of index arrays: which rows, and which column in each of them.",
+            _all_rows,
+        ),
+        Mistake(
+            "over-the-batch",
+            "Your probabilities are normalised along the batch: each row is one state's policy and "
+            "must sum to 1.",
+            "Along which dimension do the actions run?",
+            lambda logits, action: _ones(logits, action) - torch.softmax(logits, dim=0),
+        ),
+    ],
+    also_correct=[_score_by_autograd, _score_by_cross_entropy, _score_by_loop],
+)
+
+# ------------------------------------------------------------------------- exact_policy_gradient
+
+
+def _mdp_cases(rng: np.random.Generator) -> list[Case]:
+    def case(name, n_states, n_actions, gamma, *tags, go_on=1.0, start=None, scale=1.0) -> Case:
+        P, R = random_mdp(rng, n_states, n_actions)
+        first = random_distribution(rng, n_states) if start is None else np.eye(n_states)[start]
+        logits = scale * rng.normal(size=(n_states, n_actions))
+        parts = {"P": go_on * P, "R": R, "start": first, "logits": logits}
+        return Case(name, {k: Tensor(x) for k, x in parts.items()} | {"gamma": gamma}, tags)
+
+    ends = "episodes that end"
+    return [
+        case("four states, three actions", 4, 3, 0.9),
+        case("as many states as actions", 3, 3, 0.8, "S = A"),
+        case("two states and actions, ending", 2, 2, 0.95, "S = A", ends, go_on=0.8),
+        case("a start in the first state", 5, 2, 0.9, start=0),
+        case("episodes that end, γ = 1", 4, 3, 1.0, ends, "γ = 1", go_on=0.75),
+        case("γ = 0", 4, 2, 0.0, "γ = 0"),
+        case("one state", 1, 4, 0.9, "S = 1"),
+        case("one action", 3, 1, 0.9, "A = 1"),
+        case("a nearly certain policy", 3, 2, 0.7, scale=4.0),
+        case("three states, two actions, γ = 1", 3, 2, 1.0, ends, "γ = 1", go_on=0.6, start=2),
+    ]
+
+
+def _weighted_by(
+    weights: Callable, factor: Callable = lambda pi, q, v: pi * (q - v[:, None]), gamma_q=True
+) -> Callable:
+    """The gradient with other state weights, or another factor beside them."""
+
+    def exact_policy_gradient(P, R, start, logits, gamma):
+        pi = torch.softmax(logits, dim=1)
+        P_pi = torch.einsum("sa,sat->st", pi, P)
+        eye = torch.eye(len(start), dtype=P.dtype)
+        v = torch.linalg.solve(eye - gamma * P_pi, (pi * R).sum(1))
+        q = R + (gamma if gamma_q else 1.0) * (P @ v)
+        return weights(P_pi, start, gamma, eye)[:, None] * factor(pi, q, v)
+
+    return exact_policy_gradient
+
+
+def _visits(P_pi, start, gamma, eye):
+    return torch.linalg.solve(eye - gamma * P_pi.T, start)
+
+
+def _all_visits(P_pi, start, gamma, eye):
+    return torch.linalg.pinv(eye - P_pi.T, rcond=1e-9) @ start
+
+
+def _long_after(P_pi, start, gamma, eye):
+    return torch.linalg.matrix_power(P_pi.T, 1000) @ start
+
+
+def _time_average(P_pi, start, gamma, eye):
+    total, d = torch.zeros_like(start), start
+    for _ in range(1000):
+        total, d = total + d, P_pi.T @ d
+    return total / 1000
+
+
+def _eigenvector(P_pi, start, gamma, eye):
+    values, vectors = torch.linalg.eig(P_pi.T)
+    d = vectors[:, values.abs().argmax()].real
+    return d / d.sum()
+
+
+def _gradient_by_autograd(P, R, start, logits, gamma):
+    leaf = logits.clone().requires_grad_()
+    pi = torch.softmax(leaf, dim=1)
+    P_pi = torch.einsum("sa,sat->st", pi, P)
+    advance = torch.eye(len(start), dtype=P.dtype) - gamma * P_pi
+    return torch.autograd.grad(start @ torch.linalg.solve(advance, (pi * R).sum(1)), leaf)[0]
+
+
+def _gradient_by_jacobian(P, R, start, logits, gamma):
+    pi = torch.softmax(logits, dim=1)
+    P_pi = torch.einsum("sa,sat->st", pi, P)
+    eye = torch.eye(len(start), dtype=P.dtype)
+    q = R + gamma * P @ torch.linalg.solve(eye - gamma * P_pi, (pi * R).sum(1))
+    d = torch.linalg.inv(eye - gamma * P_pi).T @ start
+    out = torch.zeros_like(logits)
+    n_states, n_actions = logits.shape
+    for s in range(n_states):
+        for a in range(n_actions):
+            for b in range(n_actions):
+                out[s, a] += d[s] * pi[s, b] * (float(a == b) - pi[s, a]) * q[s, b]
+    return out
+
+
+_right_weights = _weighted_by(_visits)
+
+exact_policy_gradient = Exercise(
+    "exact_policy_gradient",
+    reference=methods.exact_policy_gradient,
+    cases=_mdp_cases,
+    returns=tensor(),
+    points=3,
+    equation="(10.17)",
+    rtol=1e-6,
+    atol=1e-9,
+    mistakes=[
+        Mistake(
+            "undiscounted-states",
+            "Your weights of the states do not discount. The theorem weighs a state that is visited "
+            "at time t by γ^t: that comes from the γ in the recursion (10.13).",
+            "Which linear system do the weights d_γ solve? It has a γ in it.",
+            _weighted_by(_all_visits),
+            _weighted_by(_long_after),
+            _weighted_by(_time_average),
+            _weighted_by(_eigenvector),
+        ),
+        Mistake(
+            "start-only",
+            "You weigh the states by `start`, where episodes begin. Later states depend on θ as "
+            "well: their terms in (10.14) are missing.",
+            "What does (10.14) sum over besides the first state?",
+            _weighted_by(lambda P_pi, start, gamma, eye: start),
+        ),
+        Mistake(
+            "normalised-occupancy",
+            "A factor 1 − γ too much: this is lesson 01's occupancy, a distribution. J is not an "
+            "average here: the visits sum to 1/(1 − γ) in a world that never ends.",
+            "What does Σ_s d_γ(s) come to if no episode ever ends?",
+            _weighted_by(lambda *a: (1 - a[2]) * _visits(*a)),
+            _weighted_by(lambda *a: _visits(*a) / _visits(*a).sum()),
+        ),
+        Mistake(
+            "transpose",
+            "You solve for the visits with P_π itself. Visits flow *forwards*, from s to s', so the "
+            "sum runs over where we came from: the matrix is transposed.",
+            "Write d_γ(s') = start(s') + γ Σ_s … and see over which index of P_π(s'|s) you sum.",
+            _weighted_by(lambda P_pi, start, gamma, eye: _visits(P_pi.T, start, gamma, eye)),
+        ),
+        Mistake(
+            "q-without-v",
+            "You use Q where (10.17) has Q − V. The softmax's own gradient subtracts the mean: raising "
+            "one preference takes probability away from all the other actions.",
+            "What is Σ_b π(b) (1[b=a] − π(a)) Q(b)?",
+            _weighted_by(_visits, lambda pi, q, v: pi * q),
+        ),
+        Mistake(
+            "pi-forgotten",
+            "The factor π(a|s) is missing. ∇π is π ∇log π: an action that is hardly ever taken hardly "
+            "matters.",
+            "Count the factors of (10.17).",
+            _weighted_by(_visits, lambda pi, q, v: q - v[:, None]),
+        ),
+        Mistake(
+            "sign",
+            "Everything is right but the sign. (10.17) is the gradient of J itself, which points "
+            "uphill; nobody asked for a loss.",
+            "Should an action that is better than average get a positive entry?",
+            _weighted_by(_visits, lambda pi, q, v: -pi * (q - v[:, None])),
+        ),
+        Mistake(
+            "no-gamma-in-q",
+            "Your Q does not discount what comes after the step: Q = r + γ Σ p V, (10.10).",
+            "Where does γ stand in the second half of (10.10)?",
+            _weighted_by(_visits, gamma_q=False),
+        ),
+    ],
+    also_correct=[_right_weights, _gradient_by_autograd, _gradient_by_jacobian],
+)
+
+# --------------------------------------------------------------------------------------- losses
+
+
+def _loss_cases(with_value: bool) -> Callable[[np.random.Generator], list[Case]]:
+    def cases(rng: np.random.Generator) -> list[Case]:
+        def case(name: str, n: int, *tags: str, shift=0.0, grad=True) -> Case:
+            # The returns want a gradient where a student has to refuse it.
+            inputs = {
+                "log_prob": recipe(-rng.exponential(size=n), grad=True),
+                "returns": recipe(3 * rng.normal(size=n) + shift, grad=grad),
+            }
+            if with_value:
+                inputs["value"] = recipe(2 * rng.normal(size=n) + shift / 2, grad=True)
+            return Case(name, inputs, tags)
+
+        return [
+            case("a batch of six", 6),
+            case("a batch of five, returns without a gradient", 5, grad=False),
+            case("one step", 1, "B = 1"),
+            case("returns all positive", 7, shift=20.0),
+            case("returns all negative", 4, shift=-20.0, grad=False),
+            case("two steps", 2),
+            case("a long episode", 40, shift=5.0),
+        ]
+
+    return cases
+
+
+def _reinforce_loss_by_loop(log_prob, returns):
+    total = 0.0
+    for log_pi, g in zip(log_prob, returns, strict=True):
+        total = total - log_pi * float(g.detach())
+    return total / len(log_prob)
+
+
+def _reinforce_loss_no_grad(log_prob, returns):
+    with torch.no_grad():
+        g = returns.clone()
+    return -(g * log_prob).sum() / g.numel()
+
+
+def _standardised(g):
+    return (g - g.mean()) / (g.std(unbiased=False) + 1e-8)
+
+
+GIVEN_AWAY = "What does the optimiser do with a loss: make it large or small?"
+
+reinforce_loss = Exercise(
+    "reinforce_loss",
+    reference=methods.reinforce_loss,
+    cases=_loss_cases(with_value=False),
+    returns=tensor(),
+    points=1,
+    equation="(10.22)",
+    call="gradients",
+    rtol=RTOL,
+    atol=ATOL,
+    mistakes=[
+        Mistake(
+            "sign",
+            "The sign is the other way round: minimising this makes actions with high returns *less* "
+            "likely.",
+            GIVEN_AWAY,
+            lambda log_prob, returns: (log_prob * returns.detach()).mean(),
+            lambda log_prob, returns: (log_prob * returns).mean(),
+        ),
+        Mistake(
+            "return-gradient",
+            "The value is right, but a gradient flows into the returns. A return is a number that was "
+            "observed, not something that θ computes.",
+            "How do you get a tensor's numbers without its history?",
+            lambda log_prob, returns: -(log_prob * returns).mean(),
+        ),
+        Mistake(
+            "sum",
+            "This is the sum over the batch. (10.22) is a mean: divide by B.",
+            "How does your loss change when every step is given twice? It should not.",
+            lambda log_prob, returns: -(log_prob * returns.detach()).sum(),
+            lambda log_prob, returns: -(log_prob * returns).sum(),
+        ),
+        Mistake(
+            "product-of-means",
+            "You multiply one mean with another, which credits every action with the *mean* return. "
+            "Each action is to be credited with its own: multiply row by row, then take the mean.",
+            "Shapes first: is what you average of shape (B,), with one product for each step?",
+            lambda log_prob, returns: -log_prob.mean() * returns.detach().mean(),
+            lambda log_prob, returns: -log_prob.mean() * returns.mean(),
+            lambda log_prob, returns: -(log_prob[:, None] * returns.detach()).mean(),
+            lambda log_prob, returns: -(log_prob[:, None] * returns).mean(),
+        ),
+        Mistake(
+            "b-by-b",
+            "Your product has B × B entries: every log-probability with every return. Row i belongs "
+            "with row i.",
+            "Print the shape of the product before you sum.",
+            lambda log_prob, returns: -(log_prob[:, None] * returns.detach()).sum(1).mean(),
+            lambda log_prob, returns: -(log_prob[:, None] * returns).sum(1).mean(),
+            lambda log_prob, returns: -(log_prob[:, None] * returns.detach()).sum(),
+        ),
+        Mistake(
+            "probabilities",
+            "You use π where log π stands. The likelihood ratio (10.7) is what brings the logarithm "
+            "in: without it frequent actions are pushed twice.",
+            "`log_prob` is a logarithm already.",
+            lambda log_prob, returns: -(log_prob.exp() * returns.detach()).mean(),
+            lambda log_prob, returns: -(log_prob.exp() * returns).mean(),
+        ),
+        Mistake(
+            "baseline-subtracted",
+            "You subtract the mean of the returns (and perhaps divide by their spread). That is a "
+            "good idea, and the next section's subject; (10.22) takes the returns as they are.",
+            "Leave the returns unchanged here.",
+            lambda log_prob, returns: -(log_prob * (returns - returns.mean()).detach()).mean(),
+            lambda log_prob, returns: -(log_prob * _standardised(returns.detach())).mean(),
+        ),
+        Mistake(
+            "policy-detached",
+            "The value is right, but no gradient reaches `log_prob`: the policy would never learn.",
+            "Which of the two factors is data, and which one is to be moved?",
+            lambda log_prob, returns: -(log_prob.detach() * returns).mean(),
+            lambda log_prob, returns: -(log_prob.detach() * returns.detach()).mean(),
+        ),
+    ],
+    also_correct=[
+        lambda log_prob, returns: -torch.dot(log_prob, returns.detach()) / len(returns),
+        _reinforce_loss_by_loop,
+        _reinforce_loss_no_grad,
+    ],
+)
+
+
+def _both(
+    sign=1.0, plus=1.0, half=0.5, policy_cut=True, value_cut=False, data=True, reduce=torch.mean
+) -> Callable:
+    """`baseline_loss` with one thing changed."""
+
+    def baseline_loss(log_prob, returns, value):
+        g = returns.detach() if data else returns
+        b = value.detach() if policy_cut else value
+        own = value.detach() if value_cut else value
+        policy_loss = -sign * reduce(log_prob * (g - plus * b))
+        return policy_loss, half * reduce((g - own) ** 2)
+
+    return baseline_loss
+
+
+def _baseline_by_parts(log_prob, returns, value):
+    g, n = returns.clone().detach(), len(value)
+    adv = torch.tensor((g - value).tolist())
+    return -(log_prob @ adv) / n, ((value - g) ** 2).sum() / (2 * n)
+
+
+def _leaky(log_prob, returns, value):
+    """The difference is computed once, from returns that want a gradient, and cut for the policy only."""
+    error = returns - value
+    return -(log_prob * error.detach()).mean(), 0.5 * (error**2).mean()
+
+
+baseline_loss = Exercise(
+    "baseline_loss",
+    reference=methods.baseline_loss,
+    cases=_loss_cases(with_value=True),
+    returns=several(policy_loss=tensor(), value_loss=tensor()),
+    points=2,
+    equation="(10.25)",
+    call="gradients",
+    rtol=RTOL,
+    atol=ATOL,
+    mistakes=[
+        Mistake(
+            "baseline-trained-by-policy",
+            "The policy's loss sends a gradient into the baseline. It would teach the baseline "
+            "whatever makes that loss small, which is not what is true: in that loss G − b is a number.",
+            "In which of the two losses is ψ to be moved, and in which is it not?",
+            _both(policy_cut=False),
+            _both(policy_cut=False, data=False),
+        ),
+        Mistake(
+            "sign",
+            "The policy's loss has the wrong sign: actions that went better than expected would become "
+            "less likely.",
+            GIVEN_AWAY,
+            _both(sign=-1.0),
+            _both(sign=-1.0, data=False),
+            _both(sign=-1.0, policy_cut=False),
+            lambda log_prob, returns, value: (
+                -(log_prob * (value - returns).detach()).mean(),
+                0.5 * ((returns.detach() - value) ** 2).mean(),
+            ),
+        ),
+        Mistake(
+            "baseline-added",
+            "You add the baseline. Better than expected is G − b: what happened minus what was "
+            "expected.",
+            "What should the weight be when the return is exactly what the baseline said?",
+            _both(plus=-1.0),
+            _both(plus=-1.0, policy_cut=False),
+            _both(plus=-1.0, data=False),
+        ),
+        Mistake(
+            "no-baseline",
+            "The policy's loss weighs the scores with G itself: the baseline is learned, and never "
+            "used.",
+            "Where does `value` stand in the first of the two losses?",
+            _both(plus=0.0),
+            _both(plus=0.0, data=False),
+        ),
+        Mistake(
+            "no-half",
+            "The value's loss lacks its factor ½, with which the gradient is just −(G − b).",
+            "Compare the second loss of (10.25) with yours, factor by factor.",
+            _both(half=1.0),
+            _both(half=1.0, data=False),
+            _both(half=1.0, policy_cut=False),
+        ),
+        Mistake(
+            "baseline-never-learns",
+            "The values are right, but no gradient reaches `value` through its own loss: the baseline "
+            "would stay as it is for ever.",
+            "You cut one gradient too many. Which loss is ψ's only teacher?",
+            _both(value_cut=True),
+            _both(value_cut=True, policy_cut=False),
+        ),
+        Mistake(
+            "return-gradient",
+            "A gradient flows into the returns. They are data in both losses.",
+            "Detach what was observed, before you use it twice.",
+            _both(data=False),
+            _leaky,
+        ),
+        Mistake(
+            "sum",
+            "These are sums over the batch; both losses of (10.25) are means.",
+            "How do your losses change when every step is given twice? They should not.",
+            _both(reduce=torch.sum),
+            _both(reduce=torch.sum, data=False),
+        ),
+        Mistake(
+            "swapped",
+            "The two losses have changed places: the policy's comes first.",
+            "Read the last line of the docstring.",
+            lambda *given: _both()(*given)[::-1],
+        ),
+    ],
+    also_correct=[
+        _both(),
+        _baseline_by_parts,
+        lambda log_prob, returns, value: (
+            methods.reinforce_loss(log_prob, returns - value),
+            torch.nn.functional.mse_loss(value, returns.detach()) / 2,
+        ),
+    ],
+)
+
+# -------------------------------------------------------------------------------------- the loop
+
+
+def _loop_cases(rng: np.random.Generator) -> list[Case]:
+    def case(name: str, gamma, keep, *tags, episodes=1, lr=0.1, env=None) -> Case:
+        env = random_env(rng, 4, 3, ends=0.3, limit=12) if env is None else env
+        n_states, n_actions = env.R.shape
+        inputs = {
+            "env": env,
+            "policy": SoftmaxTable(0.5 * rng.normal(size=(n_states, n_actions))),
+            "lr": lr,
+            "episodes": episodes,
+            "gamma": gamma,
+            "rng": Rng(int(rng.integers(2**31))),
+            "keep_gamma_t": keep,
+        }
+        return Case(name, inputs, tags)
+
+    one = np.ones(1)
+    bandit = Env(np.ones((1, 2, 1)), np.array([[1.0, -2.0]]), np.ones((1, 2)), one, None, 7, 0.5)
+    endless = "a time limit ends every episode"
+    kept = "keep_gamma_t=True"
+    return [
+        case("one episode", 0.9, None),
+        case("three episodes", 0.8, None, episodes=3),
+        case("the weights γ^t asked for", 0.7, True, kept, episodes=2),
+        case("the weights γ^t asked for, one episode", 0.9, True, kept),
+        case("the weights γ^t declined", 0.7, False, episodes=2),
+        case("episodes of one step", 0.9, None, episodes=3, env=bandit),
+        case("a time limit", 0.9, None, endless, episodes=2, env=random_env(rng, 3, 2, limit=6)),
+        case(
+            "a time limit, γ^t kept", 0.5, True, endless, kept, env=random_env(rng, 4, 2, limit=5)
+        ),
+        case("γ = 1", 1.0, True, "γ = 1", kept, episodes=2, lr=0.03),
+        case("γ = 0", 0.0, None, "γ = 0", episodes=2),
+        case("a larger step", 0.9, None, episodes=2, lr=0.3),
+    ]
+
+
+def _first_return(rewards, gamma):
+    return np.full(len(rewards), returns_to_go(rewards, gamma)[0])
+
+
+def _past_rewards(rewards, gamma):
+    return returns_to_go(rewards[::-1], gamma)[::-1].copy()
+
+
+def _learns(
+    weigh: Callable = returns_to_go,
+    c: Callable = lambda gamma, t, keep: gamma**t if keep else 1.0 + 0.0 * t,
+    sign: float = 1.0,
+    mean: bool = False,
+    clear: bool = True,
+    total: Callable = lambda rewards, gamma: sum(rewards),
+    step: bool = True,
+) -> Callable:
+    """`reinforce` with one thing changed."""
+
+    def reinforce(env, policy, optimizer, episodes, gamma, rng, keep_gamma_t=False):
+        totals = []
+        for _ in range(episodes):
+            log_probs, rewards, ended = [], [], False
+            obs, _ = env.reset()
+            while not ended:
+                action, log_prob = policy(obs, rng)
+                obs, reward, terminated, truncated, _ = env.step(action)
+                log_probs.append(log_prob)
+                rewards.append(reward)
+                ended = terminated or truncated
+            t = np.arange(len(rewards))
+            weights = c(gamma, t, keep_gamma_t) * np.asarray(weigh(rewards, gamma))
+            products = torch.stack(log_probs) * torch.as_tensor(weights, dtype=torch.float32)
+            loss = -sign * (products.mean() if mean else products.sum())
+            if clear:
+                optimizer.zero_grad()
+            loss.backward()
+            if step:
+                optimizer.step()
+            totals.append(total(rewards, gamma))
+        return np.array(totals, dtype=float)
+
+    return reinforce
+
+
+def _several_backward(env, policy, optimizer, episodes, gamma, rng, keep_gamma_t=False):
+    out = np.zeros(episodes)
+    for k in range(episodes):
+        obs, _ = env.reset()
+        steps = []
+        while True:
+            action, log_prob = policy(obs, rng)
+            obs, reward, terminated, truncated, _ = env.step(action)
+            steps.append((log_prob, reward))
+            out[k] += reward
+            if terminated or truncated:
+                break
+        optimizer.zero_grad()
+        for t, (log_prob, _) in enumerate(steps):
+            g = sum(gamma**i * r for i, (_, r) in enumerate(steps[t:]))
+            (-(gamma**t if keep_gamma_t else 1.0) * g * log_prob).backward(retain_graph=True)
+        optimizer.step()
+    return out
+
+
+def _backwards_loop(env, policy, optimizer, episodes, gamma, rng, keep_gamma_t=False):
+    """G by the recursion, from the end; T × mean for the sum."""
+    totals = np.zeros(episodes)
+    for k in range(episodes):
+        log_probs, rewards = [], []
+        obs, _ = env.reset()
+        terminated = truncated = False
+        while not terminated and not truncated:
+            action, log_prob = policy(obs, rng)
+            obs, reward, terminated, truncated, _ = env.step(action)
+            log_probs.append(log_prob)
+            rewards.append(reward)
+        g, weights = 0.0, []
+        for t in reversed(range(len(rewards))):
+            g = rewards[t] + gamma * g
+            weights.insert(0, g * (gamma**t if keep_gamma_t else 1))
+        loss = len(rewards) * -(torch.stack(log_probs) * torch.tensor(weights)).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        totals[k] = sum(rewards)
+    return totals
+
+
+def _step_never(*given):
+    return _learns(step=False)(*given)
+
+
+reinforce = Exercise(
+    "reinforce",
+    reference=methods.reinforce,
+    cases=_loop_cases,
+    returns=array(),
+    points=4,
+    equation="(10.27)",
+    call="policy_learning",
+    notes=("resets", "steps", "choices", "rng"),
+    rtol=RTOL,
+    atol=ATOL,
+    mistakes=[
+        Mistake(
+            "first-return-for-all",
+            "Every step is weighed with G_0, the return of the whole episode. An action cannot change "
+            "what came before it: its weight is the return from there on.",
+            "Which rewards does the sum in G_t begin with?",
+            _learns(_first_return),
+            _learns(lambda rewards, gamma: np.full(len(rewards), sum(rewards))),
+        ),
+        Mistake(
+            "rewards-for-returns",
+            "Every step is weighed with its own reward. An action is credited with everything that "
+            "*follows* it, which is what G_t adds up.",
+            "What would an action get that pays nothing now and everything later?",
+            _learns(lambda rewards, gamma: rewards),
+        ),
+        Mistake(
+            "mean-over-steps",
+            "You divide by the length of the episode. Then the steps of short episodes weigh more than "
+            "those of long ones, and that is no longer ∇J: (10.27) is a sum.",
+            "Which PyTorch reduction did you use, and which one stands in (10.27)?",
+            _learns(mean=True),
+        ),
+        Mistake(
+            "sign",
+            "The weights moved the opposite way: the optimiser goes *down* the loss, so the loss is "
+            "minus what is to grow.",
+            GIVEN_AWAY,
+            _learns(sign=-1.0),
+            _learns(sign=-1.0, mean=True),
+        ),
+        Mistake(
+            "gradients-pile-up",
+            "From the second episode on, the gradients of the earlier ones are still there: "
+            "`backward()` adds to what it finds.",
+            "Which call forgets old gradients, and when is it due?",
+            _learns(clear=False),
+            _learns(clear=False, mean=True),
+        ),
+        Mistake(
+            "gamma-t-wrong",
+            "The weights c_t are not right. They are γ^t, counted from t = 0, if `keep_gamma_t` is "
+            "set, and 1 if it is not.",
+            "What is c_0? And what does your function do when the argument is left out?",
+            _learns(c=lambda gamma, t, keep: np.ones(len(t))),
+            _learns(c=lambda gamma, t, keep: gamma**t + 0.0 * t),
+            _learns(c=lambda gamma, t, keep: np.ones(len(t)) if keep else gamma**t + 0.0 * t),
+            _learns(c=lambda gamma, t, keep: gamma ** (t + 1) if keep else np.ones(len(t))),
+            _learns(c=lambda gamma, t, keep: gamma ** t[::-1] if keep else np.ones(len(t))),
+        ),
+        Mistake(
+            "undiscounted",
+            "Your returns do not discount: G_t weighs the reward k steps later with γ^k.",
+            "Where does `gamma` enter your returns?",
+            _learns(lambda rewards, gamma: returns_to_go(rewards, 1.0)),
+        ),
+        Mistake(
+            "past-rewards",
+            "Your returns add up what came *before*. G_t begins with the reward at t and goes on to "
+            "the end.",
+            "Which way does the recursion G_t = r_t + γ G_{t+1} run?",
+            _learns(_past_rewards),
+            _learns(lambda rewards, gamma: np.cumsum(rewards)),
+        ),
+        Mistake(
+            "baseline-subtracted",
+            "You centre or standardise the returns of the episode. (10.27) takes them as they are. (The "
+            "mean of one episode's returns knows the actions: as a baseline it is not even free.)",
+            "Leave the returns unchanged.",
+            _learns(lambda rewards, gamma: _standardised_rows(returns_to_go(rewards, gamma))),
+            _learns(
+                lambda rewards, gamma: (
+                    returns_to_go(rewards, gamma) - returns_to_go(rewards, gamma).mean()
+                )
+            ),
+            _learns(lambda rewards, gamma: _standardised_rows(returns_to_go(rewards, gamma), 1e-9)),
+        ),
+        Mistake(
+            "discounted-totals",
+            "The weights are right, but what you return is discounted. The learning curve shows what "
+            "was collected: the plain sum of an episode's rewards.",
+            "Look at the last line of the docstring.",
+            _learns(total=lambda rewards, gamma: returns_to_go(rewards, gamma)[0]),
+        ),
+        Mistake(
+            "never-steps",
+            "The gradients are computed, but the weights stay where they are.",
+            "Which call of the optimiser is missing?",
+            _step_never,
+        ),
+    ],
+    also_correct=[_learns(), _several_backward, _backwards_loop],
+)
+
+
+def _standardised_rows(g: np.ndarray, eps: float = 1e-8) -> np.ndarray:
+    return (g - g.mean()) / (g.std() + eps)
+
+
+LESSON = Lesson(
+    "10",
+    "The policy gradient",
+    [
+        softmax_policy,
+        grad_log_softmax,
+        exact_policy_gradient,
+        reinforce_loss,
+        baseline_loss,
+        reinforce,
+    ],
+    torch=True,
+)

@@ -1,0 +1,1093 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 10 · The policy gradient
+#
+# Part III · **10** → 11 → 12 → Part IV
+#
+# - **You will be able to** differentiate the value of a policy without differentiating the world: prove the policy
+#   gradient theorem, sample it (REINFORCE), take most of its noise away with a baseline, and say exactly what is lost
+#   when practice leaves out a factor $\gamma^t$.
+# - **Builds on** lesson 01 (visits), 02 (the Bellman equation), 04 (Monte Carlo returns), 08 (training a network).
+# - **Time** 120 minutes alone, 75 as a lecture.
+# - **Sources** Sutton & Barto, 2nd edition, chapter 13; Williams 1992; Sutton, McAllester, Singh & Mansour 2000;
+#   Nota & Thomas 2020 (the missing $\gamma^t$); the Bern winter school's slides on advanced reinforcement learning; lecture
+#   notes on Stein's identity and soft policy iteration; a Chinese pseudocode collection of thirteen algorithms.
+
+# %%
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from rlcourse.exercises import authorship, check
+from rlcourse.lab import plots, videos
+from rlcourse.lab.evaluation import evaluate
+from rlcourse.lab.on_policy import train_on_policy
+from rlcourse.lab.progress import progress
+from rlcourse.lab.seeding import one_thread
+from rlcourse.policies import tables
+from rlcourse.policies.agents import descend, flat_rows
+from rlcourse.policies.distributions import log_prob_of
+from rlcourse.policies.reinforce import Reinforce, ReinforceBaseline, root_mean_square
+from rlcourse.tabular.returns import returns_to_go
+
+# %% [markdown]
+# ## What we inherit
+#
+# Parts I and II learned values, and acted by looking for the largest one. In lessons 08 and 09 this was a network
+# $Q_\varphi$ and the policy
+#
+# $$\pi(s) = \arg\max_a Q_\varphi(s,a) \tag{10.1}$$
+#
+# What cannot be computed any more? Three things, and each of them is a reason for this part of the course.
+#
+# - With actions on a continuum the *maximum* itself is a problem to be solved anew at every step.
+# - (10.1) never mixes. Some worlds can only be mastered by a coin (you will meet one in a minute).
+# - A tiny change of φ flips the arg max. The policy *jumps*, so there is no derivative of "how well do I act" with
+#   respect to φ: we can only hope that better values make a better policy.
+#
+# The way out is to **change what is parametrised**. Write down the policy itself, $\pi_\theta(a|s)$, smooth in θ, and climb
+# its value.
+
+# %% [markdown]
+# ## Guess first
+#
+# A corridor with three cells and a goal at the right end (Sutton & Barto, example 13.1). Every step costs 1. There are two
+# actions, left and right. But in the *second* cell they are swapped: right moves left, left moves right. And **all cells
+# look the same** to the agent.
+#
+# ```
+#  ┌───┬───┬───┬───┐
+#  │ S │ ⇄ │   │ G │      ⇄: here the two actions are swapped
+#  └───┴───┴───┴───┘
+# ```
+#
+# **What is the best you can do? With which probability would you go right?**
+#
+# <details><summary>I have guessed. What is it?</summary>
+#
+# Whoever always goes right bounces between the first two cells for ever; whoever always goes left never leaves the first.
+# The best is a biased coin, and the bias is not one half: right with probability $2-\sqrt2 \approx 0.586$. It takes 11.66
+# steps on average. You will derive this, and your REINFORCE will find it.
+# </details>
+
+# %% [markdown]
+# ## A policy with parameters
+#
+# Give every action a *preference* $h_\theta(s,a)$, any real number: an entry of a table, or an output of a network (called a
+# logit). Make probabilities of them by the **softmax**:
+#
+# $$\pi_\theta(a|s) = \frac{e^{h_\theta(s,a)}}{\sum_b e^{h_\theta(s,b)}} \tag{10.2}$$
+#
+# It is positive everywhere, so it explores by itself; it can come as close to a single action as it likes; and it is smooth in
+# θ. Only differences count: adding the same number to all preferences of a state cancels in the fraction.
+
+# %% [markdown] task="softmax_policy"
+# ### Exercise 10.1 · `softmax_policy`
+# **Points** 1 · **Difficulty** ●○○ · **Time** 6 min
+#
+# Compute (10.2) for a batch: row $b$ of `logits` holds the preferences in one state. It must survive preferences of ±1000, and
+# rows that are far apart from one another. Leave `logits` as it is.
+
+
+# %% exercise="softmax_policy" points=1
+def softmax_policy(logits):
+    """The softmax (10.2), row by row.
+
+    logits: (B, A). Returns (B, A); every row sums to 1.
+    """
+    ### BEGIN SOLUTION
+    weight = torch.exp(logits - logits.amax(dim=1, keepdim=True))  # differences only
+    return weight / weight.sum(dim=1, keepdim=True)  # (10.2)
+    ### END SOLUTION
+
+
+# %% [markdown] hints="softmax_policy"
+# <details><summary>What is the danger of the plain formula?</summary>
+#
+# $e^{1000}$ is larger than any float32: it becomes inf, and inf/inf is NaN. But only differences count in (10.2), so you may
+# subtract whatever you like from a row before you take the exponential.
+# </details>
+# <details><summary>What should I subtract?</summary>
+#
+# Something that makes the largest exponent 0. Each row needs its own: with one number for the whole batch, a row far
+# below it would be 0/0.
+# </details>
+# <details><summary>How do I keep the shapes together?</summary>
+#
+# Reductions over `dim=1` take `keepdim=True`: the result is (B, 1) and broadcasts along the row. You need it twice, for
+# the subtraction and for the division.
+# </details>
+
+# %% check="softmax_policy"
+softmax_policy = check(softmax_policy)
+
+# %% [markdown]
+# ## What should be large?
+#
+# A policy is good if it collects reward. There are three ways to say so in one number. With a first state drawn from
+# $start(s)$, the **start value**
+#
+# $$J(\theta) = \sum_s start(s)\,V^{\pi_\theta}(s) = \mathbb E_{\pi_\theta}\Big[\sum_{t\ge0}\gamma^t r_t\Big] \tag{10.3}$$
+#
+# and for a life without episodes, where $d^\pi$ is the *stationary* distribution, which a step under π leaves as it is, the
+# **average value** and the **average reward** a step
+#
+# $$J_{avV}(\theta) = \sum_s d^{\pi}(s)\,V^{\pi}(s),\qquad J_{avR}(\theta) = \sum_s d^{\pi}(s)\sum_a\pi(a|s)\,r(s,a) \tag{10.4}$$
+#
+# The last two are one and the same. Average the Bellman equation $V^\pi = r^\pi + \gamma P^\pi V^\pi$ over $d^\pi$; since a step
+# leaves $d^\pi$ as it is, $P^\pi$ vanishes: $J_{avV} = J_{avR} + \gamma J_{avV}$, and so
+#
+# $$(1-\gamma)\,J_{avV}(\theta) = J_{avR}(\theta) \tag{10.5}$$
+#
+# (The winter school's slides have the factor on the wrong side, $\tfrac{1}{1-\gamma}J_{avV}$.) The next cell tries it on a random
+# MDP that never ends.
+
+# %%
+rng = np.random.default_rng(10)
+endless = tables.random_mdp(4, 3, rng, go_on=1.0)
+h = torch.from_numpy(rng.normal(size=(4, 3)))
+
+
+def stationary(h):
+    """d^π: where many steps under π lead, from anywhere."""
+    P_pi = torch.einsum("sa,sat->st", softmax_policy(h), endless.P)
+    return torch.linalg.matrix_power(P_pi, 2000)[0].numpy()
+
+
+def average_reward(h):
+    return stationary(h) @ (softmax_policy(h) * endless.R).sum(dim=1).numpy()
+
+
+for gamma in (0.0, 0.5, 0.9):
+    average_value = stationary(h) @ tables.state_values(endless, h, gamma)
+    print(
+        f"γ = {gamma}: (1−γ) J_avV = {(1 - gamma) * average_value:.6f}, J_avR = {average_reward(h):.6f}"
+    )
+    assert abs((1 - gamma) * average_value - average_reward(h)) < 1e-9
+
+# %% [markdown]
+# We stay with the start value (10.3), which is what episodes give us, and come back to the other two after the theorem.
+
+# %% [markdown]
+# ## Worlds of one step, and the likelihood ratio
+#
+# Begin with the smallest case: a state is drawn from $d(s)$, one action is taken, its reward $r(s,a)$ is paid, the end. Then
+#
+# $$J(\theta) = \sum_s d(s)\sum_a\pi_\theta(a|s)\,r(s,a) \tag{10.6}$$
+#
+# and its gradient is easy, for $d$ and $r$ do not know θ: $\nabla J = \sum_s d(s)\sum_a\nabla\pi_\theta(a|s)\,r(s,a)$. But this is a
+# sum over *all* actions, of which we only see the one we take. To turn the sum into a mean over what we see we need π in
+# front of it. So multiply and divide by π:
+#
+# $$\nabla\pi_\theta(a|s) = \pi_\theta(a|s)\,\frac{\nabla\pi_\theta(a|s)}{\pi_\theta(a|s)} = \pi_\theta(a|s)\,\nabla\log\pi_\theta(a|s) \tag{10.7}$$
+#
+# $$\nabla J(\theta) = \sum_s d(s)\sum_a\pi_\theta(a|s)\,\nabla\log\pi_\theta(a|s)\,r(s,a)
+# = \mathbb E_{\pi_\theta}\big[\,r\,\nabla\log\pi_\theta(a|s)\,\big] \tag{10.8}$$
+#
+# This is the **likelihood ratio** trick. Look at what is *not* in (10.8): no derivative of the reward, and no reward of an
+# action that was not taken. $\nabla\log\pi_\theta(a|s)$ is called the **score**: the direction in which θ must move to make $a$ more
+# likely. The reward says how far.
+
+# %% [markdown]
+# The score of the softmax can be written down. From (10.2), $\log\pi(a) = h_a - \log\sum_b e^{h_b}$. The first term's derivative
+# by $h_c$ is 1 if $c = a$, the second's is $e^{h_c}/\sum_b e^{h_b} = \pi(c)$:
+#
+# $$\nabla_h\log\pi(a|s) = e_a - \pi(\cdot|s) \tag{10.9}$$
+#
+# where $e_a$ is 1 at $a$ and 0 elsewhere. Pushing one action up pushes all the others down.
+
+# %% [markdown] task="grad_log_softmax"
+# ### Exercise 10.2 · `grad_log_softmax`
+# **Points** 2 · **Difficulty** ●●○ · **Time** 8 min
+#
+# Compute (10.9) for a batch, by the formula or in any other way: row $b$ is the gradient of $\log\pi(a_b|s_b)$ with respect to row
+# $b$ of `logits`. No average over the batch.
+
+
+# %% exercise="grad_log_softmax" points=2
+def grad_log_softmax(logits, action):
+    """The score of the softmax (10.9), row by row.
+
+    logits: (B, A); action: (B,) int64. Returns (B, A); every row sums to 0.
+    """
+    ### BEGIN SOLUTION
+    one_hot = torch.nn.functional.one_hot(action, logits.shape[1])
+    return one_hot - torch.softmax(logits, dim=1)  # (10.9)
+    ### END SOLUTION
+
+
+# %% [markdown] hints="grad_log_softmax"
+# <details><summary>What does a row look like, for two actions?</summary>
+#
+# If the first was taken and had probability 0.7, the row is (0.3, −0.3): up by what was missing to 1, down by what the other
+# had.
+# </details>
+# <details><summary>How do I make the ones?</summary>
+#
+# `torch.nn.functional` has a function that turns indices into rows with a single 1; tell it how many columns. Or start from minus
+# the probabilities and add 1 at one place in each row.
+# </details>
+# <details><summary>Can I check it myself?</summary>
+#
+# Every row must sum to 0, for adding a constant to all preferences changes nothing. And you can ask autograd: the gradient of
+# the sum of all log-probabilities has exactly these rows, because no row knows of another.
+# </details>
+
+# %% check="grad_log_softmax"
+grad_log_softmax = check(grad_log_softmax)
+
+# %% [markdown]
+# Is (10.8) true? A one-step world with 3 states and 4 actions. On the left the gradient of (10.6) by finite differences, on the right
+# the mean of $r\,\nabla\log\pi$ over 50 000 draws, made with your two functions.
+
+# %%
+d, rewards = rng.dirichlet(np.ones(3)), torch.from_numpy(rng.normal(size=(3, 4)))
+theta = torch.from_numpy(rng.normal(size=(3, 4)))
+
+
+def finite_differences(f, x, eps=1e-5):
+    """The gradient of f at x, entry by entry: nothing but two values of f each."""
+    gradient = torch.zeros_like(x)
+    for index in np.ndindex(*x.shape):
+        step = torch.zeros_like(x)
+        step[index] = eps
+        gradient[index] = float(f(x + step) - f(x - step)) / (2 * eps)
+    return gradient
+
+
+true = finite_differences(
+    lambda x: torch.from_numpy(d) @ (softmax_policy(x) * rewards).sum(1), theta
+)
+one_step = tables.TableMDP(torch.zeros(3, 4, 3).double(), rewards, torch.from_numpy(d))
+seen = tables.sample_episodes(one_step, theta, 50_000, rng)
+samples = tables.episode_gradients(seen, seen.reward, theta, grad_log_softmax)
+error = np.abs(samples.mean(axis=0) - true.numpy()) / (samples.std(axis=0) / np.sqrt(len(samples)))
+print("∂J/∂θ in state 0:", true[0].numpy().round(4), "sampled:", samples.mean(axis=0)[0].round(4))
+print(f"largest difference: {error.max():.1f} standard errors, of {error.size} entries")
+assert error.max() < 4.5
+
+# %% [markdown]
+# ## The theorem
+#
+# Now worlds with more than one step. Changing θ changes not only what we do, but where we *get*. Does the gradient need the
+# derivative of the state distribution, which depends on the unknown world? It looks like it. The theorem says: no.
+#
+# Start from the Bellman equation of lesson 02. A row of $p(\cdot|s,a)$ may sum to less than 1: what is missing is the
+# probability that the episode ends there.
+#
+# $$V^\pi(s) = \sum_a\pi_\theta(a|s)\,Q^\pi(s,a),\qquad Q^\pi(s,a) = r(s,a) + \gamma\sum_{s'}p(s'|s,a)\,V^\pi(s') \tag{10.10}$$
+#
+# **Step 1.** Differentiate the first by θ. It is a product, so there are two terms:
+#
+# $$\nabla V^\pi(s) = \sum_a\nabla\pi_\theta(a|s)\,Q^\pi(s,a) + \sum_a\pi_\theta(a|s)\,\nabla Q^\pi(s,a) \tag{10.11}$$
+#
+# **Step 2.** Differentiate the second. Neither $r$ nor $p$ knows θ; only $V^\pi$ does:
+#
+# $$\nabla Q^\pi(s,a) = \gamma\sum_{s'}p(s'|s,a)\,\nabla V^\pi(s') \tag{10.12}$$
+
+# %% [markdown]
+# **Step 3.** Put (10.12) into (10.11), and give the first term a name, $\phi(s) = \sum_a\nabla\pi_\theta(a|s)\,Q^\pi(s,a)$:
+#
+# $$\nabla V^\pi(s) = \phi(s) + \gamma\sum_{s'}P^\pi(s'|s)\,\nabla V^\pi(s') \tag{10.13}$$
+#
+# Look at it twice: **this is a Bellman equation.** The "reward" is φ, the "value" is $\nabla V^\pi$, the policy and the world are the
+# same as before. So we know its solution from lesson 02: the value is the expected discounted sum of rewards. Unrolling,
+#
+# $$\nabla V^\pi(s) = \sum_{t\ge0}\gamma^t\sum_{s'}\Pr(s_t = s'\,|\,s_0 = s,\pi)\,\phi(s') \tag{10.14}$$
+#
+# (The sum converges for γ < 1, and for γ = 1 if every episode ends.)
+#
+# **Step 4.** Average over the first state, which does not know θ either. The weights become the **discounted visits**
+# $d_\gamma(s) = \sum_t\gamma^t\Pr(s_t = s)$. By lesson 01 they solve $d_\gamma = (I-\gamma P_\pi^\top)^{-1}start$: the occupancy of lesson 01
+# without its factor $1-\gamma$.
+#
+# $$\nabla J(\theta) = \sum_s d_\gamma(s)\sum_a\nabla\pi_\theta(a|s)\,Q^\pi(s,a) \tag{10.15}$$
+#
+# That is the **policy gradient theorem**. The derivative of the state distribution has not been neglected. It is *inside*: it is what the
+# recursion (10.13) carries from state to state.
+
+# %% [markdown]
+# **Step 5.** Replace ∇π by π ∇log π, as in (10.7), and read the sums as a mean over episodes, in which a state visited at time
+# $t$ counts $\gamma^t$:
+#
+# $$\nabla J(\theta) = \mathbb E_{\pi_\theta}\Big[\sum_{t\ge0}\gamma^t\,Q^\pi(s_t,a_t)\,\nabla\log\pi_\theta(a_t|s_t)\Big] \tag{10.16}$$
+#
+# **For a table** with one preference $\theta_{s,a}$ for each state and action, (10.9) makes the inner sum explicit. Only row $s$ of θ
+# moves $\pi(\cdot|s)$, and
+# $\sum_b\pi(b|s)\,(\mathbb 1[b=a]-\pi(a|s))\,Q^\pi(s,b) = \pi(a|s)\,Q^\pi(s,a) - \pi(a|s)\,V^\pi(s)$. So
+#
+# $$\frac{\partial J}{\partial\theta_{s,a}} = d_\gamma(s)\,\pi(a|s)\,\big(Q^\pi(s,a) - V^\pi(s)\big) \tag{10.17}$$
+#
+# Three factors: how often we are there, how often we do this, and how much better than usual it is.
+
+# %% [markdown] task="exact_policy_gradient"
+# ### Exercise 10.3 · `exact_policy_gradient`
+# **Points** 3 · **Difficulty** ●●● · **Time** 20 min
+#
+# Compute (10.17) when the world is known: solve for $V^\pi$, get $Q^\pi$, solve for $d_\gamma$.
+#
+# - All tensors are float64. Rows of `P` may sum to less than 1; then γ = 1 is allowed.
+# - $d_\gamma$ counts visits. It is not normalised.
+
+
+# %% exercise="exact_policy_gradient" points=3
+def exact_policy_gradient(P, R, start, logits, gamma):
+    """The policy gradient of a table (10.17).
+
+    P: (S, A, S); R, logits: (S, A); start: (S,), all float64; gamma: in [0, 1]. Returns (S, A).
+    """
+    ### BEGIN SOLUTION
+    pi = torch.softmax(logits, dim=1)
+    P_pi = torch.einsum("sa,sat->st", pi, P)
+    leave = torch.eye(len(start), dtype=P.dtype) - gamma * P_pi
+    v = torch.linalg.solve(leave, (pi * R).sum(dim=1))  # lesson 02
+    q = R + gamma * (P @ v)  # (10.10)
+    d = torch.linalg.solve(leave.T, start)  # visits, forwards in time
+    return d[:, None] * pi * (q - v[:, None])  # (10.17)
+    ### END SOLUTION
+
+
+# %% [markdown] hints="exact_policy_gradient"
+# <details><summary>In which order do I compute things?</summary>
+#
+# π from the logits. From π the chain $P^\pi(s'|s)$, a mean of `P` over actions. From the chain $V^\pi$ (lesson 02) and $d_\gamma$ (lesson
+# 01). From $V^\pi$ then $Q^\pi$. Last, the product of three factors.
+# </details>
+# <details><summary>Both linear systems look alike. What is different?</summary>
+#
+# Values flow backwards in time, from where we will get; visits flow forwards, from where we came. One of the two systems has the
+# transposed matrix. And their right-hand sides: one starts from rewards, the other from the first states.
+# </details>
+# <details><summary>How do I multiply (S,) with (S, A)?</summary>
+#
+# Give the vector a second axis of length 1, with `[:, None]`: it belongs to the rows. Without it a square table would be
+# multiplied along the wrong axis, and nobody would complain.
+# </details>
+
+# %% check="exact_policy_gradient"
+exact_policy_gradient = check(exact_policy_gradient)
+
+# %% [markdown]
+# The proof says that your function is the gradient of (10.3). Take a random world, where every step ends the episode with
+# probability 0.1, and compare with finite differences of the start value. These know nothing of the theorem: they solve the
+# Bellman equation, move one preference a little, and solve it again.
+
+# %%
+world = tables.random_mdp(4, 3, rng)
+theta = torch.from_numpy(rng.normal(size=(4, 3)))
+
+
+def start_value(x, gamma=0.9):
+    return float(world.start.numpy() @ tables.state_values(world, x, gamma))
+
+
+gradient = exact_policy_gradient(*world, theta, 0.9)
+numerical = finite_differences(start_value, theta)
+print(
+    "the theorem:\n",
+    gradient.numpy().round(5),
+    "\nfinite differences:\n",
+    numerical.numpy().round(5),
+    sep="",
+)
+print(f"largest difference: {(gradient - numerical).abs().max():.1e}")
+assert (gradient - numerical).abs().max() < 1e-7
+
+# %% [markdown]
+# ### And the other two objectives?
+#
+# The winter school's slides state one formula, $\nabla J = \mathbb E_\pi[\nabla\log\pi\,Q^\pi]$, for all three objectives. It needs care: what
+# is averaged over which states? Differentiate (10.5), with $d = d^\pi$ stationary. The product rule gives two terms; in the second
+# average (10.13) over $d$, where $P^\pi$ vanishes once more, so that $d^\top\nabla V = d^\top\phi/(1-\gamma)$:
+#
+# $$\nabla J_{avR} = (1-\gamma)\big[(\nabla d)^\top V^\pi + d^\top\nabla V^\pi\big]
+# = \underbrace{\sum_s d(s)\sum_a\nabla\pi(a|s)\,Q^\pi(s,a)}_{\text{the slides' formula}} + (1-\gamma)\sum_s\nabla d(s)\,V^\pi(s) \tag{10.18}$$
+#
+# So with stationary weights and discounted values the formula is *not* the gradient of the average reward, but it becomes so as γ → 1.
+# (With γ = 1 and values measured from the average it is exact: Sutton & Barto, §13.6.) The next cell checks (10.18), and how far off the
+# first term alone is.
+
+# %%
+true = finite_differences(average_reward, h)
+for gamma in (0.0, 0.5, 0.9, 0.99):
+    v = tables.state_values(endless, h, gamma)
+    other_weights = torch.from_numpy(stationary(h) / tables.visits(endless, h, gamma))
+    first = other_weights[:, None] * exact_policy_gradient(*endless, h, gamma)
+    second = (1 - gamma) * finite_differences(lambda x, v=v: stationary(x) @ v, h)
+    cosine = torch.cosine_similarity(first.flatten(), true.flatten(), dim=0)
+    print(
+        f"γ = {gamma:4}: both terms {(first + second - true).abs().max():.0e} off; cosine of the first alone {cosine:.4f}"
+    )
+    assert (first + second - true).abs().max() < 1e-7
+
+# %% [markdown]
+# ## The short corridor
+#
+# Back to the corridor. All cells look alike, so there is one probability $p$ of going right. The Bellman equations of the three
+# cells, with γ = 1, are
+#
+# $$v_1 = -1 + (1-p)\,v_1 + p\,v_2,\qquad v_2 = -1 + p\,v_1 + (1-p)\,v_3,\qquad v_3 = -1 + (1-p)\,v_2 + p\cdot0 \tag{10.19}$$
+#
+# From the first, $v_1 = v_2 - 1/p$. Put this and the third into the second:
+# $v_2 = -1 + p\,v_2 - 1 + (1-p)\big(-1 + (1-p)v_2\big)$, so $v_2\,p\,(1-p) = p - 3$. With $v_1 = v_2 - 1/p$,
+#
+# $$J(p) = v_1 = \frac{p-3}{p(1-p)} - \frac1p = \frac{2p-4}{p(1-p)} \tag{10.20}$$
+#
+# The derivative is zero where $2p(1-p) = (2p-4)(1-2p)$, that is $p^2-4p+2 = 0$. The root between 0 and 1 is
+# $p = 2-\sqrt2$, with $J = -(6+4\sqrt2)$.
+#
+# Can gradient ascent find it? The preferences are shared: $\theta$ has one pair, used in all three cells. By the chain rule the gradient
+# for the pair is the sum of your function's three rows. Start at $p = 0.05$.
+
+# %%
+corridor = tables.short_corridor()
+pair = torch.tensor([np.log(19.0), 0.0], dtype=torch.float64)  # p(right) = 0.05
+path = []
+for _ in range(2000):
+    path.append(float(softmax_policy(pair[None])[0, tables.RIGHT]))
+    pair = pair + 0.01 * exact_policy_gradient(*corridor, pair.expand(3, 2), 1.0).sum(dim=0)
+
+
+def corridor_value(p):
+    return (2 * p - 4) / (p * (1 - p))  # (10.20)
+
+
+p_star = 2 - np.sqrt(2)
+for name, p in {"ε-greedy left": 0.05, "ε-greedy right": 0.95, "a fair coin": 0.5,
+                "2 − √2": p_star, "gradient ascent": path[-1]}.items():  # fmt: skip
+    print(f"{name:16} p = {p:.3f}   J = {corridor_value(p):7.2f}")
+assert abs(path[-1] - p_star) < 1e-3 and abs(corridor_value(p_star) + 6 + 4 * np.sqrt(2)) < 1e-9
+
+# %%
+p = np.linspace(0.04, 0.96, 200)
+way = np.array(path)[[10, 50, 100, 200, 500, 1999]]
+greedy = np.array([0.05, 0.95])
+ax = plots.curves({"J(p)": corridor_value(p)}, x=p, xlabel="p, probability of right", ylabel="J")
+ax.plot(greedy, corridor_value(greedy), "s", ls="", ms=9, label="ε-greedy, ε = 0.1")
+ax.plot(way, corridor_value(way), "o", ls="", label="gradient ascent")
+ax.axvline(p_star, color="black", linewidth=1, linestyle=":")
+ax.annotate("2 − √2", (p_star, -100), xytext=(6, 0), textcoords="offset points")
+ax.legend(loc="lower center", bbox_to_anchor=(0.35, 0.1))
+plots.show(ax, alt="The corridor's value against the probability of going right: a flat hill with its top at "
+           "0.586, value minus 11.66, falling steeply at both ends, where the two ε-greedy policies lie. "
+           "Gradient ascent climbs from the left end to the top.")  # fmt: skip
+
+# %% [markdown]
+# This is the figure of example 13.1. The two squares are what a method with action *values* can do here: one of two ε-greedy
+# policies, −82 or −44. (10.1) cannot express the top of the hill.
+
+# %% [markdown]
+# ## REINFORCE: sample the theorem
+#
+# (10.16) is a mean over episodes, so episodes estimate it. One thing in it is still unknown: $Q^\pi(s_t,a_t)$. But lesson 04 has an
+# unbiased sample of it, the return from there on: $G_t = \sum_{k\ge t}\gamma^{k-t}r_k$ has $\mathbb E[G_t\,|\,s_t,a_t] = Q^\pi(s_t,a_t)$. The score is fixed
+# once $s_t,a_t$ are, so we may replace one by the other inside the mean:
+#
+# $$\nabla J(\theta) = \mathbb E_{\pi_\theta}\Big[\sum_{t\ge0}\gamma^t\,G_t\,\nabla\log\pi_\theta(a_t|s_t)\Big] \tag{10.21}$$
+#
+# The bracket, for one episode, is **REINFORCE** (Williams 1992). Since optimisers take a loss and go *down*, we write a loss
+# whose gradient is minus a sampled gradient. For $B$ steps,
+#
+# $$L(\theta) = -\frac1B\sum_{t=1}^B\log\pi_\theta(a_t|s_t)\;G_t \tag{10.22}$$
+#
+# $G_t$ is data: it was observed, and no gradient goes through it. (It came from a world that we cannot differentiate.) The value of this loss means
+# nothing. Only its gradient does.
+
+# %% [markdown] task="reinforce_loss"
+# ### Exercise 10.4 · `reinforce_loss`
+# **Points** 1 · **Difficulty** ●○○ · **Time** 6 min
+#
+# Compute (10.22). `log_prob` carries the gradient, `returns` must not get any, even if somebody hands you a tensor that wants one.
+# The weights $\gamma^t$ are left to the caller.
+
+
+# %% exercise="reinforce_loss" points=1
+def reinforce_loss(log_prob, returns):
+    """REINFORCE's loss (10.22).
+
+    log_prob, returns: (B,), the steps of one or more episodes. Returns a scalar, shape ().
+    """
+    ### BEGIN SOLUTION
+    return -(log_prob * returns.detach()).mean()  # (10.22)
+    ### END SOLUTION
+
+
+# %% [markdown] hints="reinforce_loss"
+# <details><summary>Which direction is down?</summary>
+#
+# If an action was followed by a high return, its probability should rise. The optimiser makes the loss small. So the loss must fall
+# when that log-probability rises.
+# </details>
+# <details><summary>How do I keep the gradient out of the returns?</summary>
+#
+# Lesson 00: a tensor can be asked for a copy of itself that no gradient flows through.
+# </details>
+# <details><summary>Is it the product of two means?</summary>
+#
+# No: each action is credited with its *own* return. Multiply row by row first, then take one mean.
+# </details>
+
+# %% check="reinforce_loss"
+reinforce_loss = check(reinforce_loss)
+
+# %% [markdown]
+# ## Any baseline is free
+#
+# (10.21) is unbiased, and *very* noisy. If all returns lie between 90 and 110, every action taken is pushed up, and only on average
+# does it come out which ones were better. Could we subtract something from $G_t$ first? Take any function $b(s)$ that does not look at
+# the action. Its contribution in state $s$ is
+#
+# $$\sum_a\pi_\theta(a|s)\,\nabla\log\pi_\theta(a|s)\,b(s) = b(s)\sum_a\nabla\pi_\theta(a|s) = b(s)\,\nabla\sum_a\pi_\theta(a|s) = b(s)\,\nabla 1 = 0 \tag{10.23}$$
+#
+# So every such $b$ leaves the mean as it is, whatever it is:
+#
+# $$\nabla J(\theta) = \mathbb E_{\pi_\theta}\Big[\sum_{t\ge0}\gamma^t\,\big(G_t - b(s_t)\big)\,\nabla\log\pi_\theta(a_t|s_t)\Big] \tag{10.24}$$
+#
+# (The notes on Stein's identity argue with $\nabla_a\log\pi$ here. It is $\nabla_\theta$ that is meant, and then it is the one line above. Lesson 13
+# proves what they wanted to say.)
+#
+# The variance does depend on $b$. What is a good one? What we expect anyway: $b(s) \approx V^\pi(s)$. Then $G_t - b(s_t)$ is positive if it
+# went better than expected and negative if worse.
+#
+# Let us measure with 20 000 episodes: in the random world of above, and in the same world with **5 more for every step**. The end comes with the same probability
+# whatever is done, so no action gains an advantage, and ∇J is the same in both.
+
+# %%
+gamma, n = 0.9, 20_000
+sampled, variances = {}, {}
+for bonus in (5, 0):
+    mdp = world._replace(R=world.R + bonus)
+    assert torch.allclose(exact_policy_gradient(*mdp, theta, gamma), gradient)
+    episodes = tables.sample_episodes(mdp, theta, n, np.random.default_rng(3))
+    returns = tables.rewards_to_come(episodes, gamma)
+    gamma_t = gamma ** np.arange(returns.shape[1])
+    v = tables.state_values(mdp, theta, gamma)
+    baselines = {"0": 0.0, "mean return": returns[:, 0].mean(), "V(s)": v[episodes.state]}
+    for name, b in baselines.items():
+        each = tables.episode_gradients(episodes, gamma_t * (returns - b), theta, grad_log_softmax)
+        error = np.abs(each.mean(axis=0) - gradient.numpy()) / (each.std(axis=0) / np.sqrt(n))
+        sampled[bonus, name], variances[bonus, name] = each, each.var(axis=0).sum()
+        print(f"{bonus} more a step, b = {name:12} variance {variances[bonus, name]:7.1f}, "
+              f"mean within {error.max():.1f} standard errors of ∇J")  # fmt: skip
+        assert error.max() < 4.5
+
+# %% [markdown]
+# All six have the right mean. Their variances differ. Without a baseline the 5 that everybody gets make the noise many times larger, though they say nothing about any action.
+# $V^\pi$ takes more than three quarters of that away again, and is best in both worlds; a constant helps only where it happens to lie near the values. What $V^\pi$ cannot take
+# away is the noise of the return itself: here, how long the episode happens to last. Lesson 11 goes after that.
+#
+# Here is what this looks like. Each point is the gradient of *one* episode with 5 more a step, drawn along ∇J and in one direction across.
+
+# %%
+length = float(gradient.norm())
+ahead = (gradient / length).numpy().ravel()
+side = rng.normal(size=12)
+side -= (side @ ahead) * ahead
+plane = np.stack([ahead, side / np.linalg.norm(side)])
+panels = plots.axes(1, 2, size="wide", sharex=True, sharey=True)
+for ax, name in zip(panels, ("0", "V(s)"), strict=True):
+    x, y = plane @ sampled[5, name][:800].reshape(800, -1).T
+    ax.plot(x, y, ".", ls="", alpha=0.35)
+    ax.plot(length, 0, "o", color=plots.PALETTE["vermilion"], ms=8, label="∇J")
+    ax.set(title=f"b = {name}", xlabel="along ∇J", xlim=(-60, 60), ylim=(-60, 60))
+panels[0].set_ylabel("across")
+panels[0].legend(loc="upper left")
+plots.show(panels, alt="Two clouds of single-episode gradients around the same small true gradient: wide "
+           "without a baseline, narrow with the state's value.")  # fmt: skip
+
+# %% [markdown]
+# The true gradient, the orange dot, hardly differs from zero on this scale: a single episode says next to nothing. A better baseline means that fewer episodes say
+# the same.
+
+# %% [markdown]
+# $V^\pi$ is not known, but it can be learned, from the same returns: regress a network $b = V_\psi(s)$ on $G$ (lesson 06). That gives two losses,
+#
+# $$L(\theta) = -\frac1B\sum_t\log\pi_\theta(a_t|s_t)\,\big(G_t - V_\psi(s_t)\big),\qquad
+# L(\psi) = \frac12\cdot\frac1B\sum_t\big(G_t - V_\psi(s_t)\big)^2 \tag{10.25}$$
+#
+# In the first the difference is a *number*: θ is to be moved by it, ψ is not. In the second ψ is moved. If the policy's loss could
+# reach ψ, it would teach the baseline whatever makes that loss small, not what is true.
+
+# %% [markdown] task="baseline_loss"
+# ### Exercise 10.5 · `baseline_loss`
+# **Points** 2 · **Difficulty** ●●○ · **Time** 10 min
+#
+# Compute both losses of (10.25). `value` is $V_\psi(s_t)$ and carries ψ's gradient. The first loss trains only the policy, the second only
+# the baseline, and neither trains the returns. Mind the ½.
+
+
+# %% exercise="baseline_loss" points=2
+def baseline_loss(log_prob, returns, value):
+    """The two losses of REINFORCE with a baseline (10.25).
+
+    log_prob, returns, value: (B,). Returns (policy_loss, value_loss), two scalars.
+    """
+    ### BEGIN SOLUTION
+    error = returns.detach() - value
+    policy_loss = -(log_prob * error.detach()).mean()
+    value_loss = 0.5 * (error**2).mean()
+    return policy_loss, value_loss  # (10.25)
+    ### END SOLUTION
+
+
+# %% [markdown] hints="baseline_loss"
+# <details><summary>Where do I have to cut the gradient?</summary>
+#
+# Go through the three inputs for each of the two losses and ask: is this one to be *moved* by this loss? What is not, is a number.
+# Of the six answers, two are yes.
+# </details>
+# <details><summary>Can I use my own <code>reinforce_loss</code>?</summary>
+#
+# Yes. The first loss is the same as (10.22), with something else in place of the return.
+# </details>
+# <details><summary>My value is right, but the check speaks of a gradient.</summary>
+#
+# Then one of the cuts is missing, or there is one too many. Both losses contain $G - V_\psi$; in one of them ψ must be reachable.
+# </details>
+
+# %% check="baseline_loss"
+baseline_loss = check(baseline_loss)
+
+# %% [markdown]
+# ## The factor that practice drops
+#
+# The pseudocode of the book, and with it the Chinese collection and the notes on Stein's identity, updates after every step with
+# $\gamma^t G_t\nabla\log\pi(a_t|s_t)$. That $\gamma^t$ is in (10.21), it belongs to $d_\gamma$. Hardly any program has it. (The winter school's slides have it in
+# the algorithm, but not in the formula beside it.) So the direction in which practice goes is
+#
+# $$g = \mathbb E_{\pi_\theta}\Big[\sum_{t\ge0}G_t\,\nabla\log\pi_\theta(a_t|s_t)\Big] = \sum_s d_1(s)\sum_a\nabla\pi_\theta(a|s)\,Q^\pi(s,a) \tag{10.26}$$
+#
+# with $d_1(s)$ the *undiscounted* visits in front of *discounted* values. This is the gradient of no objective at all (Nota & Thomas 2020).
+# How wrong is it? For a table, state $s$ just gets another positive weight, $d_1(s)/d_\gamma(s)$, so we can say exactly:
+
+# %%
+gammas = [0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0]
+cosines = np.zeros((30, len(gammas)))
+for i in range(30):
+    mdp = tables.random_mdp(6, 3, rng, go_on=0.95)
+    x = torch.from_numpy(rng.normal(size=(6, 3)))
+    for j, g in enumerate(gammas):
+        exact = exact_policy_gradient(*mdp, x, g)
+        more = tables.visits(mdp, x, 1.0) / tables.visits(mdp, x, g)
+        practice = torch.from_numpy(more)[:, None] * exact
+        cosines[i, j] = torch.cosine_similarity(exact.flatten(), practice.flatten(), dim=0)
+ax = plots.curves({"30 random worlds": cosines}, x=gammas, xlabel="γ", ylabel="cosine of g with ∇J",
+                  spread="min-max")  # fmt: skip
+ax.set_ylim(0, 1.05)
+plots.show(ax, alt="The cosine between the direction of practice and the true gradient: about 0.8 on average at "
+           "γ = 0, lowest near 0.3 to 0.5, rising to 1 at γ = 1.")  # fmt: skip
+print({g: float(c.round(4)) for g, c in zip(gammas, cosines.mean(axis=0), strict=True)})
+
+# %% [markdown]
+# At γ = 0.99 the two directions cannot be told apart, and practice uses such γ. For a table the cosine is never negative: every state's
+# row is only stretched. But a network *shares* parameters between states, and then it can be. Here is a chain of 20 steps, with one pair of
+# preferences for all. Action 1 pays 1 at the first step and costs 0.1 at each of the 19 others:
+
+# %%
+trap = tables.chain(20, [1.0] + [-0.1] * 19)
+shared = torch.zeros(20, 2, dtype=torch.float64)
+exact = exact_policy_gradient(*trap, shared, 0.9)
+more = tables.visits(trap, shared, 1.0) / tables.visits(trap, shared, 0.9)
+exact, practice = exact.sum(dim=0), (torch.from_numpy(more)[:, None] * exact).sum(dim=0)
+print("∇J for the pair:", exact.numpy().round(3), "  practice:", practice.numpy().round(3))
+assert exact[1] > 0 > practice[1]
+
+# %% [markdown]
+# Discounted at 0.9 the first reward is worth the trouble; counted without discount it is not. Practice goes exactly *down* the objective that
+# it says it climbs. So why drop the factor? Because with it hardly anything is learned from step 100 of an episode on ($0.99^{100} = 0.37$,
+# $0.9^{100} = 0.00003$), and we do want to act well there. The experiment below shows that side.
+#
+# One more check of the theory: sampled gradients, ten batches of 5000 episodes. With $\gamma^t$ the error must fall like $1/\sqrt n$, to zero; without it, it must stop at the distance
+# between $g$ and ∇J, which we can compute.
+
+# %%
+episodes = tables.sample_episodes(world, theta, 50_000, rng)
+returns = tables.rewards_to_come(episodes, gamma)
+advantages = returns - tables.state_values(world, theta, gamma)[episodes.state]
+gamma_t = gamma ** np.arange(returns.shape[1])
+counts = np.unique(np.geomspace(10, 5000, 25).astype(int))
+more = tables.visits(world, theta, 1.0) / tables.visits(world, theta, gamma)
+distance = float((torch.from_numpy(more - 1)[:, None] * gradient).norm()) / length
+errors = {}
+for name, weight in {"γᵗ kept, b = 0": gamma_t * returns, "γᵗ kept, b = V(s)": gamma_t * advantages,
+                     "γᵗ dropped, b = V(s)": advantages}.items():  # fmt: skip
+    each = tables.episode_gradients(episodes, weight, theta, grad_log_softmax)
+    sums = each.reshape(10, 5000, 4, 3).cumsum(axis=1)[:, counts - 1]
+    off = sums / counts[:, None, None] - gradient.numpy()
+    errors[name] = np.linalg.norm(off, axis=(2, 3)) / length
+print(
+    {name: float(e[:, -1].mean().round(3)) for name, e in errors.items()},
+    "· |g − ∇J| / |∇J| =",
+    round(distance, 3),
+)
+assert (
+    errors["γᵗ kept, b = V(s)"][:, -1].mean() < 0.2
+    and abs(errors["γᵗ dropped, b = V(s)"][:, -1].mean() - distance) < 0.1
+)
+
+# %%
+ax = plots.curves(errors, x=counts, xlabel="episodes", ylabel="error, relative to |∇J|")
+ax.set(xscale="log", yscale="log")
+ax.get_legend().set_title("mean; band: middle half of 10 batches")
+plots.show(ax, alt="Relative error of the sampled gradient against episodes, both axes logarithmic. With the "
+           "factor the error falls along a straight line, lower with a baseline; without it, it levels off.")  # fmt: skip
+
+# %% [markdown]
+# Read the figure sideways, too: how many episodes does it take until the error is half the size of ∇J, without a baseline, and with one? (Most of the distance at
+# which the third curve stops is length: $g$ is longer than ∇J. The figure before has shown how little the *direction* differs.)
+
+# %% [markdown]
+# ## The loop
+#
+# The whole algorithm: play an episode with the current policy, work out its returns, take one step, forget the episode (it was drawn from a policy
+# that is gone).
+#
+# $$\theta \leftarrow \theta + \alpha\sum_{t=0}^{T-1}c_t\,G_t\,\nabla\log\pi_\theta(a_t|s_t),\qquad c_t = \gamma^t \text{ or } 1 \tag{10.27}$$
+#
+# It is a **sum** over the episode, as in (10.21), and not a mean: dividing by $T$ would make the steps of short episodes count more than
+# those of long ones, and the mean of that is not ∇J. (The book's box takes a step of its own for every $t$. Then the later scores are
+# those of a policy that did not choose those actions; one step from the weights that acted is cleaner, and exactly (10.21). The
+# notes on Stein's identity let $t$ run from 1 to $T$, over the reward $r_T$, which does not exist: it runs from 0 to $T-1$.)
+
+# %% [markdown] task="reinforce"
+# ### Exercise 10.6 · `reinforce`
+# **Points** 4 · **Difficulty** ●●● · **Time** 25 min
+#
+# Write REINFORCE, one step (10.27) an episode.
+#
+# - `policy(obs, rng)` gives an action and its log-probability, a tensor of shape () with gradient. Pass `rng` to it and use it for nothing
+#   else. `optimizer` holds the policy's weights.
+# - Call `env.reset()` once an episode, without arguments. An episode ends when `terminated` **or** `truncated`; a return's sum simply ends there.
+# - $c_t = \gamma^t$ if `keep_gamma_t`, else 1.
+# - Return the *undiscounted* sum of rewards of every episode.
+
+
+# %% exercise="reinforce" points=4
+def reinforce(env, policy, optimizer, episodes, gamma, rng, keep_gamma_t=False):
+    """REINFORCE (10.27).
+
+    env: Gymnasium's API; policy(obs, rng) -> (action, log_prob); optimizer: over the policy's weights.
+    Returns the undiscounted return of each episode, (episodes,) float array.
+    """
+    ### BEGIN SOLUTION
+    totals = np.zeros(episodes)
+    for episode in range(episodes):
+        log_probs, rewards = [], []
+        obs, _ = env.reset()
+        ended = False
+        while not ended:
+            action, log_prob = policy(obs, rng)
+            obs, reward, terminated, truncated, _ = env.step(action)
+            log_probs.append(log_prob)
+            rewards.append(reward)
+            ended = terminated or truncated
+        weights = torch.as_tensor(returns_to_go(rewards, gamma), dtype=torch.float32)  # G_t
+        if keep_gamma_t:
+            weights = weights * gamma ** torch.arange(len(rewards))
+        loss = -(torch.stack(log_probs) * weights).sum()  # (10.27): a sum, not a mean
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        totals[episode] = sum(rewards)
+    return totals
+    ### END SOLUTION
+
+
+# %% [markdown] hints="reinforce"
+# <details><summary>What do I collect while I play?</summary>
+#
+# Two lists, one entry a step: the log-probability of what was done, *as the tensor that it is* (it remembers how it came about), and the
+# reward. The states are not needed any more.
+# </details>
+# <details><summary>How do I get all the returns?</summary>
+#
+# Lesson 01's `returns_to_go` is imported: rewards and γ in, an array of one return for each step out. Turn it into a tensor. The weights $c_t$ are
+# powers of γ, the first is 1.
+# </details>
+# <details><summary>What are the last lines of an episode?</summary>
+#
+# Stack the log-probabilities to one tensor, make the loss (the optimiser goes down, (10.27) goes up), then three calls in the usual order: forget old
+# gradients, work out new ones, step.
+# </details>
+
+# %% check="reinforce"
+reinforce = check(reinforce)
+
+# %% [markdown]
+# ## Experiment 1: your loop in the corridor
+#
+# Five runs of 300 episodes from $p = 0.05$, plain gradient steps with α = $2^{-10}$, γ = 1. The policy is a table with a single row, made of your
+# softmax. In the background, what no learner can beat.
+
+
+# %%
+def corridor_run(seed):
+    env = tables.TableWorld(corridor, blind=True)
+    env.reset(seed=seed)
+    policy = tables.TablePolicy([[np.log(19.0), 0.0]], softmax_policy)
+    optimizer = torch.optim.SGD(policy.parameters(), lr=2**-10)
+    totals = reinforce(env, policy, optimizer, 300, 1.0, np.random.default_rng(seed))
+    return totals, float(softmax_policy(policy.logits.detach())[0, tables.RIGHT])
+
+
+with one_thread():
+    runs = [corridor_run(seed) for seed in progress(range(5), "REINFORCE in the corridor")]
+print("learned with " + authorship("reinforce", "softmax_policy"))
+ax = plots.curves({"REINFORCE": np.stack([totals for totals, _ in runs])}, smooth=20,
+                  xlabel="episode", ylabel="return of the episode", spread="min-max")  # fmt: skip
+ax.axhline(corridor_value(p_star), color="black", linewidth=1, linestyle=":")
+ax.axhline(corridor_value(0.95), color=plots.PALETTE["orange"], linewidth=1, linestyle="--")
+ax.annotate("best coin, −11.66", (300, -11), ha="right", va="bottom")
+ax.annotate("ε-greedy right, −44", (300, -43.5), ha="right", va="bottom")
+plots.show(ax, alt="Returns of REINFORCE in the corridor rise from about minus 80 to about minus 12 within 100 "
+           "episodes, far above the better ε-greedy policy, to the line of the best coin.")  # fmt: skip
+print("p(right) at the end:", [round(p, 2) for _, p in runs], f"(best {p_star:.3f})")
+
+# %% [markdown]
+# All runs leave both ε-greedy policies behind. They do not settle at 0.586: the hill is flat at its top, and the noise of single episodes goes on pushing. A
+# smaller step size would wander less, and climb more slowly.
+
+# %% [markdown]
+# ## Experiment 2: what the $\gamma^t$ costs
+#
+# Twenty steps to walk, and only the last action matters: action 1 pays 1. γ = 0.9, so with $\gamma^t$ the step that counts has the weight
+# $0.9^{19} = 0.135$.
+
+
+# %%
+late = tables.chain(20, [0.0] * 19 + [1.0])
+
+
+def late_run(keep_gamma_t, seed):
+    env = tables.TableWorld(late)
+    policy = tables.TablePolicy(torch.zeros(20, 2), softmax_policy)
+    optimizer = torch.optim.SGD(policy.parameters(), lr=0.5)
+    return reinforce(env, policy, optimizer, 120, 0.9, np.random.default_rng(seed), keep_gamma_t)
+
+
+kept = {"γᵗ dropped": False, "γᵗ kept": True}
+with one_thread():
+    learned = {
+        name: np.stack([late_run(keep, seed) for seed in progress(range(8), name)])
+        for name, keep in kept.items()
+    }
+print("learned with " + authorship("reinforce", "softmax_policy"))
+ax = plots.curves(learned, smooth=20, xlabel="episode", ylabel="share of episodes with the reward")
+plots.show(ax, alt="Without the factor the reward is found nearly always after 50 episodes; with it "
+           "learning takes several times longer.")  # fmt: skip
+for name, totals in learned.items():
+    print(f"{name:11} first 60 episodes: {totals[:, :60].mean():.2f}")
+
+# %% [markdown]
+# Here the direction is the same for both (only one state matters); its *length* is not. That is the bargain of practice: a biased direction,
+# for the sake of late steps.
+
+# %% [markdown]
+# ## Experiment 3: a network on CartPole
+#
+# Now the table becomes a network with two layers of 64, and the world a pole to balance: 1 for each step, 500 at most. Four episodes a step, Adam, γ = 0.99,
+# no $\gamma^t$. Your losses train both agents, on 30 000 steps each, with five seeds. (The agents divide the loss by the root mean square of what weighs the
+# scores: one positive factor for all of a batch.)
+
+
+# %%
+def learning_curve(history, grid):
+    """The mean return of the last 20 episodes, at the steps of `grid`."""
+    finished = np.searchsorted(history.episode_steps, grid, side="right")
+    return [np.mean(history.episode_returns[max(k - 20, 0) : k]) for k in finished]
+
+
+def cartpole_runs(make, seeds=5, steps=30_000):
+    agents, runs = [], []
+    for seed in range(seeds):
+        agents.append(make(seed))
+        runs.append(learning_curve(train_on_policy(agents[-1], "CartPole-v1", steps, seed), grid))
+    return agents, np.array(runs)
+
+
+grid = np.arange(1000, 30_001, 1000)
+_, plain = cartpole_runs(
+    lambda seed: Reinforce.for_env("CartPole-v1", seed=seed, reinforce_loss=reinforce_loss)
+)
+
+# %%
+agents, with_baseline = cartpole_runs(
+    lambda seed: ReinforceBaseline.for_env("CartPole-v1", seed=seed, baseline_loss=baseline_loss)
+)
+
+
+# %%
+class Random:
+    """The policy that never learns."""
+
+    def act(self, obs, rng, explore=True):
+        return rng.integers(2, size=len(obs))
+
+
+never = evaluate(Random(), "CartPole-v1", episodes=100, seed=0).mean()
+print("learned with " + authorship("reinforce_loss", "baseline_loss"))
+ax = plots.curves({"REINFORCE with baseline": with_baseline, "REINFORCE": plain}, x=grid,
+                  xlabel="steps in the world", ylabel="return, last 20 episodes")  # fmt: skip
+ax.axhline(never, color="black", linewidth=1, linestyle=":")
+ax.annotate("random policy", (30_000, never), ha="right", va="bottom")
+plots.show(ax, alt="Learning curves on CartPole: both agents rise from 20; the one with a baseline is ahead "
+           "from early on and ends clearly higher.")  # fmt: skip
+for name, runs in {"with baseline": with_baseline, "without": plain}.items():
+    print(
+        f"{name:14} last 20 episodes: {runs[:, -1].mean():5.0f} ± {runs[:, -1].std():.0f}; whole run: {runs.mean():.0f}"
+    )
+print(f"random policy  {never:.0f}")
+
+# %% [markdown]
+# The same network, the same number of steps, the same returns; only a number is subtracted that leaves the mean as it is. These agents *draw* their actions while they
+# learn. For a film, take the likeliest action each time:
+
+# %%
+film = Path(tempfile.mkdtemp()) / "cartpole.gif"
+scores = [evaluate(agent, "CartPole-v1", episodes=20, seed=1).mean() for agent in agents]
+best = int(np.argmax(scores))
+total = videos.record_episode(agents[best], "CartPole-v1", film, seed=3, max_frames=100)
+print(
+    "greedy returns of the five agents:",
+    np.round(scores).astype(int),
+    f"· the film's episode: {total:.0f}",
+)
+videos.show_gif(
+    film, alt="The trained agent keeps the pole upright while the cart moves only a little."
+)
+
+# %% [markdown]
+# ## Change one thing: episodes a step
+#
+# Set `episodes` to 1: a step after every single episode. Nothing else changes. **Guess first**: more steps from the same data, but noisier ones. Better or worse? Run
+# the cell, then try 2 and 8. **What to look for:** which of the two agents bears the noise.
+
+# %%
+ablation = {}
+for name, agent in {"with baseline": ReinforceBaseline, "without": Reinforce}.items():
+    losses = (
+        {"baseline_loss": baseline_loss}
+        if agent is ReinforceBaseline
+        else {"reinforce_loss": reinforce_loss}
+    )
+    _, ablation[name] = cartpole_runs(
+        lambda seed, agent=agent, losses=losses: agent.for_env("CartPole-v1", seed=seed, episodes=1, **losses),
+        seeds=3, steps=15_000,
+    )  # fmt: skip
+print("learned with " + authorship("reinforce_loss", "baseline_loss"))
+shown = {f"{name}, {label}": runs[:, :15] for label, pair in
+         {"1 a step": ablation, "4 a step": {"with baseline": with_baseline, "without": plain}}.items()
+         for name, runs in pair.items()}  # fmt: skip
+ax = plots.curves(
+    shown, x=grid[:15], xlabel="steps in the world", ylabel="return, last 20 episodes"
+)
+plots.show(ax, alt="With one episode a step the agent with baseline learns faster than before, while the one "
+           "without collapses to returns of 10.")  # fmt: skip
+for name, runs in ablation.items():
+    print(f"one episode a step, {name:14} end of the run: {runs[:, -1].round().astype(int)}")
+
+# %% [markdown]
+# With a baseline the agent gains: it makes four times as many steps. Without one it *collapses*: the pole falls after ten steps, the worst there is, and
+# stays there. All returns in CartPole are positive. So whatever is done is pushed up, good or bad; with a few steps in a row a chance
+# preference feeds itself, until the policy is certain of one action. A certain policy draws nothing else any more, and so sees nothing that it could learn
+# from. (10.23) says that the mean is right. It does not say that we survive the variance.
+
+# %% [markdown]
+# ## The silent bug
+#
+# A colleague has written the update of REINFORCE with a baseline anew. It runs, the losses are finite, the returns rise. Only: they do not rise as far as they should. Read it,
+# run it, and look at the numbers that it prints. **What is wrong?**
+
+
+# %%
+class Colleague(ReinforceBaseline):
+    def update(self, rollout, rng):
+        rows = flat_rows(rollout)  # the steps of four episodes, one after the other
+        self.returns = torch.from_numpy(returns_to_go(rows.reward.numpy(), self.gamma)).float()
+        self.ends = rows.terminated + rows.truncated > 0
+        value, log_prob = self.v_net(rows.obs), log_prob_of(self.policy(rows.obs), rows.action)
+        policy_loss, value_loss = self.baseline_loss(log_prob, self.returns, value)
+        spread = root_mean_square(self.returns - value.detach())
+        descend(self.optimizer, policy_loss / spread)
+        descend(self.v_optimizer, value_loss)
+        return {"policy loss": policy_loss.detach(), "value loss": value_loss.detach()}
+
+
+suspects, odd = cartpole_runs(
+    lambda seed: Colleague.for_env("CartPole-v1", seed=seed, baseline_loss=baseline_loss), seeds=3
+)
+ax = plots.curves({"the course's update": with_baseline[:3], "the colleague's": odd}, x=grid,
+                  xlabel="steps in the world", ylabel="return, last 20 episodes")  # fmt: skip
+plots.show(ax, alt="The colleague's agent rises slowly and ends far below the course's.")
+print(
+    "G at the last step of each of the last four episodes:",
+    suspects[0].returns[suspects[0].ends].numpy().round(1),
+)
+
+# %% [markdown]
+# <details><summary>Where should I look?</summary>
+#
+# At the printed numbers. The reward is 1 a step. What is the return of the *last* step of an episode?
+# </details>
+# <details><summary>What is it?</summary>
+#
+# It must be 1. Only the very last one is. The returns run on across the ends of the episodes, into the next one: letting the pole fall costs nothing, because
+# the next episode's rewards are credited to the fall. Only the last of the four episodes tells the truth, and the agent learns a little from that. The repair
+# is to cut the rewards at every end before summing (`episode_returns` in the agent's module does it). Lesson 11 meets the same trap again, in the recursion for
+# advantages.
+# </details>
+
+# %% [markdown]
+# ## Talk to your neighbour
+#
+# **1.** In (10.23) the baseline may depend on the state. May it depend on the action? On the *future* of the episode, say on $G_t$ itself?
+#
+# <details><summary>Answer</summary>
+#
+# Neither, in general: it must come out of the sum over actions. With $b = G_t$ the estimate would always be zero. It may depend on everything that was known *before*
+# the action was drawn: the state, the time, the past.
+# </details>
+#
+# **2.** Why is $V^\pi$ not quite the best baseline?
+#
+# <details><summary>Answer</summary>
+#
+# In a single state, and for one component $x = \partial\log\pi$ of the score, the variance of $x\,(G-b)$ is a parabola in $b$ with its minimum at
+# $\mathbb E[x^2G]/\mathbb E[x^2]$: a mean of returns in which actions with a large score, the *unlikely* ones, count more. $V^\pi$ is the plain mean. It is close, it is the same for
+# all components, and it has another meaning: $G - V^\pi$ is an estimate of the advantage, which lesson 11 is about.
+# </details>
+#
+# **3.** Could we learn from the episodes of an older policy, as DQN does from its replay?
+#
+# <details><summary>Answer</summary>
+#
+# Not with (10.21): its mean is over the actions of the *present* policy, and over its returns. Each episode is used once, which is why policy gradients need so many.
+# Lesson 12 says how far one may go with old data, and what it costs: the ratio $\pi_\theta/\pi_{old}$.
+# </details>
+#
+# **4.** REINFORCE in the corridor has one pair of preferences for three cells. Is the theorem still true? We proved it for $V^\pi(s)$ of real states.
+#
+# <details><summary>Answer</summary>
+#
+# Yes. Nowhere did we use that the states have parameters of their own, or that the agent can tell them apart: $\nabla\pi_\theta(a|s)$ is by whatever θ there is. The corridor is
+# an MDP; only the *policy class* is poor. Q-learning has no such luck: there is no $Q$ of "all cells look alike" that satisfies a Bellman optimality equation for the right actions.
+# </details>
+
+# %% [markdown]
+# ## What we hand on
+#
+# An exact gradient, sampled, with a baseline in it:
+#
+# $$\nabla J(\theta) = \mathbb E_{\pi_\theta}\Big[\sum_t\gamma^t\,\big(G_t - V_\psi(s_t)\big)\,\nabla\log\pi_\theta(a_t|s_t)\Big]$$
+#
+# What is still too expensive? $G_t$: it needs the end of the episode, and carries the noise of every step until there. Lesson 04 knew a way: replace what comes later by what we expect
+# of it. Lesson 11 puts $r_t + \gamma V_\psi(s_{t+1})$ in the place of $G_t$. The baseline then becomes a **critic**.
