@@ -41,11 +41,11 @@ class Same:
     n_envs: int = 1
 
 
-def _off_policy(kind, peer, size, batch_size, warmup=200, **settings) -> Same:
+def _off_policy(kind, peer, size, batch_size, steps, warmup=100) -> Same:
     """DDPG, TD3 or SAC: one update a step, two hidden layers of `size` units."""
     return Same(
-        env="Pendulum-v1", steps=1_500, kind=kind, peer=peer,
-        settings={"hidden": (size, size), **settings},
+        env="Pendulum-v1", steps=steps, kind=kind, peer=peer,
+        settings={"hidden": (size, size)},
         training={"warmup": warmup, "batch_size": batch_size},
         peer_settings={
             "learning_rate": 1e-3, "batch_size": batch_size, "learning_starts": warmup,
@@ -57,8 +57,8 @@ def _off_policy(kind, peer, size, batch_size, warmup=200, **settings) -> Same:
 
 def _same() -> dict[str, Same]:
     methods = {"DDPG": ddpg.DDPG, "TD3": td3.TD3, "SAC": sac.SAC}
-    large = {f"{n} 256×256": _off_policy(kind, n, 256, 256) for n, kind in methods.items()}
-    small = {f"{n} 64×64": _off_policy(kind, n, 64, 128) for n, kind in methods.items()}
+    large = {f"{n} 256×256": _off_policy(kind, n, 256, 256, 600) for n, kind in methods.items()}
+    small = {f"{n} 64×64": _off_policy(kind, n, 64, 128, 1_600) for n, kind in methods.items()}
     # Stable-Baselines3's defaults for DQN, PPO and A2C where a number is not the course's.
     return {
         "DQN": Same(

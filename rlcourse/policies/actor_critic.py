@@ -223,8 +223,10 @@ class A2C(OnPolicyAgent):
     by_hand: bool = True
 
     def build(self) -> None:
-        own = self.a2c_update is None and self.a2c_loss is a2c_loss
-        self.build_actor_critic(self.by_hand and own)
+        self.build_actor_critic()
+
+    def is_plain(self) -> bool:
+        return self.by_hand and self.a2c_update is None and self.a2c_loss is a2c_loss
 
     def update(self, rollout: Rollout, rng: np.random.Generator) -> dict[str, Tensor]:
         if self.joint is not None:

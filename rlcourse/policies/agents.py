@@ -107,6 +107,7 @@ class OnPolicyAgent:
     lr: float = 1e-3
     lr_end: float = 0.0
     optimizers: list[torch.optim.Optimizer] = field(default_factory=list, init=False, repr=False)
+    _joint: Joint | None = field(default=None, init=False, repr=False)
 
     finite_only: ClassVar[bool] = False
 
@@ -153,19 +154,35 @@ class OnPolicyAgent:
     def new_q_net(self) -> QNetwork:
         return QNetwork(self.obs_dim, self.n_actions, self.hidden)
 
-    def build_actor_critic(self, by_hand: bool) -> None:
-        """Both networks under one optimiser; by_hand: also as a `Joint`, where actions are finite."""
+    def build_actor_critic(self) -> None:
+        """Both networks under one optimiser."""
         self.policy, self.v_net = self.new_policy(), self.new_v_net()
         self.optimizer = self.adam(self.policy, self.v_net)
-        self.joint = None
-        if by_hand and self.n_actions is not None and len(self.hidden):
-            self.joint = Joint(self.policy.layers, self.v_net.layers)
+
+    def is_plain(self) -> bool:
+        """Whether every function of the update is the package's own; agents with a way by hand say so."""
+        return False
+
+    @property
+    def joint(self) -> Joint | None:
+        """Both networks as a `Joint` where a step by hand is the plain one; None where it may not be.
+
+        Asked for at every update: whoever replaces a function or a network gets autograd from then on.
+        """
+        known = isinstance(getattr(self, "policy", None), CategoricalPolicy) and self.is_plain()
+        if not known or type(self.v_net) is not ValueNetwork or not len(self.hidden):
+            return None
+        networks = self.policy.layers, self.v_net.layers, self.optimizer
+        if self._joint is None or not self._joint.fits(*networks):
+            self._joint = Joint(*networks)
+        return self._joint
 
     def evaluate(self, obs: Tensor) -> tuple[PolicyOutput, Tensor]:
         """The policy's output and V(s), obs (..., obs_dim): for use without gradient."""
-        if self.joint is None:
+        joint = self.joint
+        if joint is None:
             return self.policy(obs), self.v_net(obs)
-        logits, value = self.joint.forward(obs.reshape(-1, self.obs_dim))
+        logits, value = joint.forward(obs.reshape(-1, self.obs_dim))
         shape = obs.shape[:-1]
         return torch.from_numpy(logits).view(*shape, -1), torch.from_numpy(value).view(shape)
 

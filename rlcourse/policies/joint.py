@@ -9,12 +9,13 @@ by itself where its functions are the package's own; hand it one of yours and au
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from rlcourse.lab.flat import FlatWeights
 
 
 class Joint:
@@ -24,22 +25,25 @@ class Joint:
     $\partial_{z_k} = (1-h_k^2)\,\partial_{h_k}$, $\partial_{W_k} = \sum \partial_{z_k} h_{k-1}^\top$,
     $\partial_{b_k} = \sum \partial_{z_k}$, $\partial_{h_{k-1}} = W_k^\top \partial_{z_k}$.
 
-    policy, v_net: linear layers with tanh between them. The memory of their weights moves into `flat`;
-    `gradient` is that of the last `backward`.
+    policy, v_net: linear layers with tanh between them; optimizer: Adam over both. The memory of the
+    weights moves into `flat`; `flat.gradient` is that of the last `backward`.
     """
 
-    def __init__(self, policy: nn.Sequential, v_net: nn.Sequential) -> None:
-        pairs = list(zip(policy[::2], v_net[::2], strict=True))
-        # Both networks' parts of a layer lie next to each other: one product serves both.
-        parts = [part for a, b in pairs for part in (a.weight, b.weight, a.bias, b.bias)]
-        self.flat = torch.cat([part.detach().flatten() for part in parts])
-        self.gradient, self.m, self.v = (torch.zeros_like(self.flat) for _ in range(3))
-        self.steps = 0
-        sizes = [part.shape for part in parts]
-        for part, view in zip(parts, _views(self.flat, sizes), strict=True):
-            part.data = view
-        self.weights = _layers(self.flat, sizes, len(pairs))
-        self.gradients = _layers(self.gradient, sizes, len(pairs))
+    def __init__(self, policy: nn.Sequential, v_net: nn.Sequential, optimizer) -> None:
+        self.flat = FlatWeights(self._parts(policy, v_net), optimizer)
+        n_layers = len(list(policy)[::2])
+        self.weights = _layers(self.flat, self.flat.vector, n_layers)
+        self.gradients = _layers(self.flat, self.flat.gradient, n_layers)
+
+    @staticmethod
+    def _parts(policy: nn.Sequential, v_net: nn.Sequential) -> list[nn.Parameter]:
+        """Layer by layer: both networks' parts of it lie next to each other, one product serves both."""
+        pairs = zip(list(policy)[::2], list(v_net)[::2], strict=True)
+        return [part for a, b in pairs for part in (a.weight, b.weight, a.bias, b.bias)]
+
+    def fits(self, policy: nn.Sequential, v_net: nn.Sequential, optimizer) -> bool:
+        """Whether it was made of these, and they still lie in its memory."""
+        return self.flat.optimizer is optimizer and self.flat.holds(self._parts(policy, v_net))
 
     def forward(self, obs: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """obs (B, obs_dim) → outputs of the policy (B, n) and values (B,)."""
@@ -73,41 +77,17 @@ class Joint:
             if k:
                 d_h = torch.bmm(d_z, hidden[k][0])
 
-    def clip(self, max_grad_norm: float) -> None:
-        """Scale the gradient to that norm if it is longer, as `clip_grad_norm_` does."""
-        g = self.gradient.numpy()
-        norm = float(np.sqrt(g @ g))
-        if norm > max_grad_norm:
-            g *= max_grad_norm / (norm + 1e-6)
 
-    def adam(self, lr: float, beta_1: float, beta_2: float, eps: float) -> None:
-        r"""$\theta \leftarrow \theta - \alpha\,\hat m / (\sqrt{\hat v} + \epsilon)$ — Kingma & Ba 2015, alg. 1."""
-        w, g, m, v = (x.numpy() for x in (self.flat, self.gradient, self.m, self.v))
-        self.steps += 1
-        m += (1 - beta_1) * (g - m)
-        v += (1 - beta_2) * (g * g - v)
-        spread = np.sqrt(v)
-        spread *= 1 / math.sqrt(1 - beta_2**self.steps)
-        spread += eps
-        np.divide(m, spread, out=spread)
-        spread *= lr / (1 - beta_1**self.steps)
-        w -= spread
-
-
-def _views(vector: Tensor, sizes) -> list[Tensor]:
-    pieces = vector.split([size.numel() for size in sizes])
-    return [piece.view(size) for piece, size in zip(pieces, sizes, strict=True)]
-
-
-def _layers(vector: Tensor, sizes, n_layers: int) -> list[tuple[Tensor, Tensor]]:
+def _layers(flat: FlatWeights, vector: Tensor, n_layers: int) -> list[tuple[Tensor, Tensor]]:
     """(W, b) of both networks for each hidden layer, then the policy's last and the critic's."""
+    parts = flat.split(vector)
     layers, start = [], 0
     for k in range(n_layers - 1):
-        w, b = sizes[4 * k], sizes[4 * k + 2].numel()
+        w, b = parts[4 * k], parts[4 * k + 2].numel()
         middle, end = start + 2 * w.numel(), start + 2 * (w.numel() + b)
-        layers.append((vector[start:middle].view(2, *w), vector[middle:end].view(2, 1, b)))
+        layers.append((vector[start:middle].view(2, *w.shape), vector[middle:end].view(2, 1, b)))
         start = end
-    w_pi, w_v, b_pi, b_v = _views(vector, sizes)[-4:]
+    w_pi, w_v, b_pi, b_v = parts[-4:]
     return [*layers, (w_pi, b_pi), (w_v, b_v)]
 
 
@@ -182,9 +162,8 @@ def step(
             d_logits -= agent.entropy_coef / n * pi.pull_entropy()
         joint.backward(d_logits, agent.value_coef / n * error)
     if agent.max_grad_norm is not None:
-        joint.clip(agent.max_grad_norm)
-    group = agent.optimizer.param_groups[0]
-    joint.adam(group["lr"], *group["betas"], group["eps"])
+        joint.flat.clip(agent.max_grad_norm)
+    joint.flat.adam()
     return loss
 
 

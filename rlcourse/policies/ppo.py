@@ -203,8 +203,10 @@ class PPO(OnPolicyAgent):
     by_hand: bool = True
 
     def build(self) -> None:
-        own = self.ppo_update is None and self.ppo_clip_loss is ppo_clip_loss
-        self.build_actor_critic(self.by_hand and own)
+        self.build_actor_critic()
+
+    def is_plain(self) -> bool:
+        return self.by_hand and self.ppo_update is None and self.ppo_clip_loss is ppo_clip_loss
 
     def update(self, rollout: Rollout, rng: np.random.Generator) -> dict[str, Tensor]:
         batch = self.batch(rollout)
@@ -243,8 +245,8 @@ class PPOKL(PPO):
     ppo_kl_loss: Callable = ppo_kl_loss
     adapt_kl_coefficient: Callable = adapt_kl_coefficient
 
-    def build(self) -> None:
-        self.build_actor_critic(self.by_hand and self.ppo_kl_loss is ppo_kl_loss)
+    def is_plain(self) -> bool:
+        return self.by_hand and self.ppo_kl_loss is ppo_kl_loss
 
     def update(self, rollout: Rollout, rng: np.random.Generator) -> dict[str, Tensor]:
         batch = self.batch(rollout)

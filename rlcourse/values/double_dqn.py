@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -38,3 +39,5 @@ class DoubleDQN(DQN):
     """DQN with another loss; nothing else changes."""
 
     dqn_loss: Callable[..., Tensor] = double_dqn_loss
+    own_loss: ClassVar[Callable[..., Tensor]] = staticmethod(double_dqn_loss)
+    double: ClassVar[bool] = True

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -25,6 +25,8 @@ from rlcourse.lab.agents import OffPolicyAgent, Preset
 from rlcourse.lab.environments import MakeEnv, action_count, maker, observation_size
 from rlcourse.lab.networks import HIDDEN, QNetwork, polyak_update
 from rlcourse.lab.seeding import torch_seed
+
+from .by_hand import QByHand
 
 # --- the equations ------------------------------------------------------------------------------
 
@@ -86,7 +88,8 @@ def dqn_update(agent_state, batch, *, dqn_loss=dqn_loss, polyak_update=polyak_up
 class DQN(OffPolicyAgent):
     """The agent of lesson 08. `dqn_update` is one `update`; with target_every > 1 the target moves
     only in every so many (hard copies: rho = 0). learning_rate_steps: updates after which a learning
-    rate that falls linearly has reached a tenth; None keeps it."""
+    rate that falls linearly has reached a tenth; None keeps it. by_hand: take the steps of `dqn_update`
+    by way of `by_hand`, the same numbers, sooner."""
 
     obs_dim: int
     n_actions: int
@@ -104,6 +107,11 @@ class DQN(OffPolicyAgent):
     dqn_loss: Callable[..., Tensor] = dqn_loss
     polyak_update: Callable[..., None] = polyak_update
     epsilon_schedule: Callable[..., float] = epsilon_schedule
+    by_hand: bool = True
+
+    # The loss that `by_hand` knows, and whether its target is double DQN's.
+    own_loss: ClassVar[Callable[..., Tensor]] = staticmethod(dqn_loss)
+    double: ClassVar[bool] = False
 
     @classmethod
     def for_env(cls, make_env: MakeEnv, **settings: Any) -> DQN:
@@ -121,6 +129,7 @@ class DQN(OffPolicyAgent):
             self.q_net.parameters(), lr=self.learning_rate, fused=True
         )
         self.steps = self.updates = 0  # actions chosen while exploring; steps of the optimiser
+        self._hand: QByHand | None = None
 
     def act(self, obs, rng, explore=True) -> np.ndarray:
         """ε-greedy, or greedy: obs (N, obs_dim) → (N,) int64."""
@@ -143,8 +152,31 @@ class DQN(OffPolicyAgent):
     def update(self, batch, rng=None) -> dict[str, Tensor]:
         """`dqn_update` with this agent's functions; nothing is drawn."""
         self.begin_update()
-        loss = dqn_update(self, batch, dqn_loss=self.dqn_loss, polyak_update=self.follow)
-        return {"loss": loss}
+        if self.is_plain():
+            return {"loss": self.step_by_hand(batch)[0]}
+        return {"loss": dqn_update(self, batch, dqn_loss=self.dqn_loss, polyak_update=self.follow)}
+
+    def is_plain(self) -> bool:
+        """Whether a step by hand is the readable one: functions, networks and optimiser are the package's own."""
+        return (
+            self.by_hand
+            and self.dqn_loss is self.own_loss
+            and self.polyak_update is polyak_update
+            and type(self.q_net) is type(self.target_net) is QNetwork
+            and type(self.optimizer) is torch.optim.Adam
+        )
+
+    def step_by_hand(self, batch, weight=None) -> tuple[float, np.ndarray]:
+        """`dqn_update` by way of `QByHand`: the loss before the step, and y − Q."""
+        ours = self.q_net, self.target_net, self.optimizer
+        if self._hand is None or not self._hand.fits(*ours):
+            self._hand = QByHand(*ours)
+        result = self._hand.step(
+            batch, self.gamma, self.max_grad_norm, double=self.double, weight=weight
+        )
+        if self.updates % self.target_every == 0:
+            self._hand.follow(self.rho)
+        return result
 
     def begin_update(self) -> None:
         """Count it, and set the learning rate that is due."""

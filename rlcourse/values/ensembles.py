@@ -19,7 +19,7 @@ from torch.nn.functional import smooth_l1_loss
 from rlcourse.lab.networks import QNetwork
 from rlcourse.lab.seeding import torch_seed
 
-from .dqn import DQN, taken
+from .dqn import DQN, dqn_loss, dqn_update, taken
 
 
 def ensemble_target(q_next_ensemble, mode, reward, terminated, gamma, subset=None) -> Tensor:
@@ -72,14 +72,18 @@ class EnsembleDQN(DQN):
             self.q_net.parameters(), lr=self.learning_rate, fused=True
         )
         self.subset: Tensor | None = None
-        self.dqn_loss = self.ensemble_loss
 
     def update(self, batch, rng=None) -> dict[str, Tensor]:
-        """As DQN's; with mode "subset" the members that vote are drawn from `rng` first."""
+        """As DQN's; with mode "subset" the members that vote are drawn from `rng` first.
+
+        A `dqn_loss` of one's own is called with the ensembles as q_net and target_net.
+        """
         if self.mode == "subset":
             members = rng.choice(self.size, size=self.subset_size, replace=False)
             self.subset = torch.from_numpy(members)
-        return super().update(batch)
+        self.begin_update()
+        loss = self.ensemble_loss if self.dqn_loss is dqn_loss else self.dqn_loss
+        return {"loss": dqn_update(self, batch, dqn_loss=loss, polyak_update=self.follow)}
 
     def ensemble_loss(self, q_net, target_net, batch, gamma) -> Tensor:
         """The sum over members of their Huber loss against the one target, divided by their number."""
