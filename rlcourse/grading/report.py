@@ -66,6 +66,7 @@ def items(result: dict[str, Any]) -> list[Item]:
         return []
     tried = [marks for marks in graded if any(m["state"] != "not attempted" for m in marks)]
     scores = np.array([[mark["score"] for mark in marks] for marks in tried], float)
+    scores = scores.reshape(len(tried), len(graded[0]))
     return [
         Item(
             column[0]["number"],
@@ -73,7 +74,7 @@ def items(result: dict[str, Any]) -> list[Item]:
             column[0]["points"],
             Counter(GROUPS.get(mark["state"], STOPPED) for mark in column),
             float(np.mean([mark["score"] for mark in column])),
-            discrimination(scores.reshape(len(tried), -1), i),
+            discrimination(scores, i),
         )
         for i, column in enumerate(zip(*graded, strict=True))
     ]
@@ -305,7 +306,7 @@ def _odd(result: dict[str, Any]) -> str:
 def _alike(found: list[Alike]) -> str:
     explained = (
         '<p class="soft">A list to look at, not a finding: the same thought leads to the same lines. '
-        "Answers are compared without comments, layout and the student's own names; what stands in "
+        "Answers are compared without comments, layout and the names of variables; what stands in "
         "the course or is written by many does not count, and answers with fewer than "
         f"{SHARED} runs of their own, one-liners above all, are never listed.</p>"
     )

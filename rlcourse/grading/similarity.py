@@ -1,7 +1,7 @@
 """Answers that are nearly the same, for the teacher to look at: a list, and no verdict.
 
-Answers are compared as runs of `RUN` tokens, without comments, docstrings and layout, and with the
-student's own names all alike, so that renaming changes nothing. A run counts for nothing
+Answers are compared as runs of `RUN` tokens, without comments, docstrings and layout, and with all
+variables alike, so that renaming changes nothing. A run counts for nothing
 - if it stands in the course's own text: the stub, the solution, other right answers, known mistakes;
 - if more than a tenth of the class (or five students) have it: that is what everybody writes.
 Two answers are listed if they share at least `SHARED` of the runs that are left, and these are
@@ -20,14 +20,12 @@ from itertools import combinations
 from typing import Any
 
 from pygments.lexers import PythonLexer
-from pygments.token import Comment, Name, String, Whitespace
+from pygments.token import Comment, Name, String
 
 from rlcourse import exercises
 
 RUN, SHARED, SHARE = 8, 30, 0.8
 COMMON, COMMON_SHARE = 5, 0.1
-
-Runs = frozenset[tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -60,9 +58,8 @@ def _pairs(
     sources: dict[str, str], course: tuple[str, ...]
 ) -> Iterator[tuple[tuple[str, str], int, int]]:
     """((student, student), shared runs, runs of the shorter one) of the answers to be listed."""
-    known = frozenset(text for source in course for kind, text in _tokens(source) if kind is Name)
-    everybodys = frozenset().union(*(_runs(source, known) for source in course))
-    runs = {student: _runs(source, known) - everybodys for student, source in sources.items()}
+    everybodys = frozenset().union(*map(_runs, course))
+    runs = {student: _runs(source) - everybodys for student, source in sources.items()}
     holders = defaultdict(list)
     for student in sorted(runs):
         for run in runs[student]:
@@ -78,23 +75,15 @@ def _pairs(
 
 
 @lru_cache(maxsize=4096)
-def _tokens(source: str) -> tuple[tuple[Any, str], ...]:
-    """(Name or None, text) of every token that means something; any text can be read."""
+def _runs(source: str) -> frozenset[tuple[str, ...]]:
+    """The runs of tokens in a text, whether it is valid Python or not."""
     tokens = []
     for kind, text in PythonLexer().get_tokens(source):
-        if kind in Comment or kind in Whitespace or kind in String.Doc or not text.strip():
+        if kind in Comment or kind in String.Doc or not text.strip():
             continue
-        attribute = bool(tokens) and tokens[-1][1] == "."
-        own = kind in Name and kind not in Name.Builtin and not attribute
-        tokens.append((Name if own else None, text))
-    return tuple(tokens)
-
-
-def _runs(source: str, known: frozenset[str]) -> Runs:
-    """The runs of tokens in a text; names that the course does not use are all alike."""
-    tokens = [
-        "name" if kind is Name and text not in known else text for kind, text in _tokens(source)
-    ]
+        is_attribute = bool(tokens) and tokens[-1] == "."
+        is_variable = kind in Name and kind not in Name.Builtin and not is_attribute
+        tokens.append("name" if is_variable else text)
     return frozenset(tuple(tokens[i : i + RUN]) for i in range(len(tokens) - RUN + 1))
 
 
