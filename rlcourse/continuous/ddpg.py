@@ -86,8 +86,21 @@ def ddpg_update(
 # ----------------------------------------------------------------------------------------- the agent
 
 
+class NoisyAgent(BoxAgent):
+    """How DDPG and TD3 act: the actor's own action, and noise around it while exploring."""
+
+    def choose(self, obs, rng, explore):
+        action = self.actor(obs)
+        if not explore:
+            return action
+        return self.explore_action(action, self.noise.sample(action.shape, rng), -1.0, 1.0)
+
+    def begin_episodes(self, rows):
+        self.noise.reset(rows)
+
+
 @dataclass
-class DDPG(BoxAgent):
+class DDPG(NoisyAgent):
     """A deterministic actor, one critic, slow copies of both; noise only while exploring.
 
     gamma: discount; rho: Polyak; lr: of both networks; noise: what `explore_action` adds, in
@@ -114,12 +127,6 @@ class DDPG(BoxAgent):
         self.actor_targ, self.critic_targ = deepcopy(self.actor), deepcopy(self.critic)
         self.actor_optimizer = adam(self.actor, lr=self.lr)
         self.critic_optimizer = adam(self.critic, lr=self.lr)
-
-    def choose(self, obs, rng, explore):
-        action = self.actor(obs)
-        if not explore:
-            return action
-        return self.explore_action(action, self.noise.sample(action.shape, rng), -1.0, 1.0)
 
     def learn(self, batch, rng):
         return self.ddpg_update(self, batch, **replaced(self, self.ddpg_update))

@@ -6,8 +6,8 @@ border, whatever the environment's units.
 Sources: Uhlenbeck & Ornstein 1930; Lillicrap et al. 2016 (DDPG), §3 and §7; Fujimoto et al. 2018 (TD3),
 §6.1, who find independent Gaussian noise as good.
 
-Differences from the papers: dt is explicit and the step carries its √dt (Euler–Maruyama); the
-process runs on from one episode to the next; the noise is scaled to the box.
+Differences from the papers: dt is explicit and the step carries its √dt (Euler–Maruyama); the noise is
+scaled to the box.
 """
 
 from __future__ import annotations
@@ -53,6 +53,9 @@ class GaussianNoise:
     def sample(self, shape: tuple[int, ...], rng: np.random.Generator) -> torch.Tensor:
         return self.sigma * standard_normal(shape, rng)
 
+    def reset(self, rows: np.ndarray | None = None) -> None:
+        """Nothing is remembered."""
+
 
 @dataclass
 class OrnsteinUhlenbeckNoise:
@@ -73,6 +76,9 @@ class OrnsteinUhlenbeckNoise:
         self.x = ou_step(self.x, xi, self.theta, self.sigma, self.dt)
         return self.x
 
-    def reset(self) -> None:
-        """Start again from 0."""
-        self.x = None
+    def reset(self, rows: np.ndarray | None = None) -> None:
+        """Start again from 0: the rows that are True in (B,) bool, or all of them."""
+        if rows is None or rows.all():
+            self.x = None
+        elif self.x is not None:
+            self.x = self.x.masked_fill(torch.from_numpy(rows)[:, None], 0.0)

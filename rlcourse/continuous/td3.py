@@ -26,8 +26,8 @@ from rlcourse.lab.agents import Preset
 from rlcourse.lab.networks import HIDDEN, Actor, Critic, polyak_update
 from rlcourse.lab.seeding import torch_seed
 
-from .agent import BoxAgent, adam, descend, replaced
-from .ddpg import ddpg_actor_loss
+from .agent import adam, descend, replaced
+from .ddpg import NoisyAgent, ddpg_actor_loss
 from .noise import GaussianNoise, OrnsteinUhlenbeckNoise, explore_action, standard_normal
 
 # ------------------------------------------------------------------------------------ the equations
@@ -105,7 +105,7 @@ def td3_update(
 
 
 @dataclass
-class TD3(BoxAgent):
+class TD3(NoisyAgent):
     """A deterministic actor, two critics, slow copies of all three; noise only while exploring.
 
     gamma: discount; rho: Polyak; lr: of all networks; sigma, clip: of the target action's noise; every:
@@ -142,12 +142,6 @@ class TD3(BoxAgent):
         self.critic_optimizer = adam(self.critic1, self.critic2, lr=self.lr)
         self.low, self.high = -1.0, 1.0
         self.step = 0
-
-    def choose(self, obs, rng, explore):
-        action = self.actor(obs)
-        if not explore:
-            return action
-        return self.explore_action(action, self.noise.sample(action.shape, rng), -1.0, 1.0)
 
     def learn(self, batch, rng):
         self.step += 1

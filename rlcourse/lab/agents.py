@@ -7,6 +7,7 @@ An **off-policy agent** is a dataclass derived from `OffPolicyAgent` with
 - `update(batch, rng)`: one step from a `replay.Batch` with the environment's actions; returns the
   losses before the step by name, as floats or 0-d tensors (no `.item()`: the loop looks at some).
 - `make_replay(capacity)`: the memory it learns from; uniform unless the agent says otherwise.
+- `begin_episodes(rows)`: told by the loop where an episode begins; nothing to do unless the agent says so.
 - the attributes that the contract of its update names (`q_net`, `target_net`, `optimizer`, …).
 
 Whatever randomness they need comes from `rng`, a NumPy generator. The pure functions of its method are
@@ -47,6 +48,9 @@ class OffPolicyAgent:
 
     def update(self, batch: Batch, rng: np.random.Generator | None = None) -> dict[str, Any]:
         raise NotImplementedError
+
+    def begin_episodes(self, rows: np.ndarray) -> None:
+        """The next actions of these rows, (n_envs,) bool, are the first ones of new episodes."""
 
     def make_replay(self, capacity: int) -> ReplayBuffer:
         return ReplayBuffer(capacity, self.obs_dim, self.act_dim)

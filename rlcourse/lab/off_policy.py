@@ -64,6 +64,7 @@ def _train(agent, envs, history, steps, seed, warmup, train_every, updates, batc
     act_rng, replay_rng, env_rng = generators(seed, 3)
     replay = agent.make_replay(capacity)
     obs, _ = envs.reset(seed=[int(s) for s in env_rng.integers(2**31, size=n)])
+    agent.begin_episodes(np.ones(n, dtype=bool))
     returns, lengths = np.zeros(n), np.zeros(n, dtype=np.int64)
     due = next_stop = 0
     losses = {}
@@ -89,6 +90,7 @@ def _train(agent, envs, history, steps, seed, warmup, train_every, updates, batc
                 history.episode_returns.append(float(returns[i]))
                 history.episode_lengths.append(int(lengths[i]))
             returns[ended], lengths[ended] = 0.0, 0
+            agent.begin_episodes(ended)
             next_obs, _ = envs.reset(options={"reset_mask": ended})
         obs = next_obs
 

@@ -50,6 +50,18 @@ def test_noise_repeats_with_its_generator_and_starts_anew():
     assert noise.x is None
 
 
+def test_noise_starts_anew_in_the_rows_whose_episode_begins():
+    noise, rng = OrnsteinUhlenbeckNoise(theta=0.5, sigma=1.0, dt=1.0), np.random.default_rng(1)
+    before = noise.sample((3, 2), rng)
+    noise.reset(np.array([False, True, False]))
+    xi = np.random.default_rng(2).standard_normal((3, 2), dtype=np.float32)
+    after = noise.sample((3, 2), np.random.default_rng(2)).numpy()
+    np.testing.assert_allclose(after[1], xi[1], rtol=1e-6)
+    np.testing.assert_allclose(after[::2], 0.5 * before.numpy()[::2] + xi[::2], rtol=1e-6)
+    noise.reset(np.ones(3, dtype=bool))
+    assert noise.sample((1, 2), rng).shape == (1, 2)  # as many environments as there are now
+
+
 def test_gaussian_noise_has_its_width():
     sample = GaussianNoise(0.3).sample((20_000, 1), np.random.default_rng(2))
     assert sample.std().item() == pytest.approx(0.3, rel=0.03)

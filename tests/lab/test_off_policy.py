@@ -53,6 +53,15 @@ def test_every_row_is_a_transition_that_happened(n_envs, end, limit):
     assert history.steps == 60 and history.updates == 0
 
 
+def test_the_agent_is_told_where_episodes_begin():
+    agent, told = DQN(obs_dim=1, n_actions=2), []
+    agent.begin_episodes = lambda rows: told.append(rows.tolist())
+    lengths = iter([2, 3])  # two copies, whose episodes have other lengths
+    train_off_policy(agent, lambda: Counter(next(lengths)), 12, seed=0, n_envs=2, warmup=12)
+    both, first, second = [True, True], [True, False], [False, True]
+    assert told == [both, first, second, first, both]
+
+
 def run(seed=0, steps=300, **settings):
     agent = DQN(obs_dim=1, n_actions=2, hidden=(8,), epsilon_steps=100, **settings)
     history = train_off_policy(agent, Counter, steps, seed, warmup=50, train_every=2, updates=3)
