@@ -66,7 +66,7 @@ def grade(
     _require_writable(out)
     declared = exercises.lesson(lesson)
     hidden = tuple(str(path.resolve()) for path in (submissions, out))
-    sandbox = Sandbox(sealed_names(), declared.torch, seconds, memory, sandboxed, hidden)
+    sandbox = Sandbox(sealed_names(lesson), declared.torch, seconds, memory, sandboxed, hidden)
     with contextlib.ExitStack() as stack:
         if scheduler:
             executor = stack.enter_context(cluster(scheduler, sandbox))

@@ -179,6 +179,8 @@ def _judge(
         return failed(
             answer.fate, _FATES[answer.fate].format(seconds=course.sandbox.seconds), state
         )
+    if answer.outcomes is None and answer.undefined.startswith("Forbidden "):
+        return failed(*_REACHED, FORBIDDEN)
     if answer.outcomes is None:
         return failed("cannot be run", f"It is not defined: {answer.undefined[:300]}.")
     try:
@@ -186,10 +188,24 @@ def _judge(
         judged = verdict(exercise, cases, outcomes)
     except (ValueError, TypeError, AttributeError, RecursionError):
         return failed(MALFORMED, _FATES[MALFORMED], CRASH)
-    if any(o.failure is not None and o.failure.type_name == "Forbidden" for o in outcomes):
-        text = "It calls the course's own answer. Write your own: the steps are what counts."
-        return failed("calls the reference", text, FORBIDDEN)
+    reached = [
+        outcome.failure.message
+        for outcome in outcomes
+        if outcome.failure is not None and outcome.failure.type_name == "Forbidden"
+    ]
+    if reached:
+        return failed(*(_REACHED if "rlcourse" in reached[0] else _CALLED), FORBIDDEN)
     return judged, judged.state
+
+
+_CALLED = (
+    "calls the reference",
+    "It calls the course's own answer. Write your own: the steps are what counts.",
+)
+_REACHED = (
+    "reaches for the grader",
+    "It looks for the checker or the course's answers, which are not where your code runs.",
+)
 
 
 def _genuine(trees: list[Any], most: int) -> list[Outcome]:

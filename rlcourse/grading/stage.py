@@ -1,7 +1,7 @@
 """The package as a student's code may see it: everything but the answers.
 
 A sealed copy is made once a run. Functions that are exercises raise `Forbidden` when called, the
-declarations and the grading code are left out, and `check` hands back what it is given.
+declarations and the grading code are left out and raise it too, and `check` hands back what it is given.
 """
 
 from __future__ import annotations
@@ -26,19 +26,37 @@ def check(function, name=None):
 
 def authorship(*names):
     return ""
+
+
+def __getattr__(name):
+    from rlcourse import Forbidden
+    if name.startswith("__"):
+        raise AttributeError(name)
+    raise Forbidden("rlcourse.exercises." + name)
+'''
+
+_ELSEWHERE = '''"""Not here: answers are marked elsewhere."""
+
+from rlcourse import Forbidden
+
+raise Forbidden(__name__)
 '''
 
 _FORBIDDEN = '''
 
 class Forbidden(RuntimeError):
-    """The course's own answer was called in place of one's own."""
+    """The course's own answer was called in place of one's own, or the checker was looked for."""
 '''
 
 
-def sealed_names() -> frozenset[str]:
-    """Names of all exercises, read from the declarations' text: grading Part I never waits for torch."""
+def sealed_names(lesson: str) -> frozenset[str]:
+    """Names of the exercises of this lesson and of later ones; what earlier ones asked for may be used.
+
+    Read from the declarations' text: grading Part I never waits for torch.
+    """
     folder = Path(rlcourse.__file__).parent / "exercises"
-    texts = (path.read_text(encoding="utf-8") for path in folder.glob("lesson_*.py"))
+    sealed = [path for path in folder.glob("lesson_*.py") if path.stem >= f"lesson_{lesson}"]
+    texts = (path.read_text(encoding="utf-8") for path in sealed)
     return frozenset(name for text in texts for name in _DECLARED.findall(text))
 
 
@@ -50,17 +68,25 @@ def make_stage(folder: Path, exercises: Collection[str]) -> Path:
     source = Path(rlcourse.__file__).parent
     package = folder / "rlcourse"
     package.mkdir(parents=True)
-    (package / "__init__.py").write_text((source / "__init__.py").read_text() + _FORBIDDEN)
+    (package / "__init__.py").write_text(
+        (source / "__init__.py").read_text(encoding="utf-8") + _FORBIDDEN, encoding="utf-8"
+    )
     for room in ROOMS:
         for path in sorted((source / room).glob("*.py")):
             target = package / room / path.name
             target.parent.mkdir(exist_ok=True)
-            target.write_text(sealed(path.read_text(), exercises))
+            target.write_text(
+                sealed(path.read_text(encoding="utf-8"), exercises), encoding="utf-8"
+            )
     checker = package / "exercises"
     checker.mkdir()
-    (checker / "__init__.py").write_text(_EXERCISES)
-    for name in HARNESS:
-        shutil.copy(source / "exercises" / name, checker / name)
+    (checker / "__init__.py").write_text(_EXERCISES, encoding="utf-8")
+    for path in sorted((source / "exercises").glob("[!_]*.py")):
+        if path.name in HARNESS:
+            shutil.copy(path, checker / path.name)
+        else:
+            (checker / path.name).write_text(_ELSEWHERE, encoding="utf-8")
+    (package / "grading.py").write_text(_ELSEWHERE, encoding="utf-8")
     for name in ("worker.py", "walls.py"):
         shutil.copy(source / "grading" / name, folder / name)
     return folder
