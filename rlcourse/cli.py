@@ -299,7 +299,7 @@ def grade_command(
 ) -> None:
     """Grade a class: marks, a feedback page a student, and a list of everything odd.
 
-    Writes results.json (everything), grades.csv and feedback/STUDENT.html into DIR.
+    Writes results.json (everything), grades.csv, feedback/STUDENT.html and report.html into DIR.
     The answers never enter a student's process, and no submission can stop the others.
 
     Example: `rlcourse grade 05 submissions/ --out graded/`.
