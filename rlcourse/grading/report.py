@@ -149,7 +149,7 @@ def misconceptions(result: dict[str, Any]) -> list[Misconception]:
 
 _STYLE = """
 body { max-width: 62em } h2 { margin: 2em 0 0.4em; border-bottom: 1px solid var(--line) }
-figure { margin: 1em 0 } svg { max-width: 100%; height: auto; color: var(--ink) }
+figure { margin: 1em 0 } .scroll { overflow-x: auto } svg { max-width: 100%; height: auto; color: var(--ink) }
 .facts { display: flex; flex-wrap: wrap; gap: 0.5em 2.5em; padding: 0; list-style: none }
 .facts b { display: block; font-size: 1.5em; line-height: 1.3 } td p { margin: 0.2em 0 }
 .whole { white-space: nowrap } details summary { cursor: pointer; color: var(--soft) } footer { margin-top: 3em; font-size: 0.9em }
@@ -342,7 +342,8 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequence
         return f"<tr>{''.join(marked)}</tr>"
 
     body = "\n".join(row("td", cells) for cells in rows)
-    return f"<table><thead>{row('th', head)}</thead>\n<tbody>{body}</tbody></table>\n"
+    table = f"<table><thead>{row('th', head)}</thead>\n<tbody>{body}</tbody></table>"
+    return f'<div class="scroll">{table}</div>\n'
 
 
 # ------------------------------------------------------------------------------------ the figures
