@@ -587,9 +587,8 @@ def search():
     tokens, found = {[token.encode()[::-1] for token in tokens]!r}, []
     tokens = [token[::-1] for token in tokens]
     for root, folders, files in os.walk("/"):
-        if root.startswith("/usr") or "/lib/python" in root and "rlcourse" not in root:
-            folders[:] = [f for f in folders if "rlcourse" in f or f.endswith("-packages")]
-            continue
+        if root.startswith({("/usr", "/lib", "/bin", sys.prefix, sys.base_prefix)!r}) and "rlcourse" not in root:
+            files = [name for name in files if name.endswith((".ipynb", ".csv", ".jsonl")) or "rlcourse" in name]
         for name in files:
             path = os.path.join(root, name)
             try:
