@@ -108,16 +108,22 @@ def as_csv(result: dict[str, Any]) -> str:
     return stream.getvalue()
 
 
-def harmless(cell: Any) -> Any:
-    """Text that a spreadsheet would take for a formula gets an apostrophe in front.
+# Where a spreadsheet of another country splits cells, what follows begins a cell of its own.
+_INSIDE = re.compile(r"[;\t\r\n]\s*(?=[=+\-@])|,\s*(?=[=+@])")
+_NUMBER = re.compile(r"\s*-\s*|\s*[+-]?[\d.,]+\s*%?\s*")
 
-    Also behind blanks, which some programs strip, and in full-width characters, which Excel takes
-    for the plain ones; numbers written as text, and a lone dash, stay as they are.
+
+def harmless(cell: Any) -> Any:
+    """Text that a spreadsheet would take for a formula gets an apostrophe in front of it.
+
+    Also behind blanks, which some programs strip, in full-width characters, which Excel takes for
+    the plain ones, and behind a separator; numbers written as text, and a lone dash, stay as they are.
     """
-    if not isinstance(cell, str) or re.fullmatch(r"\s*-\s*|\s*[+-]?[\d.,]+\s*%?\s*", cell):
+    if not isinstance(cell, str) or not cell or _NUMBER.fullmatch(cell):
         return cell
-    risky = cell[:1] in ("\t", "\r", "\n") or cell.lstrip()[:1] in tuple("=+-@＝＋－＠")
-    return f"'{cell}" if risky and cell else cell
+    cell = _INSIDE.sub(r"\g<0>'", cell)
+    risky = cell[0] in "\t\r\n" or cell.lstrip()[:1] in tuple("=+-@＝＋－＠")
+    return f"'{cell}" if risky else cell
 
 
 def file_names(records: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:

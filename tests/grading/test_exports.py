@@ -16,6 +16,7 @@ import pytest
 from made_up_class import EXERCISES, mark, record, result, unreadable
 
 from rlcourse import cli
+from rlcourse.grading import results
 
 POINTS = sum(points for _, points in EXERCISES)
 EVIL = '=HYPERLINK("http://evil","A") <script>alert(1)</script> & \'é宿\''
@@ -87,6 +88,25 @@ def is_harmless(cell):
     except ValueError:
         return cell.strip() in ("", "-") or cell.strip()[0] not in "=+-@\t\r＝＋－＠"
     return True
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["=1+1", " =1", "+1+1", "-cmd|'/C calc'!A0", "@SUM(1)", "\t=1", "\r=1", "\n=1", "＝1+1", "a;=1+1",
+     'a"; =1;', "a\t@x", "a\n-1+1", "a,=1", "=", "-a", "+"],
+)  # fmt: skip
+def test_no_cell_begins_with_a_formula_however_the_file_is_split(cell):
+    made = results.harmless(cell)
+    for separator in (",", ";", "\t", "\n"):
+        assert all(map(is_harmless, made.split(separator))), made
+    assert made.replace("'", "") == cell.replace("'", "")
+
+
+@pytest.mark.parametrize(
+    "cell", ["", "-", "-4", "+1.5", "1,5", "12 %", "Ada", "a - b", "x, -1", 5, -2.5]
+)
+def test_plain_text_and_numbers_stay_as_they_are(cell):
+    assert results.harmless(cell) == cell
 
 
 # ------------------------------------------------------------------------------------ Gradescope
