@@ -71,7 +71,7 @@ class Marks(NbGraderPreprocessor):
             notebook = book.find_submission_notebook(
                 where["notebook"], where["assignment"], where["student"]
             )
-            notebook.late_submission_penalty = record["penalty"]
+            notebook.late_submission_penalty = record["penalty"] or None
             book.db.commit()
         return nb, resources
 
