@@ -13,6 +13,13 @@ import torch
 from torch import Tensor, nn
 
 
+def linear_parts(layers: nn.Sequential) -> list[nn.Parameter]:
+    """Weight and bias of every other layer, the linear ones of `rlcourse.lab.networks.mlp`."""
+    # Not layers.parameters(), nor layers[::2]: the one searches, the other builds a new Sequential.
+    linear = tuple(layers._modules.values())[::2]
+    return [layer._parameters[name] for layer in linear for name in ("weight", "bias")]
+
+
 class FlatWeights:
     r"""Parameters side by side in `vector`, their `gradient` in another, and Adam on both.
 

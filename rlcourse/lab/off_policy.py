@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from .agents import History, OffPolicyAgent
-from .environments import MakeEnv, observation_size, uniform_actions, vector_env
+from .environments import Copies, MakeEnv, uniform_actions
 from .progress import progress
 from .seeding import generators, one_thread
 
@@ -42,13 +42,14 @@ def train_off_policy(
     early: the agent keeps what it has learned, and the history says `interrupted`.
     Raises TrainingError when a loss is not finite, SpaceError when the environment is of the wrong kind.
     """
-    envs = vector_env(make_env, n_envs)
+    act_rng, replay_rng, env_rng = generators(seed, 3)
+    envs = Copies(make_env, n_envs, env_rng)
     history = History()
     began = time.perf_counter()
     try:
         with one_thread():
-            _train(agent, envs, history, steps, seed, warmup, train_every, updates, batch_size,
-                   capacity, stop_when, stop_every)  # fmt: skip
+            _train(agent, envs, history, steps, act_rng, replay_rng, warmup, train_every, updates,
+                   batch_size, capacity, stop_when, stop_every)  # fmt: skip
     except KeyboardInterrupt:
         history.interrupted = True
     finally:
@@ -57,15 +58,13 @@ def train_off_policy(
     return history
 
 
-def _train(agent, envs, history, steps, seed, warmup, train_every, updates, batch_size, capacity,
-           stop_when, stop_every) -> None:  # fmt: skip
-    n = envs.num_envs
-    _fit(agent, envs)
-    act_rng, replay_rng, env_rng = generators(seed, 3)
+def _train(agent, envs, history, steps, act_rng, replay_rng, warmup, train_every, updates,
+           batch_size, capacity, stop_when, stop_every) -> None:  # fmt: skip
+    n = len(envs.envs)
+    envs.check_observations(agent.obs_dim)
+    uniform_actions(envs.action_space, 1, np.random.default_rng(0))  # of the right kind?
     replay = agent.make_replay(capacity)
-    obs, _ = envs.reset(seed=[int(s) for s in env_rng.integers(2**31, size=n)])
     agent.begin_episodes(np.ones(n, dtype=bool))
-    returns, lengths = np.zeros(n), np.zeros(n, dtype=np.int64)
     due = next_stop = 0
     losses = {}
     bar = progress(
@@ -75,24 +74,15 @@ def _train(agent, envs, history, steps, seed, warmup, train_every, updates, batc
     )
     for _ in bar:
         if history.steps < warmup:
-            action = uniform_actions(envs.single_action_space, n, act_rng)
+            action = uniform_actions(envs.action_space, n, act_rng)
         else:
-            action = agent.act(obs, act_rng)
-        next_obs, reward, terminated, truncated, _ = envs.step(action)
+            action = agent.act(envs.obs, act_rng)
+        obs = envs.obs.copy()
+        reward, next_obs, terminated, truncated = envs.step(action, history)
         replay.extend(obs, action, reward, next_obs, terminated)
-        history.steps += n
-        returns += reward
-        lengths += 1
-        ended = terminated | truncated
+        ended = (terminated + truncated) > 0
         if ended.any():
-            for i in np.flatnonzero(ended):
-                history.episode_steps.append(history.steps)
-                history.episode_returns.append(float(returns[i]))
-                history.episode_lengths.append(int(lengths[i]))
-            returns[ended], lengths[ended] = 0.0, 0
             agent.begin_episodes(ended)
-            next_obs, _ = envs.reset(options={"reset_mask": ended})
-        obs = next_obs
 
         if history.steps > warmup:
             due += n
@@ -109,13 +99,3 @@ def _train(agent, envs, history, steps, seed, warmup, train_every, updates, batc
                 break
     if losses and history.updates % LOSSES_EVERY:
         history.record_losses(losses)
-
-
-def _fit(agent, envs) -> None:
-    """Stop before the first step if this agent and this environment do not speak of the same numbers."""
-    space = envs.single_observation_space
-    if observation_size(space) != agent.obs_dim:
-        raise ValueError(
-            f"The agent takes observations of {agent.obs_dim} numbers; the environment's are {space}."
-        )
-    uniform_actions(envs.single_action_space, 1, np.random.default_rng(0))

@@ -12,14 +12,12 @@ import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-import gymnasium as gym
 import numpy as np
 import torch
-from gymnasium.spaces import Discrete
 from torch import Tensor
 
 from .agents import History
-from .environments import MakeEnv, action_box, action_count, observation_size
+from .environments import Copies, MakeEnv, action_box, action_count
 from .progress import progress
 from .seeding import generators, one_thread
 
@@ -64,7 +62,8 @@ def train_on_policy(
     history = History()
     began = time.perf_counter()
     try:
-        _fit(agent, envs)
+        envs.check_observations(agent.obs_dim)
+        (action_box if agent.n_actions is None else action_count)(envs.action_space)
         with one_thread():
             _train(agent, envs, history, steps, act_rng, update_rng, stop_when, stop_every)
     except KeyboardInterrupt:
@@ -73,16 +72,6 @@ def train_on_policy(
         envs.close()
         history.seconds = time.perf_counter() - began
     return history
-
-
-def _fit(agent, envs: Copies) -> None:
-    """Stop before the first step if this agent and this environment do not speak of the same numbers."""
-    if envs.obs_dim != agent.obs_dim:
-        raise ValueError(
-            f"The agent takes observations of {agent.obs_dim} numbers; the environment's are "
-            f"{envs.observation_space}."
-        )
-    (action_box if agent.n_actions is None else action_count)(envs.action_space)
 
 
 def _train(agent, envs: Copies, history: History, steps: int, act_rng, update_rng, stop_when,
@@ -102,57 +91,6 @@ def _train(agent, envs: Copies, history: History, steps: int, act_rng, update_rn
             next_stop = history.steps
             if stop_when(agent, history.steps):
                 break
-
-
-class Copies:
-    """n copies of an environment stepped one after the other, each reset in the step that ends it.
-
-    Gymnasium calls this SAME_STEP; its `SyncVectorEnv` does the same with twice the bookkeeping,
-    which is what the time of a small network's rollout is spent on. `obs` (n, obs_dim) float32 is what
-    to act on next.
-    """
-
-    def __init__(self, make_env: MakeEnv, n: int, rng: np.random.Generator) -> None:
-        self.envs = [_make(make_env) for _ in range(n)]
-        self.observation_space = self.envs[0].observation_space
-        self.action_space = self.envs[0].action_space
-        self.finite = isinstance(self.action_space, Discrete)
-        self.obs_dim = observation_size(self.observation_space)
-        self.obs = np.empty((n, self.obs_dim), np.float32)
-        for i, env in enumerate(self.envs):
-            self.obs[i], _ = env.reset(seed=int(rng.integers(2**31)))
-        self.returns, self.lengths = [0.0] * n, [0] * n
-
-    def step(self, action: np.ndarray, history: History) -> tuple[np.ndarray, ...]:
-        """reward (n,), true next observations (n, obs_dim), terminated (n,), truncated (n,)."""
-        history.steps += len(self.envs)
-        next_obs, numbers = np.empty_like(self.obs), []
-        # Plain integers: a Discrete space takes far longer to recognise NumPy's.
-        actions = action.tolist() if self.finite else action
-        for i, env in enumerate(self.envs):
-            obs, reward, terminated, truncated, _ = env.step(actions[i])
-            next_obs[i] = obs
-            numbers.append((reward, terminated, truncated))
-            self.returns[i] += float(reward)
-            self.lengths[i] += 1
-            if terminated or truncated:
-                history.episode_steps.append(history.steps)
-                history.episode_returns.append(self.returns[i])
-                history.episode_lengths.append(self.lengths[i])
-                self.returns[i], self.lengths[i] = 0.0, 0
-                obs, _ = env.reset()
-            self.obs[i] = obs
-        reward, terminated, truncated = np.array(numbers, np.float32).T
-        return reward, next_obs, terminated, truncated
-
-    def close(self) -> None:
-        for env in self.envs:
-            env.close()
-
-
-def _make(make_env: MakeEnv) -> gym.Env:
-    """A new environment; by name, without the checker that would look at each of its steps."""
-    return gym.make(make_env, disable_env_checker=True) if isinstance(make_env, str) else make_env()
 
 
 def _rollouts(agent, envs: Copies, history: History, steps: int, rng) -> Iterator[Rollout]:

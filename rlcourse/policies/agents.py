@@ -169,8 +169,13 @@ class OnPolicyAgent:
 
         Asked for at every update: whoever replaces a function or a network gets autograd from then on.
         """
-        known = isinstance(getattr(self, "policy", None), CategoricalPolicy) and self.is_plain()
-        if not known or type(self.v_net) is not ValueNetwork or not len(self.hidden):
+        known = (
+            self.is_plain()
+            and type(self.policy) is CategoricalPolicy
+            and type(self.v_net) is ValueNetwork
+            and type(self.optimizer) is torch.optim.Adam
+        )
+        if not known or not len(self.hidden):
             return None
         networks = self.policy.layers, self.v_net.layers, self.optimizer
         if self._joint is None or not self._joint.fits(*networks):

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rlcourse.lab.flat import FlatWeights
+from rlcourse.lab.flat import FlatWeights, linear_parts
 
 
 class Joint:
@@ -31,15 +31,16 @@ class Joint:
 
     def __init__(self, policy: nn.Sequential, v_net: nn.Sequential, optimizer) -> None:
         self.flat = FlatWeights(self._parts(policy, v_net), optimizer)
-        n_layers = len(list(policy)[::2])
+        n_layers = len(linear_parts(policy)) // 2
         self.weights = _layers(self.flat, self.flat.vector, n_layers)
         self.gradients = _layers(self.flat, self.flat.gradient, n_layers)
 
     @staticmethod
     def _parts(policy: nn.Sequential, v_net: nn.Sequential) -> list[nn.Parameter]:
         """Layer by layer: both networks' parts of it lie next to each other, one product serves both."""
-        pairs = zip(list(policy)[::2], list(v_net)[::2], strict=True)
-        return [part for a, b in pairs for part in (a.weight, b.weight, a.bias, b.bias)]
+        ours, theirs = linear_parts(policy), linear_parts(v_net)
+        by_layer = zip(ours[::2], theirs[::2], ours[1::2], theirs[1::2], strict=True)
+        return [part for layer in by_layer for part in layer]
 
     def fits(self, policy: nn.Sequential, v_net: nn.Sequential, optimizer) -> bool:
         """Whether it was made of these, and they still lie in its memory."""

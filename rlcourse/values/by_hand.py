@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from rlcourse.lab.flat import FlatWeights
+from rlcourse.lab.flat import FlatWeights, linear_parts
 from rlcourse.lab.networks import QNetwork
 
 
@@ -25,8 +25,8 @@ class QByHand:
     """
 
     def __init__(self, q_net: QNetwork, target_net: QNetwork, optimizer: torch.optim.Adam) -> None:
-        self.online = FlatWeights(_parts(q_net), optimizer)
-        self.target = FlatWeights(_parts(target_net))
+        self.online = FlatWeights(linear_parts(q_net.layers), optimizer)
+        self.target = FlatWeights(linear_parts(target_net.layers))
         self.weights, self.gradients, self.target_weights = (
             _layers(*args)
             for args in (
@@ -40,9 +40,14 @@ class QByHand:
         """Whether it was made of these, and they still lie in its memory."""
         return (
             self.online.optimizer is optimizer
-            and self.online.holds(_parts(q_net))
-            and self.target.holds(_parts(target_net))
+            and self.online.holds(linear_parts(q_net.layers))
+            and self.target.holds(linear_parts(target_net.layers))
         )
+
+    def q(self, obs: np.ndarray) -> np.ndarray:
+        """Q(s, ·) of the online network: obs (N, obs_dim) → (N, n_actions)."""
+        with torch.inference_mode():
+            return forward(self.weights, torch.as_tensor(obs, dtype=torch.float32))[-1].numpy()
 
     def step(self, batch, gamma, max_grad_norm, *, double=False, weight: Tensor | None = None):
         r"""One step of $\frac1B \sum_b w_b H_1(Q(s_b, a_b) - y_b)$, y as in `dqn_target` or `double_dqn_target`.
@@ -97,11 +102,6 @@ def forward(weights, obs: Tensor) -> list[Tensor]:
         z = torch.addmm(b, h[-1].relu_() if h else obs, w.T)
         h.append(z)
     return h
-
-
-def _parts(net: QNetwork) -> list[nn.Parameter]:
-    # Not net.parameters(), whose search takes as long as a product.
-    return [part for layer in list(net.layers)[::2] for part in (layer.weight, layer.bias)]
 
 
 def _layers(flat: FlatWeights, vector: Tensor) -> list[tuple[Tensor, Tensor]]:

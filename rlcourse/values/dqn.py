@@ -142,12 +142,17 @@ class DQN(OffPolicyAgent):
             self.steps += len(obs)
             if random.all():  # the network would not be asked
                 return rng.integers(self.n_actions, size=len(obs))
-        with torch.inference_mode():
-            q = self.q_net(torch.as_tensor(obs, dtype=torch.float32))
-        action = q.argmax(dim=1).numpy()
+        action = self.q_values(obs).argmax(axis=1)
         if random.any():
             action = np.where(random, rng.integers(self.n_actions, size=len(obs)), action)
         return action
+
+    def q_values(self, obs: np.ndarray) -> np.ndarray:
+        """Q(s, ·) of the online network: obs (N, obs_dim) → (N, n_actions), without gradient."""
+        if self.is_plain():
+            return self.hand().q(obs)
+        with torch.inference_mode():
+            return self.q_net(torch.as_tensor(obs, dtype=torch.float32)).numpy()
 
     def update(self, batch, rng=None) -> dict[str, Tensor]:
         """`dqn_update` with this agent's functions; nothing is drawn."""
@@ -168,15 +173,18 @@ class DQN(OffPolicyAgent):
 
     def step_by_hand(self, batch, weight=None) -> tuple[float, np.ndarray]:
         """`dqn_update` by way of `QByHand`: the loss before the step, and y − Q."""
+        hand = self.hand()
+        result = hand.step(batch, self.gamma, self.max_grad_norm, double=self.double, weight=weight)
+        if self.updates % self.target_every == 0:
+            hand.follow(self.rho)
+        return result
+
+    def hand(self) -> QByHand:
+        """The networks as vectors, made anew when one of them is another or lies elsewhere."""
         ours = self.q_net, self.target_net, self.optimizer
         if self._hand is None or not self._hand.fits(*ours):
             self._hand = QByHand(*ours)
-        result = self._hand.step(
-            batch, self.gamma, self.max_grad_norm, double=self.double, weight=weight
-        )
-        if self.updates % self.target_every == 0:
-            self._hand.follow(self.rho)
-        return result
+        return self._hand
 
     def begin_update(self) -> None:
         """Count it, and set the learning rate that is due."""

@@ -2,11 +2,12 @@
 
 import math
 from copy import deepcopy
+from functools import partial
 
-import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from probes import Crooked, Cut, Hill, TwoSteps, box
 
 from rlcourse.continuous import ddpg, sac, soft_q, td3
 from rlcourse.continuous.noise import OrnsteinUhlenbeckNoise
@@ -35,33 +36,6 @@ def train(agent, env, updates=500, seed=0):
     return train_off_policy(agent, env, 200 + updates, seed, warmup=200, batch_size=64)
 
 
-class Probe(gym.Env):
-    """An environment from two functions: `reward(s, a)`, and whether step t is the last one."""
-
-    def __init__(self, reward, last, low=-1.0, high=1.0, draw=lambda rng: 0.0) -> None:
-        self.observation_space = gym.spaces.Box(-10, 10, (1,), np.float32)
-        self.action_space = gym.spaces.Box(np.float32([low]), np.float32([high]))
-        self.reward, self.last, self.draw = reward, last, draw
-
-    def reset(self, *, seed=None, options=None):
-        super().reset(seed=seed)
-        self.t, self.s = 0, self.draw(self.np_random)
-        return np.array([self.s], np.float32), {}
-
-    def step(self, action):
-        assert self.action_space.contains(action)
-        reward = self.reward(self.s, self.t, float(action[0]))
-        self.t += 1
-        ended = self.last(self.t)
-        if ended is None:  # nothing ends: the next state is the same one
-            return np.array([self.s], np.float32), reward, False, False, {}
-        return np.array([float(self.t)], np.float32), reward, ended, False, {}
-
-
-def one_step(reward, **kwargs):
-    return lambda: Probe(lambda s, t, a: reward(s, a), lambda t: True, **kwargs)
-
-
 def q_value(agent, obs, action=0.0):
     net = next(getattr(agent, n) for n in ("critic", "critic1", "q_net") if hasattr(agent, n))
     with torch.no_grad():
@@ -71,12 +45,8 @@ def q_value(agent, obs, action=0.0):
 @every_agent
 def test_the_best_action_depends_on_the_state_in_a_crooked_box(name):
     """Box [2, 10]; best are 3 at s = −1 and 8 at s = 1: range, batching, policy."""
-    env = one_step(
-        lambda s, a: -(((a - (8.0 if s > 0 else 3.0)) / 4) ** 2),
-        low=2.0, high=10.0, draw=lambda rng: rng.choice([-1.0, 1.0]),
-    )  # fmt: skip
-    agent = make(name, env)
-    train(agent, env, updates=800)
+    agent = make(name, Crooked)
+    train(agent, Crooked, updates=800)
     obs = np.array([[-1.0], [1.0]], np.float32)
     action = agent.act(obs, np.random.default_rng(0), explore=False)
     np.testing.assert_allclose(action, [[3.0], [8.0]], atol=0.6)
@@ -85,10 +55,7 @@ def test_the_best_action_depends_on_the_state_in_a_crooked_box(name):
 @every_agent
 def test_the_last_reward_is_discounted_once_a_step(name):
     """Two steps, 1 at the end: Q = γ, then 1. A terminal state is worth nothing."""
-
-    def env():
-        return Probe(lambda s, t, a: float(t == 1), lambda t: t == 2)
-
+    env = partial(TwoSteps, box())
     agent = make(name, env, gamma=0.6, **_almost_no_entropy(name))
     train(agent, env)
     assert q_value(agent, 0.0) == pytest.approx(0.6, abs=0.1)
@@ -97,15 +64,11 @@ def test_the_last_reward_is_discounted_once_a_step(name):
 
 @every_agent
 def test_a_time_limit_is_not_the_end(name):
-    """1 a step for ever, cut after 2: Q = 1/(1 − γ) = 2.5; masking the cut would give at most 1.6."""
-
-    def env():
-        forever = Probe(lambda s, t, a: 1.0, lambda t: None)
-        return gym.wrappers.TimeLimit(forever, max_episode_steps=2)
-
+    """1 a step for ever, cut after 4: Q = 1/(1 − γ) = 2.5; masking the cut would give at most 2.2."""
+    env = partial(Cut, box())
     agent = make(name, env, gamma=0.6, **_almost_no_entropy(name))
     train(agent, env)
-    assert q_value(agent, 0.0) == pytest.approx(2.5, abs=0.25)
+    assert q_value(agent, 1.0) == pytest.approx(2.5, abs=0.25)
 
 
 def _almost_no_entropy(name):
@@ -115,14 +78,14 @@ def _almost_no_entropy(name):
 @pytest.mark.parametrize("name", ["SAC with V", "SAC, fixed"])
 def test_with_equal_rewards_entropy_is_what_is_left(name):
     """One step, reward 0: the best policy is uniform on (−1, 1), its entropy log 2 = 0.69."""
-    env = one_step(lambda s, a: 0.0)
+    env = partial(Hill, lambda a: 0.0)
     agent = make(name, env, alpha=0.5)
     train(agent, env)
     assert _entropy(agent) == pytest.approx(math.log(2), abs=0.1)
 
 
 def test_learned_temperature_meets_its_entropy():
-    env = one_step(lambda s, a: -(a**2))
+    env = partial(Hill, lambda a: -(a**2))
     agent = make("SAC, learned", env, alpha=0.2, target_entropy=-0.5)
     train(agent, env, updates=1500)
     assert _entropy(agent) == pytest.approx(-0.5, abs=0.2)
@@ -131,16 +94,16 @@ def test_learned_temperature_meets_its_entropy():
 def _entropy(agent):
     noise = torch.randn(4000, 1, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        _, log_prob = sac.squashed_action(agent.policy, torch.zeros(4000, 1), noise)
+        _, log_prob = sac.squashed_action(agent.policy, torch.ones(4000, 1), noise)
     return -log_prob.mean().item()
 
 
 def test_soft_q_keeps_both_answers():
     """One step, rewards with peaks at ±0.6: draws near both, where one Gaussian has one hill."""
-    env = one_step(lambda s, a: math.exp(-20 * (a - 0.6) ** 2) + math.exp(-20 * (a + 0.6) ** 2))
+    env = partial(Hill, lambda a: math.exp(-20 * (a - 0.6) ** 2) + math.exp(-20 * (a + 0.6) ** 2))
     agent = make("soft Q", env, alpha=0.2)
     train(agent, env, updates=1500)
-    a = agent.act(np.zeros((1000, 1), np.float32), np.random.default_rng(0))[:, 0]
+    a = agent.act(np.ones((1000, 1), np.float32), np.random.default_rng(0))[:, 0]
     assert (abs(a - 0.6) < 0.35).mean() > 0.25
     assert (abs(a + 0.6) < 0.35).mean() > 0.25
     assert (abs(a) < 0.2).mean() < 0.2
@@ -148,7 +111,7 @@ def test_soft_q_keeps_both_answers():
 
 @every_agent
 def test_the_same_seed_gives_the_same_run(name):
-    env = one_step(lambda s, a: -(a**2))
+    env = partial(Hill, lambda a: -(a**2))
     results = []
     for seed in (3, 3, 4):
         agent = make(name, env, seed=seed)
@@ -185,7 +148,7 @@ def test_acting_greedily_draws_nothing(name):
 def test_wrong_spaces_are_refused_with_a_sentence(name):
     with pytest.raises(SpaceError, match="finite number of actions"):
         AGENTS[name][0].for_env("CartPole-v1")
-    endless = one_step(lambda s, a: 0.0, high=np.inf)
+    endless = partial(Hill, lambda a: 0.0, box(high=np.inf))
     with pytest.raises(SpaceError, match="no end"):
         AGENTS[name][0].for_env(endless)
 
@@ -210,7 +173,7 @@ def test_wrong_spaces_are_refused_with_a_sentence(name):
     ],
 )
 def test_a_students_function_trains_the_agent(name, function):
-    env = one_step(lambda s, a: -(a**2))
+    env = partial(Hill, lambda a: -(a**2))
     calls = []
 
     def own(*args, **kwargs):
@@ -237,6 +200,6 @@ def test_a_students_whole_update_trains_the_agent(name, function):
         calls.append(len(batch.obs))
         return {"loss": 0.0}
 
-    env = one_step(lambda s, a: -(a**2))
+    env = partial(Hill, lambda a: -(a**2))
     train(make(name, env, **{function: own}), env, updates=10)
     assert calls == [64] * 10

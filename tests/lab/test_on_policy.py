@@ -1,22 +1,18 @@
 """The on-policy loop: what a rollout holds, where it stops, and that a seed is a run."""
 
 import math
-import sys
-from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from probes import Bandit, Reach
 
 from rlcourse.lab.agents import TrainingError
 from rlcourse.lab.environments import SpaceError
 from rlcourse.lab.on_policy import train_on_policy
 from rlcourse.policies.actor_critic import A2C, QActorCritic
 from rlcourse.policies.reinforce import Reinforce
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "policies"))
-from small_envs import Bandit, Reach
 
 
 class Counter(gym.Env):

@@ -39,36 +39,36 @@ def learned(name, env):
 
 @every_agent
 def test_constant_value(name):
-    np.testing.assert_allclose(learned(name, probes.constant)[1](0.0), 1.0, atol=0.1)
+    np.testing.assert_allclose(learned(name, probes.Constant)[1](1.0), 1.0, atol=0.1)
 
 
 @every_agent
 def test_value_from_the_observation(name):
-    q = learned(name, probes.observed)[1]
+    q = learned(name, probes.Signs)[1]
     np.testing.assert_allclose([q(-1.0), q(1.0)], [[-1, -1], [1, 1]], atol=0.1)
 
 
 @every_agent
 def test_discounting(name):
-    q = learned(name, probes.discounted)[1]
+    q = learned(name, probes.TwoSteps)[1]
     np.testing.assert_allclose([q(0.0), q(1.0)], [[GAMMA] * 2, [1, 1]], atol=0.1)
 
 
 @every_agent
 def test_value_of_the_action(name):
-    agent, q = learned(name, probes.acted)
-    np.testing.assert_allclose(q(0.0), [-1, 1], atol=0.1)
-    assert agent.act(np.zeros((1, 1)), None, explore=False) == [1]
+    agent, q = learned(name, probes.Bandit)
+    np.testing.assert_allclose(q(1.0), [-1, 1], atol=0.1)
+    assert agent.act(np.ones((1, 1)), None, explore=False) == [1]
 
 
 @every_agent
 def test_observation_and_action(name):
-    agent, q = learned(name, probes.both)
+    agent, q = learned(name, probes.Matching)
     np.testing.assert_allclose([q(-1.0), q(1.0)], [[1, -1], [-1, 1]], atol=0.1)
     assert agent.act(np.array([[-1.0], [1.0]]), None, explore=False).tolist() == [0, 1]
 
 
 @every_agent
 def test_a_time_limit_is_not_the_end(name):
-    # 1/(1−γ) = 5; taking the limit for an end would give about 2.5 (the obs does not tell the time).
-    np.testing.assert_allclose(learned(name, probes.cut)[1](0.0), 5.0, atol=0.5)
+    # 1/(1−γ) = 5; taking the limit for an end would give about 2 (the obs does not tell the time).
+    np.testing.assert_allclose(learned(name, probes.Cut)[1](1.0), 5.0, atol=0.5)

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from small_envs import Bandit, Reach
+from probes import Bandit, Reach
 
 from rlcourse.lab.on_policy import Rollout
 from rlcourse.policies.actor_critic import (

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from small_envs import Bandit, Matching, Reach
+from probes import Bandit, Matching, Reach
 
 from rlcourse.policies.actor_critic import A2C
 from rlcourse.policies.distributions import sample_action

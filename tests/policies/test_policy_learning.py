@@ -7,16 +7,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from small_envs import (
-    Bandit,
-    Constant,
-    Corridor,
-    Cut,
-    Matching,
-    Reach,
-    TwoSteps,
-    ValueFromObservation,
-)
+from probes import Bandit, Constant, Corridor, Cut, Matching, Reach, Signs, TwoSteps
 
 from rlcourse.lab.on_policy import train_on_policy
 from rlcourse.policies.actor_critic import A2C, OneStepActorCritic, QActorCritic
@@ -65,7 +56,7 @@ def greedy(agent, *observations):
     ("env", "observations", "values"),
     [
         (Constant, [1.0], [1.0]),
-        (ValueFromObservation, [-1.0, 1.0], [-1.0, 1.0]),
+        (Signs, [-1.0, 1.0], [-1.0, 1.0]),
         (TwoSteps, [0.0, 1.0], [0.9, 1.0]),
     ],
 )

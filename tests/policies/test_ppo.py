@@ -1,11 +1,12 @@
 """PPO's equations against torch.distributions, quadrature and the plain policy gradient."""
 
+import copy
 import math
 
 import numpy as np
 import pytest
 import torch
-from small_envs import Bandit, Reach
+from probes import Bandit, Reach
 
 from rlcourse.lab.on_policy import Rollout
 from rlcourse.policies.agents import standardise
@@ -274,6 +275,32 @@ def test_autograd_is_back_where_a_function_is_handed_in():
     assert PPO.for_env(Bandit(), ppo_update=ppo_update).joint is None
     assert PPOKL.for_env(Bandit(), ppo_kl_loss=lambda *x: ppo_kl_loss(*x)).joint is None
     assert PPO.for_env(Reach()).joint is None
+
+
+@pytest.mark.parametrize("cls", [PPO, PPOKL])
+def test_a_function_or_a_network_exchanged_later_is_used(rng, cls):
+    """The way by hand asks anew at every update; Adam's moments go on where the other way left them."""
+    fast, slow = (
+        cls.for_env(Bandit(), hidden=(6,), by_hand=by_hand, lr=0.02) for by_hand in (True, False)
+    )
+    name = "ppo_clip_loss" if cls is PPO else "ppo_kl_loss"
+    own, calls = getattr(fast, name), []
+    for i in range(6):
+        if i == 2:
+            setattr(fast, name, lambda *x: (calls.append(1), own(*x))[1])
+        elif i == 4:
+            setattr(fast, name, own)
+            fast = copy.deepcopy(fast)  # whose weights lie elsewhere
+        assert (fast.joint is None) == (i in (2, 3))
+        rollout = one_rollout(rng)._replace(
+            reward=torch.from_numpy(rng.normal(size=(6, 2))).float()
+        )
+        for agent in (fast, slow):
+            agent.update(rollout, np.random.default_rng(i))
+        assert_alike(fast, slow, atol=2e-5)
+    assert len(calls) == 2 * fast.epochs
+    fast.optimizer = torch.optim.SGD(fast.policy.parameters(), lr=0.1)
+    assert fast.joint is None
 
 
 def test_agent_s_batch_is_gae_on_true_next_observations(rng):

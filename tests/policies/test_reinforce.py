@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from small_envs import Bandit, Corridor
+from probes import Bandit, Corridor
 
 from rlcourse.lab.on_policy import Rollout
 from rlcourse.policies.reinforce import (
