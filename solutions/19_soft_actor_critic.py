@@ -1,0 +1,1087 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 19 · Soft actor-critic with a learned temperature
+#
+# Part IV · 13 → 14 → 15 → 16 → 17 → 18 → **19** → 20
+#
+# - **You will be able to** write SAC as it is used today: without a value network, and with a temperature
+#   that finds itself. You can derive the temperature's loss from a constraint on the entropy, say what the
+#   target entropy means, and name, line by line, what SAC shares with TD3 and what not.
+# - **Builds on** lesson 13 (pathwise gradients), 15 (TD3), 16 (maximum entropy), 18 (the first form of SAC).
+# - **Time** 110 minutes alone, 75 as a lecture.
+# - **Sources** Haarnoja et al. 2018b (*Soft Actor-Critic Algorithms and Applications*, arXiv 1812.05905)
+#   §4–6; Haarnoja et al. 2018a (arXiv 1801.01290); Fujimoto et al. 2018 (TD3); Boyd & Vandenberghe, *Convex
+#   Optimization*, chapter 5 (duality); the lecture slides on continuous control (DDPG, TD3, SAC); a Chinese
+#   pseudocode collection of thirteen algorithms, its numbers 12 and 13.
+
+# %%
+import inspect
+
+import numpy as np
+import torch
+from torch.nn.functional import mse_loss
+
+from rlcourse.continuous.sac import SAC, squashed_action, squashed_log_prob
+from rlcourse.continuous.td3 import TD3, clipped_double_q_target
+from rlcourse.exercises import authorship, check
+from rlcourse.lab import plots, videos
+from rlcourse.lab.evaluation import evaluate
+from rlcourse.lab.networks import polyak_update
+from rlcourse.lab.off_policy import train_off_policy
+from rlcourse.tabular import mdp
+
+torch.set_num_threads(1)
+
+# %% [markdown]
+# ## What we inherit
+#
+# Lesson 16 paid the agent a bonus of α per nat of entropy in every state. $V^\pi$ counts all bonuses; $Q^\pi(s,a)$
+# counts all but the first, because in $Q^\pi(s,a)$ the first action is given and nothing about it is random. With $d=1$ where
+# $s'$ is terminal, the **soft Bellman equation** is the pair
+#
+# $$Q^\pi(s,a) = \mathbb E_{s'}\big[\,r + \gamma\,(1-d)\,V^\pi(s')\,\big] \tag{19.1}$$
+#
+# $$V^\pi(s) = \mathbb E_{a\sim\pi}\big[\,Q^\pi(s,a) - \alpha\log\pi(a|s)\,\big] \tag{19.2}$$
+#
+# Lesson 18 drew actions from a **squashed Gaussian**: $\tilde a = \tanh(u)$ with
+# $u = \mu_\theta(s) + \sigma_\theta(s)\,\xi$ and $\xi\sim\mathcal N(0, I)$. Squashing moves probability about, and the
+# change of variables says how:
+#
+# $$\log\pi_\theta(\tilde a|s) = \log\mathcal N(u;\mu_\theta,\sigma_\theta) - \sum_j\log\big(1-\tanh^2u_j\big) \tag{19.3}$$
+#
+# And it improved the policy by moving it towards $e^{Q/\alpha}/Z$. The divergence from there is
+# $\mathrm{KL} = \mathbb E_{a\sim\pi}[\log\pi - Q/\alpha + \log Z]$; multiply by α and drop $\alpha\log Z$, which no policy can
+# change:
+#
+# $$J_\pi(\theta) = \mathbb E_{s\sim\mathcal D,\;\tilde a\sim\pi_\theta}\big[\,\alpha\log\pi_\theta(\tilde a|s) - Q(s,\tilde a)\,\big] \tag{19.4}$$
+#
+# In its first form, SAC learned three kinds of networks: π, two critics Q, and a value network V with its slow copy. **α was
+# a number that somebody had to find.**
+
+# %% [markdown]
+# Before we build on them, two of these claims by number. First (19.3): a density over $(-1,1)$ has to integrate to one, and
+# the correction must be $\log|da/du|$.
+
+# %%
+a = (np.arange(20_000) + 0.5) / 10_000 - 1  # midpoints of (−1, 1)
+u = torch.tensor(np.arctanh(a))[:, None]
+mean, log_std = torch.tensor([[0.4]], dtype=torch.float64), torch.tensor([[-0.3]]).double()
+density = squashed_log_prob(u, mean, log_std).exp().numpy()
+
+gaussian = torch.distributions.Normal(mean, log_std.exp()).log_prob(u)[:, 0].numpy()
+step = 1e-6
+slope = (torch.tanh(u + step) - torch.tanh(u - step))[:, 0].numpy() / (2 * step)  # da/du
+print(f"∫ π(a) da over (−1, 1): {density.mean() * 2:.5f}; without the correction: "
+      f"{np.exp(gaussian).mean() * 2:.5f}")  # fmt: skip
+error = np.abs(np.log(density) - (gaussian - np.log(slope)))[np.abs(a) < 0.999].max()
+print(f"largest difference between (19.3) and log N − log da/du: {error:.1e}")
+assert abs(density.mean() * 2 - 1) < 1e-4 and error < 1e-6
+
+# %% [markdown]
+# Second, (19.1) and (19.2) on a random MDP. Putting one into the other makes a linear system for $V^\pi$, with the bonus
+# added to the reward. Solve it, compute Q by (19.1), and see whether (19.2) gives V back.
+
+# %%
+rng = np.random.default_rng(0)
+world = mdp.garnet(n_states=6, n_actions=3, branching=3, rng=rng)
+alpha, gamma, pi = 0.5, world.gamma, rng.dirichlet(np.ones(3), size=6)
+P_pi, r_pi = mdp.policy_transition(world.P, pi), mdp.policy_reward(world.R, pi)
+bonus = -alpha * (pi * np.log(pi)).sum(axis=1)  # α H(π(·|s))
+v = np.linalg.solve(np.eye(6) - gamma * P_pi, r_pi + bonus)
+q = world.R + gamma * world.P @ v  # (19.1)
+again = (pi * (q - alpha * np.log(pi))).sum(axis=1)  # (19.2)
+print("V from the linear system:", v.round(4))
+print("V from Q by (19.2):      ", again.round(4))
+assert np.allclose(v, again)
+
+# %% [markdown]
+# ## Guess first
+#
+# Your colleague's SAC works well with α = 0.2. Then somebody changes the units of the reward: every number is **ten times**
+# as large as before. The task is the same task.
+#
+# **What must become of α so that the policy stays the same? And what must become of the *entropy* that the policy
+# has?**
+#
+# <details><summary>I have guessed. What happens?</summary>
+#
+# α is a price, in units of reward per nat. Ten times the rewards need ten times the price. The entropy does not know about
+# rewards: it stays as it is. A figure below shows both. So whoever fixes α fixes something that depends on the units, the
+# task and the progress made; whoever fixes the *entropy* does not. This lesson turns the one into the other.
+# </details>
+
+# %% [markdown]
+# ## First: no value network
+#
+# V was there because $(19.2)$ is an expectation over actions, and the target of Q needs it in $s'$. But lesson 05 has taught us what
+# to do with an expectation that we can sample. Put (19.2) into (19.1):
+#
+# $$Q^\pi(s,a) = \mathbb E_{s'}\Big[\,r + \gamma\,(1-d)\;\mathbb E_{\tilde a'\sim\pi(\cdot|s')}\big[\,Q^\pi(s',\tilde a') - \alpha\log\pi(\tilde a'|s')\,\big]\Big] \tag{19.5}$$
+#
+# Now Q alone is on both sides. Sample both expectations: $s'$ comes from the replay buffer, and $\tilde a'$ **must not**. The
+# buffer's next action was chosen by some policy of long ago; (19.5) asks what the *current* π would do, so we draw it afresh. For
+# the two other troubles of bootstrapping, the remedies are those of lessons 08 and 15: slow copies of the critics, and the
+# smaller of two.
+#
+# $$y = r + \gamma\,(1-d)\,\Big[\min_{j=1,2}Q_{\phi_{targ,j}}(s',\tilde a') - \alpha\log\pi_\theta(\tilde a'|s')\Big],
+# \qquad \tilde a'\sim\pi_\theta(\cdot|s') \tag{19.6}$$
+#
+# Look at where the bonus stands: **inside** the bracket. It is the bonus of $s'$, so it is discounted like everything that happens
+# in $s'$; and after a terminal state no action is drawn, so there is no bonus either. (The pseudocode collection prints this
+# target with one critic and without $(1-d)$; the paper and the slides take the minimum.)
+
+# %% [markdown]
+# Is a sample good enough to replace a network? On the random MDP we know Q: draw many $(s', \tilde a')$ from one state and action
+# and average the brackets of (19.5), with one drawn action each, and with V in its place.
+
+# %%
+n = 20_000
+s_next = rng.choice(6, size=n, p=world.P[2, 1])
+a_next = (rng.random((n, 1)) > pi[s_next].cumsum(axis=1)).sum(axis=1)  # one action a row, from π
+soft = q[s_next, a_next] - alpha * np.log(pi[s_next, a_next])
+targets = {"with V(s')": world.R[2, 1] + gamma * v[s_next],
+           "with one ã'": world.R[2, 1] + gamma * soft}  # fmt: skip
+print(f"Q(2, 1) = {q[2, 1]:.3f}")
+for name, y in targets.items():
+    error = y.std() / np.sqrt(n)
+    print(f"{name:12} mean {y.mean():.3f} ± {error:.3f}, standard deviation {y.std():.3f}")
+    assert abs(y.mean() - q[2, 1]) < 4 * error
+
+# %% [markdown]
+# Both are right on average. The sampled one is noisier, and that is what V was averaging away. What we gain: no
+# third regression whose errors the critics would copy, and nothing that lags behind Q.
+
+# %% [markdown] task="sac_target"
+# ### Exercise 19.1 · `sac_target`
+# **Points** 2 · **Difficulty** ●●○ · **Time** 10 min
+#
+# Compute (19.6) for a batch. `q1_next`, `q2_next` and `log_prob_next` belong to the same freshly drawn $\tilde a'$. `alpha` is a
+# number or a tensor of shape (). Rows that terminated hold arbitrary numbers in all three.
+#
+# The target is a mere number to whoever regresses on it: no gradient may flow through it into *any* argument.
+
+
+# %% exercise="sac_target" points=2
+def sac_target(reward, q1_next, q2_next, log_prob_next, terminated, gamma, alpha):
+    """The target of both critics (19.6).
+
+    reward, q1_next, q2_next, log_prob_next, terminated: (B,); gamma: in [0, 1]; alpha: ≥ 0.
+    Returns (B,), detached.
+    """
+    ### BEGIN SOLUTION
+    soft_value = torch.minimum(q1_next, q2_next) - alpha * log_prob_next
+    return (reward + gamma * (1 - terminated) * soft_value).detach()  # (19.6)
+    ### END SOLUTION
+
+
+# %% [markdown] hints="sac_target"
+# <details><summary>In which order do I read (19.6)?</summary>
+#
+# From the inside out: the smaller critic, row by row; then the bonus, which makes it a soft value; then everything that a next
+# state's value goes through: mask, discount, reward.
+# </details>
+# <details><summary>Is the bonus added or subtracted?</summary>
+#
+# The bonus is α times the entropy, and the entropy is the mean of *minus* log π. An unlikely action has a very negative log π:
+# it should raise the target.
+# </details>
+# <details><summary>How do I get the minimum of two vectors, and stop the gradient?</summary>
+#
+# PyTorch has a function that compares two tensors entry by entry (the one that takes a single tensor gives one number for the
+# whole batch). Stop the gradient once, at the very end, so that nothing is forgotten.
+# </details>
+
+# %% check="sac_target"
+sac_target = check(sac_target)
+
+# %% [markdown]
+# With α = 0 nothing is soft, and the formula should be one that you know from lesson 15:
+
+# %%
+reward, q1, q2, log_prob = torch.randn(4, 5, generator=torch.Generator().manual_seed(0))
+d = torch.tensor([0.0, 1.0, 0.0, 1.0, 0.0])
+hard = clipped_double_q_target(reward, q1, q2, d, 0.9)  # TD3's
+print("TD3's target: ", hard.numpy().round(3))
+print("yours, α = 0: ", sac_target(reward, q1, q2, log_prob, d, 0.9, 0.0).numpy().round(3))
+print("yours, α = ½: ", sac_target(reward, q1, q2, log_prob, d, 0.9, 0.5).numpy().round(3))
+assert torch.allclose(hard, sac_target(reward, q1, q2, log_prob, d, 0.9, 0.0))
+
+# %% [markdown]
+# ## Second: from a price to a budget
+#
+# Say what we want instead of what it costs: *collect as much as you can, but stay at least this random*. For one state with
+# known $Q(a)$, and a **target entropy** $\bar{\mathcal H}$ in nats:
+#
+# $$\max_\pi\;\mathbb E_{a\sim\pi}[Q(a)]\quad\text{subject to}\quad \mathcal H(\pi)\ge\bar{\mathcal H} \tag{19.7}$$
+#
+# A constraint is turned into a price by Lagrange's trick. Write down what (19.7) would pay if breaking the constraint cost α a nat:
+#
+# $$L(\pi,\alpha) = \mathbb E_\pi[Q] + \alpha\,\big(\mathcal H(\pi)-\bar{\mathcal H}\big),\qquad \alpha\ge0 \tag{19.8}$$
+#
+# There is our α again: for fixed α, maximising $L$ over π is maximum entropy. Now let an *opponent* choose α, so as to make $L$ as small as
+# possible. If π keeps the constraint, the opponent's best is $\alpha(\mathcal H-\bar{\mathcal H})=0$, and $\mathbb E_\pi[Q]$ is left. If π breaks it,
+# he raises α without end, and $L$ falls to −∞. So breaking it never pays, and (19.7) is the same as
+#
+# $$\max_\pi\;\min_{\alpha\ge0}\;L(\pi,\alpha) \tag{19.9}$$
+
+# %% [markdown]
+# **Change the order.** Who moves second has the advantage, so $\min_\alpha\max_\pi L\ge\max_\pi\min_\alpha L$ always. Here both are
+# *equal*: $L$ is concave in π (the mean is linear in π, the entropy concave), linear in α, and there is a policy that
+# has more entropy than is asked (this is called strong duality; Boyd & Vandenberghe, §5.2.3 and 5.4). So we may let α move first and
+# look for the minimum of
+#
+# $$g(\alpha) = \max_\pi L(\pi,\alpha) \tag{19.10}$$
+#
+# **The inner maximum we know**: it is $\pi_\alpha = e^{Q/\alpha}/Z_\alpha$, by (19.4). Then $-\log\pi_\alpha = \log Z_\alpha - Q/\alpha$, so
+# $\alpha\mathcal H(\pi_\alpha) = \alpha\log Z_\alpha - \mathbb E[Q]$, and the two $\mathbb E[Q]$ in (19.8) cancel:
+#
+# $$g(\alpha) = \alpha\log Z_\alpha - \alpha\bar{\mathcal H},\qquad Z_\alpha = \int e^{Q(a)/\alpha}\,da \tag{19.11}$$
+#
+# **Its slope.** Inside $Z_\alpha$ the derivative of $e^{Q/\alpha}$ is $-\tfrac{Q}{\alpha^2}e^{Q/\alpha}$, so
+# $\alpha\,Z'_\alpha/Z_\alpha = -\mathbb E[Q]/\alpha$ and
+#
+# $$g'(\alpha) = \log Z_\alpha - \frac{\mathbb E[Q]}{\alpha} - \bar{\mathcal H} = \mathcal H(\pi_\alpha) - \bar{\mathcal H} \tag{19.12}$$
+#
+# How simple that is! The slope of the dual is the entropy that we have minus the entropy that we want. **Going down
+# the slope: too little entropy, α rises; too much, α falls.**
+
+# %% [markdown]
+# **One minimum?** Differentiate once more. With $\mathcal H = \log Z_\alpha - \mathbb E[Q]/\alpha$ the terms in $\mathbb E[Q]/\alpha^2$ cancel, and
+# $-\tfrac1\alpha\tfrac{d}{d\alpha}\mathbb E[Q]$ is left. The derivative of a mean under $e^{Q/\alpha}/Z$ is the covariance with the
+# exponent's derivative, $-\mathrm{Var}[Q]/\alpha^2$. Hence
+#
+# $$g''(\alpha) = \frac{d}{d\alpha}\mathcal H(\pi_\alpha) = \frac{\mathrm{Var}_{\pi_\alpha}[Q]}{\alpha^3}\;\ge\;0 \tag{19.13}$$
+#
+# The dual is convex, and a higher price always buys more entropy. Check all of it, on actions in $(-1,1)$ and some bumpy $Q$: the
+# maximum (19.11) against other policies, (19.12) and (19.13) against finite differences.
+
+
+# %%
+def best_policy(q, alpha):
+    """π_α on the grid `a`, its log, and log Z_α."""
+    log_z = q.max() / alpha + np.log(np.exp((q - q.max()) / alpha).mean() * 2)
+    return np.exp(q / alpha - log_z), q / alpha - log_z, log_z
+
+
+def entropy_of(pi, log_pi):
+    return -(pi * log_pi).mean() * 2  # ∫ … da over (−1, 1)
+
+
+q_bumpy, goal, eps = np.cos(4 * a) + a, -1.0, 1e-4
+for alpha in (0.05, 0.2, 1.0):
+    g = {x: x * best_policy(q_bumpy, x)[2] - x * goal for x in (alpha - eps, alpha, alpha + eps)}
+    pi_a, log_pi_a, _ = best_policy(q_bumpy, alpha)
+    has = entropy_of(pi_a, log_pi_a)
+    slope = (g[alpha + eps] - g[alpha - eps]) / (2 * eps)
+    bend = (g[alpha + eps] - 2 * g[alpha] + g[alpha - eps]) / eps**2
+    variance = (pi_a * q_bumpy**2).mean() * 2 - ((pi_a * q_bumpy).mean() * 2) ** 2
+    print(f"α = {alpha}: g' = {slope:.4f}, entropy − target = {has - goal:.4f};  "
+          f"g'' = {bend:.3f}, Var/α³ = {variance / alpha**3:.3f}")  # fmt: skip
+    assert abs(slope - (has - goal)) < 1e-3 and abs(bend - variance / alpha**3) < 0.01 * abs(bend)
+    for other in (0.5 * alpha, 2 * alpha):  # policies for another price do worse at this one
+        p, log_p, _ = best_policy(q_bumpy, other)
+        assert (p * q_bumpy).mean() * 2 + alpha * (entropy_of(p, log_p) - goal) < g[alpha]
+
+# %% [markdown]
+# And here is the answer to the guess. On the left the dual $g$, whose lowest point is the price we look for. On the right the entropy
+# that each price buys, for these rewards and for ten times these rewards.
+
+# %%
+prices = np.geomspace(0.01, 10, 200)
+found, entropies = {}, {}
+for times in (1, 10):
+    q_times = times * q_bumpy
+    bought = np.array([entropy_of(*best_policy(q_times, x)[:2]) for x in prices])
+    entropies[f"rewards × {times}"] = bought
+    found[times] = np.exp(np.interp(goal, bought, np.log(prices)))  # where entropy = target
+left, right = plots.axes(1, 2, size="wide")
+near = prices[prices < 0.6]
+plots.curves({"g(α)": np.array([x * best_policy(q_bumpy, x)[2] - x * goal for x in near])}, x=near,
+             xlabel="price α", ylabel="dual", title="lowest where entropy = target", ax=left)  # fmt: skip
+left.axvline(found[1], color="black", linewidth=1.2, linestyle=":")
+plots.curves(entropies, x=prices, xlabel="price α", ylabel="entropy (nats)", ax=right)
+right.axhline(goal, color="black", linewidth=1.2, linestyle=":")
+right.set_xscale("log")
+plots.show(left, alt="Left: the dual is convex with its minimum at the dotted line. Right: entropy rises "
+           "with the price; the curve for tenfold rewards is the same, shifted to tenfold prices.")  # fmt: skip
+print(f"price for {goal} nats: {found[1]:.3f}, with tenfold rewards {found[10]:.3f}")
+assert abs(found[10] / found[1] - 10) < 0.01
+
+# %% [markdown]
+# ### Many states
+#
+# With states the same argument runs over whole trajectories. Ask that the entropy, averaged over the states that π visits (early
+# ones counting more, by $\gamma^t$), be at least $\bar{\mathcal H}$. The Lagrangian is
+#
+# $$L(\pi,\alpha) = \mathbb E_\tau\Big[\sum_t\gamma^t\big(r_t+\alpha\,\mathcal H(\pi(\cdot|s_t))\big)\Big] - \frac{\alpha\,\bar{\mathcal H}}{1-\gamma},
+# \qquad g'(\alpha) = \frac{1}{1-\gamma}\,\mathbb E_{s\sim d^{\pi_\alpha}}\big[\mathcal H(\pi_\alpha(\cdot|s)) - \bar{\mathcal H}\big] \tag{19.14}$$
+#
+# The first part *is* the entropy-augmented return of lesson 16, so the inner maximum is soft policy iteration's; the rest does not
+# depend on π. The slope needs no new computation: at a maximum over π, a small change of π changes nothing to first order, so only
+# the α that is *written* in $L$ has to be differentiated. $d^\pi$ is lesson 01's occupancy. (The paper asks for $\bar{\mathcal H}$ at every step, with a
+# price for each; then it, too, keeps a single α.) Two sides of (19.14), on the random MDP:
+
+
+# %%
+def soft_optimum(alpha):
+    """The best policy for price α, and its soft values, by soft value iteration."""
+    v = np.zeros(world.n_states)
+    for _ in range(500):
+        q = world.R + world.gamma * world.P @ v
+        v = q.max(1) + alpha * np.log(np.exp((q - q.max(1)[:, None]) / alpha).sum(1))
+    return np.exp((q - v[:, None]) / alpha), v
+
+
+def dual(alpha, goal):
+    return world.start @ soft_optimum(alpha)[1] - alpha * goal / (1 - world.gamma)
+
+
+for alpha in (0.1, 0.5, 2.0):
+    best, _ = soft_optimum(alpha)
+    d_pi = mdp.discounted_occupancy(mdp.policy_transition(world.P, best), world.start, world.gamma)
+    has = -(best * np.log(best)).sum(axis=1)
+    exact = d_pi @ (has - 0.5) / (1 - world.gamma)
+    slope = (dual(alpha + 1e-5, 0.5) - dual(alpha - 1e-5, 0.5)) / 2e-5
+    print(f"α = {alpha}: slope by differences {slope:8.4f}, by (19.14) {exact:8.4f}")
+    assert abs(slope - exact) < 1e-3
+
+# %% [markdown]
+# ## The temperature's loss
+#
+# Now let everything be learned at once. We do not have $\pi_\alpha$, but a policy network on its way there; not $d^\pi$, but the
+# states in the replay buffer; not the entropy, but samples of $-\log\pi(\tilde a|s)$. Keep the π that we have fixed, and (19.8) as a
+# function of α alone is, up to what does not depend on α,
+#
+# $$J(\alpha) = \mathbb E_{s\sim\mathcal D,\;\tilde a\sim\pi_\theta}\big[-\alpha\,\big(\log\pi_\theta(\tilde a|s)+\bar{\mathcal H}\big)\big],
+# \qquad \frac{dJ}{d\alpha} = \mathcal H-\bar{\mathcal H} \tag{19.15}$$
+#
+# One step down $J$ for α, one step of the policy for its own loss, and so on in turns: **dual gradient descent**. The log-probabilities in $J$ are
+# *numbers*. The policy does not get a gradient from $J$: it has a loss of its own, and this one would only push it to lower or raise its
+# entropy wherever that is cheap.
+#
+# A price must not be negative. So what the optimiser moves is $\log\alpha$, and $\alpha=e^{\log\alpha}$ is positive whatever it does:
+#
+# $$\frac{dJ}{d\log\alpha} = \alpha\,(\mathcal H-\bar{\mathcal H}) \tag{19.16}$$
+
+# %% [markdown] task="temperature_loss"
+# ### Exercise 19.2 · `temperature_loss`
+# **Points** 2 · **Difficulty** ●●○ · **Time** 10 min
+#
+# Compute $J(\alpha)$ of (19.15) for a batch, as a mean. `log_alpha` is a tensor of shape () that wants a gradient; `log_prob` comes
+# straight from the policy, with its gradient still attached.
+
+
+# %% exercise="temperature_loss" points=2
+def temperature_loss(log_alpha, log_prob, target_entropy):
+    """The temperature's loss J(α) (19.15).
+
+    log_alpha: (), trained; log_prob: (B,), log π(ã|s); target_entropy: in nats. Returns a scalar, whose
+    gradient is (19.16) for log_alpha and nothing for the policy.
+    """
+    ### BEGIN SOLUTION
+    shortfall = log_prob.detach() + target_entropy  # mean: target minus entropy
+    return -(log_alpha.exp() * shortfall).mean()  # (19.15)
+    ### END SOLUTION
+
+
+# %% [markdown] hints="temperature_loss"
+# <details><summary>What exactly is multiplied by what?</summary>
+#
+# For every row: log π plus the target, times α, times −1. Then the mean over the rows.
+# </details>
+# <details><summary>Where do I get α, and may I detach it?</summary>
+#
+# From its logarithm, by the exponential, inside this function: the gradient has to find its way back through it. What must be
+# detached is the other factor.
+# </details>
+# <details><summary>How can I tell whether my sign is right?</summary>
+#
+# Take a policy that is nearly deterministic: log π is large and positive, the entropy far below the target. α has to *grow*, so
+# the gradient by `log_alpha` must be negative: an optimiser subtracts it.
+# </details>
+
+# %% check="temperature_loss"
+temperature_loss = check(temperature_loss)
+
+# %% [markdown]
+# The gradient against finite differences, and the sign of the step, for policies below, at and above a target of −1 nat:
+
+# %%
+for has in (-3.0, -1.0, 0.5):
+    log_prob = -has + 0.3 * torch.randn(200, generator=torch.Generator().manual_seed(1)).double()
+    log_prob -= log_prob.mean() + has  # the entropy is exactly `has`
+    log_alpha = torch.tensor(-0.7, dtype=torch.float64, requires_grad=True)
+    temperature_loss(log_alpha, log_prob, -1.0).backward()
+    above, below = (temperature_loss(log_alpha.detach() + e, log_prob, -1.0) for e in (1e-5, -1e-5))
+    slope, exact = (above - below).item() / 2e-5, np.exp(-0.7) * (has + 1.0)
+    moves = "stays" if abs(exact) < 1e-9 else ("falls" if log_alpha.grad > 0 else "rises")
+    print(f"entropy {has:4}: gradient {log_alpha.grad.item():7.4f}, differences {slope:7.4f}, "
+          f"(19.16) {exact:7.4f}: α {moves}")  # fmt: skip
+    assert abs(log_alpha.grad.item() - slope) < 1e-6 and abs(slope - exact) < 1e-6
+
+# %% [markdown]
+# ### One state, where we know the answer
+#
+# Let $Q(a) = -\tfrac12ka^2$ over all real $a$, and let the policy be $\mathcal N(0,\sigma^2)$. Then $\mathbb E[Q]=-\tfrac12k\sigma^2$ and
+# $\mathcal H = \tfrac12\log(2\pi e\,\sigma^2)$. For a fixed price, the derivative of $\mathbb E[Q]+\alpha\mathcal H$ by σ,
+# $-k\sigma+\alpha/\sigma$, vanishes at $\sigma^2=\alpha/k$. And the entropy is the target when $2\pi e\,\alpha/k = e^{2\bar{\mathcal H}}$:
+#
+# $$\alpha^* = \frac{k\,e^{2\bar{\mathcal H}}}{2\pi e},\qquad \sigma^* = \frac{e^{\bar{\mathcal H}}}{\sqrt{2\pi e}} \tag{19.17}$$
+#
+# Only $\alpha^*$ knows about the rewards (through $k$); $\sigma^*$ does not. Let your loss find it, while σ is learned beside it by (19.4), from prices ten
+# times too low and ten times too high, each with the σ that is best for it. (σ takes the larger steps: (19.15) trusts that the policy keeps
+# up with the price.)
+
+# %%
+k, goal = 3.0, -1.0
+alpha_star = k * np.exp(2 * goal) / (2 * np.pi * np.e)
+paths, torch_rng = {}, torch.Generator().manual_seed(0)
+for start, factor in {"ten times too low": 0.1, "ten times too high": 10.0}.items():
+    log_alpha = torch.tensor(np.log(factor * alpha_star)).requires_grad_()
+    log_sigma = torch.tensor(0.5 * np.log(factor * alpha_star / k)).requires_grad_()
+    groups = [{"params": [log_alpha], "lr": 0.02}, {"params": [log_sigma], "lr": 0.05}]
+    optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99))
+    paths[start] = []
+    for _ in range(600):
+        action = log_sigma.exp() * torch.randn(64, generator=torch_rng)
+        log_prob = torch.distributions.Normal(0.0, log_sigma.exp()).log_prob(action)
+        policy_loss = (log_alpha.exp().detach() * log_prob + 0.5 * k * action**2).mean()  # (19.4)
+        optimizer.zero_grad()
+        (policy_loss + temperature_loss(log_alpha, log_prob, goal)).backward()
+        optimizer.step()
+        paths[start].append(log_alpha.exp().item())
+    last = np.mean(paths[start][-100:])
+    print(f"{start}: α = {last:.4f}, σ = {log_sigma.exp().item():.4f}")
+    assert abs(last / alpha_star - 1) < 0.1
+print(
+    f"(19.17):            α = {alpha_star:.4f}, σ = {np.exp(goal) / np.sqrt(2 * np.pi * np.e):.4f}"
+)
+
+# %%
+ax = plots.curves({name: np.array(path) for name, path in paths.items()},
+                  xlabel="step", ylabel="temperature α")  # fmt: skip
+ax.axhline(alpha_star, color="black", linewidth=1.2, linestyle=":")
+ax.set_yscale("log")
+plots.show(ax, alt="Two curves of α over steps, one from far below and one from far above, both end at the "
+           "dotted line, the value of the closed form.")  # fmt: skip
+print("moved by " + authorship("temperature_loss"))
+
+# %% [markdown]
+# Both arrive at the dotted line, the closed form. Neither was told $k$.
+
+# %% [markdown]
+# ## Which target?
+#
+# We have replaced one number by another. Is $\bar{\mathcal H}$ easier to choose? It lives in known units: nats, of an action in
+# $(-1,1)^D$, whatever the task pays. Some landmarks for one dimension:
+#
+# - The most random policy of all is uniform on $(-1,1)$: $\log2\approx0.69$ nats. **More than that nobody can have.**
+# - Uniform on an interval of width $w$: $\log w$. So −1 nat is as random as uniform on an interval of width
+#   $e^{-1}\approx0.37$, less than a fifth of the range.
+# - The entropy of a density has no lower end: it goes to −∞ as the policy becomes deterministic. *Negative* entropy only means narrower than an
+#   interval of length 1.
+# - The entropies of independent dimensions add up. $D$ dimensions, one nat below zero each:
+#
+# $$\bar{\mathcal H} = -\dim(\mathcal A) \tag{19.18}$$
+#
+# That is a rule of thumb, not a theorem; Haarnoja et al. found that it works for all of their tasks.
+
+# %%
+half = 0.5 * np.exp(-1.0)
+inside = np.abs(a) < half  # uniform on an interval of width 1/e
+print(f"uniform on (−1, 1): {entropy_of(np.full(len(a), 0.5), np.log(0.5)):.3f} nats")
+print(f"uniform on ({-half:.3f}, {half:.3f}): {np.log(inside.mean() * 2):.3f} nats")
+normal = torch.distributions.Normal(0.0, np.exp(-1) / np.sqrt(2 * np.pi * np.e))
+print(f"Gaussian with σ = {normal.stddev:.3f}: {normal.entropy():.3f} nats")
+
+# %% [markdown] task="default_target_entropy"
+# ### Exercise 19.3 · `default_target_entropy`
+# **Points** 1 · **Difficulty** ●○○ · **Time** 2 min
+#
+# Return (19.18) as a float.
+
+
+# %% exercise="default_target_entropy" points=1
+def default_target_entropy(act_dim):
+    """The usual target entropy (19.18). act_dim: numbers in an action. Returns a float, in nats."""
+    ### BEGIN SOLUTION
+    return -float(act_dim)  # (19.18)
+    ### END SOLUTION
+
+
+# %% [markdown] hints="default_target_entropy"
+# <details><summary>What is dim(𝒜)?</summary>
+#
+# How many numbers make one action. For the pendulum it is one, the torque.
+# </details>
+# <details><summary>Can an entropy be negative?</summary>
+#
+# That of a density can. Look at the second landmark above: what is the logarithm of a width below 1?
+# </details>
+# <details><summary>What would a positive target mean?</summary>
+#
+# More than log 2 nats a dimension is more than the uniform distribution has. Nobody could ever reach it: what would α do?
+# </details>
+
+# %% check="default_target_entropy"
+default_target_entropy = check(default_target_entropy)
+
+# %% [markdown]
+# ## The policy's loss, once more
+#
+# Equation (19.4) with everything that practice puts into it. The action is $\tilde a_\theta(s,\xi) = \tanh(\mu_\theta(s)+\sigma_\theta(s)\,\xi)$, a
+# function of θ, so the gradient reaches θ *through the action*, twice: through Q and through log π (lesson 13's pathwise gradient). And
+# Q is the smaller of the two online critics:
+#
+# $$J_\pi(\theta) = \frac1B\sum_s\Big[\alpha\log\pi_\theta(\tilde a_\theta|s) - \min_{j=1,2}Q_{\phi_j}(s,\tilde a_\theta)\Big] \tag{19.19}$$
+#
+# To this loss, α is a number. If it were trained here as well, it would run to where $\alpha\log\pi$ is least, and not to where the constraint wants
+# it.
+
+# %% [markdown] task="sac_policy_loss"
+# ### Exercise 19.4 · `sac_policy_loss`
+# **Points** 2 · **Difficulty** ●○○ · **Time** 6 min
+#
+# Compute (19.19) from the critics' values and the log-probabilities at $\tilde a_\theta$. `alpha` may be a number, or a tensor that wants a
+# gradient elsewhere: here it gets none. The other three carry the policy's gradient: keep it.
+
+
+# %% exercise="sac_policy_loss" points=2
+def sac_policy_loss(q1, q2, log_prob, alpha):
+    """The policy's loss (19.19).
+
+    q1, q2, log_prob: (B,) at the policy's own action; alpha: a number or a tensor of shape ().
+    Returns a scalar.
+    """
+    ### BEGIN SOLUTION
+    alpha = torch.as_tensor(alpha).detach()
+    return (alpha * log_prob - torch.minimum(q1, q2)).mean()  # (19.19)
+    ### END SOLUTION
+
+
+# %% [markdown] hints="sac_policy_loss"
+# <details><summary>What should be large, and what small?</summary>
+#
+# A loss goes down. The policy wants a large Q and a large entropy, that is, a small log π. Check the two signs against that.
+# </details>
+# <details><summary>Which critic?</summary>
+#
+# Row by row the smaller one, as in 19.1. (TD3's actor uses the first critic only.)
+# </details>
+# <details><summary>How do I keep α out of it, number or tensor?</summary>
+#
+# A number has no gradient to stop. Make a tensor of whatever came, then take it out of the graph. Do not touch the other
+# three.
+# </details>
+
+# %% check="sac_policy_loss"
+sac_policy_loss = check(sac_policy_loss)
+
+# %% [markdown]
+# Does the gradient that reaches μ and log σ belong to (19.4)? Compute $J_\pi$ as an integral over the action instead, with the density
+# (19.3) and no sampling, and take differences.
+
+
+# %%
+def critic_of(x):
+    return torch.cos(3 * x) + x
+
+
+def as_integral(mean, log_std, alpha):
+    m, s = torch.tensor([[mean]]).double(), torch.tensor([[log_std]]).double()
+    log_pi = squashed_log_prob(u, m, s)  # u, a: the grid of the first check
+    return (log_pi.exp() * (alpha * log_pi - critic_of(torch.tensor(a)))).mean().item() * 2
+
+
+parameters = torch.tensor([0.4, -0.3], dtype=torch.float64, requires_grad=True)
+xi = torch.special.ndtri((torch.arange(20_000).double() + 0.5) / 20_000)[:, None]  # even quantiles
+drawn, log_prob = squashed_action(lambda _: parameters.expand(20_000, 2).split(1, 1), None, xi)
+q_drawn = critic_of(drawn[:, 0])
+sac_policy_loss(q_drawn, q_drawn + 0.1, log_prob, 0.2).backward()
+by_hand = [(as_integral(0.4 + e, -0.3 + f, 0.2) - as_integral(0.4 - e, -0.3 - f, 0.2)) / 2e-4
+           for e, f in ((1e-4, 0.0), (0.0, 1e-4))]  # fmt: skip
+print(
+    "through the action:",
+    parameters.grad.numpy().round(4),
+    " from the integral:",
+    np.round(by_hand, 4),
+)
+assert np.allclose(parameters.grad, by_hand, atol=2e-3)
+
+# %% [markdown]
+# ## The whole step
+#
+# One update of SAC, from a batch out of the buffer. Both critics regress on the one target (19.6),
+#
+# $$J_Q(\phi_1,\phi_2) = \frac1B\sum\big(Q_{\phi_1}(s,a)-y\big)^2 + \frac1B\sum\big(Q_{\phi_2}(s,a)-y\big)^2 \tag{19.20}$$
+#
+# and then:
+#
+# > **critics** · draw $\tilde a'$ in $s'$, build $y$ by (19.6) with the α of now · one step down (19.20)
+# > · **policy** · draw $\tilde a$ in $s$ · one step down (19.19), with the critics as they are now; *their* weights stay
+# > · **temperature** · one step down (19.15), with the log-probabilities of that same $\tilde a$
+# > · **slow copies** · $\phi_{targ,j}\leftarrow\rho\,\phi_{targ,j}+(1-\rho)\,\phi_j$ for both
+
+# %% [markdown] task="sac_update"
+# ### Exercise 19.5 · `sac_update`
+# **Points** 4 · **Difficulty** ●●● · **Time** 25 min
+#
+# Write that step, in place. `agent_state` has: `policy` (`policy(obs)` is mean and log σ), `critic1`, `critic2`, `critic1_targ`,
+# `critic2_targ` (`critic(obs, action)` is (B,)), `policy_optimizer`, `critic_optimizer` (over both critics), `log_alpha`,
+# `alpha_optimizer`, `target_entropy`, `gamma`, `rho`.
+#
+# - `squashed_action(policy, obs, noise)` gives the action and its log π, both with gradients (lesson 18). `polyak_update(target,
+#   online, rho)` is lesson 08's.
+# - `next_noise` is for $\tilde a'$, `noise` for $\tilde a$. Nothing else is random.
+# - α is $e^{\log\alpha}$, one number for the critics and the policy: the one from before this step.
+# - `alpha_optimizer` may be `None`: then α stays fixed, and the third step is left out.
+# - An optimiser adds to what it finds: clear the gradients before each of your three backward passes.
+# - Return a dictionary with the losses (and α, if you like), as numbers.
+
+
+# %% exercise="sac_update" points=4
+def sac_update(agent_state, batch, noise, next_noise):
+    """One step of SAC: critics by (19.20), policy by (19.19), temperature by (19.15), slow copies.
+
+    batch: obs, action, reward, next_obs, terminated; actions in (−1, 1); noise, next_noise: (B, D),
+    standard normal. Returns a dictionary of numbers.
+    """
+    ### BEGIN SOLUTION
+    me = agent_state
+    alpha = me.log_alpha.detach().exp()
+
+    with torch.no_grad():
+        a_next, log_prob_next = squashed_action(me.policy, batch.next_obs, next_noise)
+        q1_next = me.critic1_targ(batch.next_obs, a_next)
+        q2_next = me.critic2_targ(batch.next_obs, a_next)
+    y = sac_target(
+        batch.reward, q1_next, q2_next, log_prob_next, batch.terminated, me.gamma, alpha
+    )  # (19.6)
+    critic_loss = mse_loss(me.critic1(batch.obs, batch.action), y)
+    critic_loss = critic_loss + mse_loss(me.critic2(batch.obs, batch.action), y)  # (19.20)
+    me.critic_optimizer.zero_grad()
+    critic_loss.backward()
+    me.critic_optimizer.step()
+
+    action, log_prob = squashed_action(me.policy, batch.obs, noise)
+    q1, q2 = me.critic1(batch.obs, action), me.critic2(batch.obs, action)
+    policy_loss = sac_policy_loss(q1, q2, log_prob, alpha)  # (19.19)
+    me.policy_optimizer.zero_grad()
+    policy_loss.backward()
+    me.policy_optimizer.step()
+
+    if me.alpha_optimizer is not None:
+        me.alpha_optimizer.zero_grad()
+        temperature_loss(me.log_alpha, log_prob, me.target_entropy).backward()  # (19.15)
+        me.alpha_optimizer.step()
+
+    polyak_update(me.critic1_targ, me.critic1, me.rho)
+    polyak_update(me.critic2_targ, me.critic2, me.rho)
+    return {"critic_loss": critic_loss.item(), "policy_loss": policy_loss.item()}
+    ### END SOLUTION
+
+
+# %% [markdown] hints="sac_update"
+# <details><summary>How do I begin?</summary>
+#
+# Four blocks, in the order of the recipe. Three of them end with the same three lines: clear, backward, step. Everything that only serves the
+# target can be computed without a graph.
+# </details>
+# <details><summary>Do the critics move in the policy's step? They get gradients there.</summary>
+#
+# They do get gradients, but who steps? The policy's optimiser holds the policy's weights and no others. What piled up in the critics is thrown away
+# when the critics' optimiser clears its gradients before their next backward pass.
+# </details>
+# <details><summary>Which action goes where?</summary>
+#
+# Three different ones. `batch.action` only into the critics' own regression; the fresh one in $s'$ only into the target; the fresh one in
+# $s$ into the policy's loss, with its log-probability, and that log-probability once more into the temperature's.
+# </details>
+# <details><summary>PyTorch says: "Trying to backward through the graph a second time".</summary>
+#
+# One of your losses still hangs on a graph that an earlier backward pass has used up. Target, and log-probabilities in the temperature's loss, should be
+# numbers; and α too.
+# </details>
+
+# %% check="sac_update"
+sac_update = check(sac_update)
+
+# %% [markdown]
+# ## SAC beside TD3, point by point
+#
+# The lecture slides list what the two have in common and what not. Each point is a statement about code, so let code answer. Two fresh
+# agents for the same environment:
+
+# %%
+td3, sac = (kind.for_env("Pendulum-v1", hidden=(64, 64), seed=0) for kind in (TD3, SAC))
+table = {}  # point -> (TD3, SAC, the same?)
+
+
+def networks(agent):
+    return sorted(name for name, x in vars(agent).items() if isinstance(x, torch.nn.Module))
+
+
+def count(wanted):
+    return tuple(sum(wanted(name) for name in networks(agent)) for agent in (td3, sac))
+
+
+table["critics"] = count(lambda name: name in ("critic1", "critic2"))
+table["slow copies of the critics"] = count(lambda name: "critic" in name and "targ" in name)
+table["slow copy of the policy"] = count(lambda name: "critic" not in name and "targ" in name)
+print("TD3:", *networks(td3))
+print("SAC:", *networks(sac))
+
+# %% [markdown]
+# Now the target. The smaller critic counts in both; give them critics that disagree, and see which one moves $y$. Then take the same
+# numbers with an entropy term.
+
+# %%
+q_low, q_high, zeros = torch.full((1,), 1.0), torch.full((1,), 3.0), torch.zeros(1)
+log_pi = torch.full((1,), -2.0)  # an unlikely next action
+y_td3 = clipped_double_q_target(zeros, q_low, q_high, zeros, 1.0).item()
+y_sac = {
+    alpha: sac_target(zeros, q_low, q_high, log_pi, zeros, 1.0, alpha).item() for alpha in (0, 0.5)
+}
+table["targets y for both critics"] = (
+    clipped_double_q_target(zeros, q_low, q_high, zeros, 1.0).numel(),
+    sac_target(zeros, q_low, q_high, log_pi, zeros, 1.0, 0.5).numel(),
+)
+table["y from critics 1 and 3, no bonus"] = (y_td3, y_sac[0])
+table["y from critics 1 and 3, with bonus"] = (y_td3, y_sac[0.5])
+
+# %% [markdown]
+# Where does the next action come from, and what makes it random? TD3 adds clipped noise of a *fixed* width to its slow policy; SAC's next action
+# is a draw from its current policy, whose width is its own and changes with the state. The spread of next actions, in two states, over many
+# draws:
+
+# %%
+two = torch.tensor([[1.0, 0.0, 0.0], [-1.0, 0.0, 6.0]])  # cos, sin, speed: upright; hanging, fast
+with torch.no_grad():
+    noise = torch.randn(20_000, 1, generator=torch.Generator().manual_seed(0))
+    for name, obs in {"upright": two[:1], "hanging": two[1:]}.items():
+        obs = obs.expand(20_000, 3)
+        smoothed = td3.smoothed_target_action(
+            td3.actor_targ(obs), noise, td3.sigma, td3.clip, -1.0, 1.0
+        )
+        own, _ = squashed_action(sac.policy, obs, noise)
+        table[f"spread of ã', {name}"] = tuple(round(x.std().item(), 2) for x in (smoothed, own))
+
+# %% [markdown]
+# Last, the policy's own step: which critic it listens to, how often it is taken, and what acting greedily means.
+
+# %%
+q1, q2 = (torch.tensor(x, requires_grad=True) for x in ([1.0, 3.0], [2.0, 2.0]))
+sac_policy_loss(q1, q2, torch.zeros(2), 0.2).backward()
+heard = sum(q.grad is not None and bool(q.grad.any()) for q in (q1, q2))
+taken = inspect.signature(td3.ddpg_actor_loss).parameters  # actor, critic, obs
+table["critics heard by the policy"] = (sum("critic" in name for name in taken), heard)
+table["critic steps per policy step"] = (td3.every, 1)
+table["policy's outputs per action"] = tuple(
+    list(p.parameters())[-1].numel() for p in (td3.actor, sac.policy)
+)
+print(f"{'':36}{'TD3':>8}{'SAC':>8}")
+for point, (theirs, ours) in table.items():
+    print(f"{point:36}{theirs:>8}{ours:>8}   {'same' if theirs == ours else 'DIFFERENT'}")
+same = [point for point, (theirs, ours) in table.items() if theirs == ours]
+assert len(same) == 4 and not any("spread" in point for point in same)
+
+# %% [markdown]
+# Read it row by row. **The same:** two critics, one target for both, by least squares; slow copies by Polyak averaging; the smaller of two.
+# **Different:** the entropy term; no slow policy, since $\tilde a'$ comes from the current one; no smoothing noise, since the policy brings its own, and has a
+# second output to say how much; the policy listens to the smaller critic, and is moved in every step. And what the slides leave out: TD3 explores with
+# noise that somebody chose, SAC by being itself.
+
+# %% [markdown]
+# ## The experiment: your SAC swings up the pendulum
+#
+# Pendulum-v1: the torque is too weak to lift the pole, so it has to be swung. A step costs between 0 and about 16, an episode has 200 steps and
+# never terminates (only the time limit ends it, and that does not end the bootstrap). An episode above −200 counts as solved.
+#
+# Every 500 steps the next function looks at the agent: the mean return of the *greedy* policy (tanh of the mean) over five episodes, the
+# temperature, and the entropy over the states it has just learned from.
+
+
+# %%
+class WatchedSAC(SAC):
+    """SAC that keeps the states of its last batch, so that somebody can look at its entropy there."""
+
+    def learn(self, batch, rng):
+        self.seen = batch.obs
+        return super().learn(batch, rng)
+
+
+def train(seed, steps=6000, **settings):
+    """Train one agent; returns it, and (return, α, entropy) every 500 steps from 1000 on."""
+    agent = WatchedSAC.for_env(
+        "Pendulum-v1", hidden=(64, 64), lr=3e-3, rho=0.98, seed=seed, **settings
+    )
+    looks = []
+
+    def look(agent, step):
+        if step >= 1000:
+            with torch.no_grad():
+                obs = agent.seen.repeat(20, 1)
+                noise = torch.randn(len(obs), 1, generator=torch.Generator().manual_seed(step))
+                _, log_prob = squashed_action(agent.policy, obs, noise, agent.squashed_log_prob)
+            score = evaluate(agent, "Pendulum-v1", 5, seed=step).mean()
+            looks.append((score, agent.log_alpha.exp().item(), -log_prob.mean().item()))
+
+    train_off_policy(
+        agent, "Pendulum-v1", steps, seed, n_envs=4, warmup=800, train_every=4, updates=2,
+        batch_size=128, stop_when=look, stop_every=500,
+    )  # fmt: skip
+    return agent, np.array(looks)
+
+
+# %% [markdown]
+# Three seeds with your five functions.
+
+# %%
+yours = {
+    "sac_target": sac_target,
+    "temperature_loss": temperature_loss,
+    "default_target_entropy": default_target_entropy,
+    "sac_policy_loss": sac_policy_loss,
+    "sac_update": sac_update,
+}
+mine = [train(seed, **yours) for seed in range(3)]
+finals = [evaluate(agent, "Pendulum-v1", 20, seed=100).mean() for agent, _ in mine]
+print("learned with " + authorship(*yours))
+print("return over 20 episodes, after 6000 steps:", *(f"{x:.0f}" for x in finals))
+
+# %% [markdown]
+# And three other seeds with the course's own functions, to compare; and somebody who never learns, and draws torques uniformly.
+
+# %%
+reference = [train(seed) for seed in range(3, 6)]
+
+
+class UniformTorque:
+    def act(self, obs, rng, explore=True):
+        return rng.uniform(-2, 2, size=(len(obs), 1)).astype(np.float32)
+
+
+random_return = evaluate(UniformTorque(), "Pendulum-v1", 20, seed=100).mean()
+steps = np.arange(1000, 6001, 500)
+curves = {"yours": np.stack([looks[:, 0] for _, looks in mine]),
+          "the course's": np.stack([looks[:, 0] for _, looks in reference])}  # fmt: skip
+ax = plots.curves(curves, x=steps, spread="min-max", xlabel="steps in the environment",
+                  ylabel="return of the greedy policy")  # fmt: skip
+ax.axhline(random_return, color=plots.PALETTE["purple"], linewidth=1.5, linestyle=":")
+ax.annotate("uniform torques", (6000, random_return), ha="right", va="bottom")
+ax.axhline(-200, color="black", linewidth=1, linestyle=":")
+plots.show(ax, alt="Greedy return over steps for three seeds with the student's functions and three with the "
+           "reference: both rise from about −1200 and level off above −200.")  # fmt: skip
+print("'yours' was learned with " + authorship(*yours))
+
+# %% [markdown]
+# The upper dotted line is −200. If your functions are right, the two curves differ by their seeds and nothing else.
+
+# %% [markdown]
+# ## Why: the temperature at work
+#
+# The same three runs, looked at from inside.
+
+# %%
+inside = np.stack([looks for _, looks in mine])  # (seeds, looks, 3)
+left, right = plots.axes(1, 2, size="wide")
+plots.curves({"learned α": inside[:, :, 1]}, x=steps, spread="min-max", xlabel="steps",
+             ylabel="temperature α", ax=left)  # fmt: skip
+plots.curves({"entropy": inside[:, :, 2]}, x=steps, spread="min-max", xlabel="steps",
+             ylabel="entropy (nats)", ax=right)  # fmt: skip
+right.axhline(default_target_entropy(1), color="black", linewidth=1.2, linestyle=":")
+right.axhline(np.log(2), color="black", linewidth=1.2, linestyle=":")
+right.annotate("uniform: log 2", (6000, np.log(2)), ha="right", va="bottom")
+right.annotate("target", (6000, default_target_entropy(1)), ha="right", va="top")
+right.set_ylim(-2.5, 1.2)
+plots.show(left, alt="Left: the learned temperature over steps. Right: the policy's entropy falls from near log 2 "
+           "to the target of −1 nat and stays about there.")  # fmt: skip
+print("learned with " + authorship(*yours))
+print(f"entropy over the last five looks: {inside[:, -5:, 2].mean():.2f} nats")
+
+# %% [markdown]
+# Nobody chose this α. It moves with what the policy is doing: entropy above the target pulls it down, entropy below pushes it up, by (19.16). And
+# the entropy settles about where we asked for it, while Q, and with it the size of everything in (19.19), has changed a hundredfold.
+
+# %% [markdown]
+# The average is not the same everywhere. The entropy is asked for *on average over states*, and the policy spends it where it is cheap. Here is the
+# spread σ of the Gaussian before squashing, over all angles, at rest:
+
+# %%
+angle = np.linspace(-np.pi, np.pi, 181)
+at_rest = torch.tensor(np.stack([np.cos(angle), np.sin(angle), 0 * angle], 1), dtype=torch.float32)
+with torch.no_grad():
+    spread = [agent.policy(at_rest)[1].exp()[:, 0].numpy() for agent, _ in mine]
+ax = plots.curves({"σ(s)": np.stack(spread)}, x=np.degrees(angle), spread="min-max",
+                  xlabel="angle from upright (degrees), at rest", ylabel="σ before tanh")  # fmt: skip
+ax.set_xticks([-180, -90, 0, 90, 180])
+plots.show(ax, alt="The policy's spread as a function of the pole's angle, for three seeds.")
+widest, narrowest = np.mean(spread, axis=0).argmax(), np.mean(spread, axis=0).argmin()
+print(
+    f"narrowest at {np.degrees(angle[narrowest]):.0f}°, widest at {np.degrees(angle[widest]):.0f}°"
+)
+
+# %% [markdown]
+# And the agent acting (the first seed's greedy policy, one episode):
+
+# %%
+returned = videos.record_episode(
+    mine[0][0], "Pendulum-v1", "sac_pendulum.gif", seed=0, max_frames=100
+)
+videos.show_gif("sac_pendulum.gif", alt="A pendulum is swung up and balanced.")
+print(f"return {returned:.0f}, learned with {authorship(*yours)}")
+
+# %% [markdown]
+# ## Change one thing: the temperature
+#
+# Switch the learning of α off and choose it yourself. Run the next cell, then put in other numbers. **What to look for:** which fixed α costs
+# return, and which one costs entropy? Compare with what the learned runs did in the same number of steps.
+
+# %%
+fixed = [0.001, 5.0]
+ablation = {
+    f"α = {alpha}": np.stack(
+        [train(seed, steps=4000, alpha=alpha, learn_alpha=False, **yours)[1] for seed in range(2)]
+    )
+    for alpha in fixed
+}
+ablation["α learned"] = inside[:, :7]  # the first 4000 steps of the runs above
+left, right = plots.axes(1, 2, size="wide")
+for column, (ax, what) in zip(
+    (0, 2), ((left, "return of the greedy policy"), (right, "entropy (nats)")), strict=True
+):
+    plots.curves({name: looks[:, :, column] for name, looks in ablation.items()}, x=steps[:7],
+                 spread="min-max", xlabel="steps", ylabel=what, ax=ax)  # fmt: skip
+right.axhline(-1, color="black", linewidth=1.2, linestyle=":")
+plots.show(
+    left,
+    alt="Return and entropy over steps for a tiny fixed, a large fixed and the learned temperature.",
+)
+for name, looks in ablation.items():
+    print(
+        f"{name:10} at 4000 steps: return {looks[:, -1, 0].mean():6.0f}, entropy {looks[:, -1, 2].mean():5.2f}"
+    )
+print("learned with " + authorship(*yours))
+
+# %% [markdown]
+# What did you see? The large α pays so much for randomness that swinging up is hardly worth it: entropy near log 2, and the return suffers.
+# The tiny α does *not* cost return on this task, where every step's reward shows the way: what it costs is the entropy, which goes on falling
+# until the policy is deterministic for all purposes, and nothing explores any more. The learned α needs no such search, and keeps the entropy where it was
+# asked to. Try `0.2`, which somebody found for this task before us. And then try to find it for tenfold rewards.
+
+# %% [markdown]
+# ## The silent bug
+#
+# A colleague has written the log-probability of the policy's actions with PyTorch's distributions. The actions are drawn as before,
+# $\tilde a = \tanh(u)$. Everything else is the course's code. It runs, it does not complain, and it learns.
+
+# %%
+
+
+def colleagues_log_prob(u, mean, log_std):
+    pi = torch.distributions.Normal(mean, log_std.exp())
+    return pi.log_prob(u).sum(dim=-1)
+
+
+theirs = [train(seed, steps=4000, squashed_log_prob=colleagues_log_prob) for seed in range(2)]
+
+# %%
+pairs = {"the colleague's": np.stack([looks for _, looks in theirs]), "yours": inside[:, :7]}
+panels = plots.axes(1, 3, size=(13.0, 4.2))
+for column, (ax, what) in enumerate(
+    zip(panels, ("return", "temperature α", "entropy (nats)"), strict=True)
+):
+    plots.curves({name: looks[:, :, column] for name, looks in pairs.items()}, x=steps[:7],
+                 spread="min-max", xlabel="steps", ylabel=what, ax=ax)  # fmt: skip
+plots.show(panels[0], alt="Three panels, return, temperature and entropy over steps: the colleague's return is about "
+           "as good, its temperature falls towards zero, and its entropy is above three nats.")  # fmt: skip
+with torch.no_grad():
+    for name, agents in {"the colleague's": theirs, "yours": mine}.items():
+        obs = torch.cat([agent.seen for agent, _ in agents])
+        drawn = [agent.act(agent.seen.numpy(), np.random.default_rng(0)) / 2 for agent, _ in agents]
+        print(
+            f"{name:16} explores with |ã| > 0.9 in {np.mean(np.abs(drawn) > 0.9):.0%} of its draws"
+        )
+
+# %% [markdown]
+# The return alone would not give it away. **Which number in these panels cannot be true? What is wrong, and what does it do to the policy?**
+#
+# <details><summary>Answer</summary>
+#
+# An entropy above three nats. Nothing on $(-1,1)$ has more than $\log2\approx0.69$ nats: we saw it among the landmarks above. So what is called entropy
+# here is not the entropy of the *action*. It is that of $u$, before squashing: `colleagues_log_prob` leaves out the sum in (19.3).
+#
+# The entropy of $u$ can be raised for nothing: make σ large. The squashed actions then pile up at both ends of the range, where (19.3) would have
+# noticed how narrow they have become. So the agent explores by full torque left or right, at random, and believes itself to be very random. The temperature
+# believes it too: far above the target, so α falls and falls. The constraint asks for −1 nat and holds nothing: with α near 0 nobody counts entropy any more.
+#
+# The greedy policy, tanh of the mean, may still be good on a task that likes full torque. On another it would not be, and you would look for the
+# fault everywhere but in a logarithm. **Look at the entropy first: it must lie below $D\log2$ and end near the target.**
+# </details>
+
+# %%
+with torch.no_grad():
+    for agent, _ in theirs:
+        noise = torch.randn(128, 1, generator=torch.Generator().manual_seed(0))
+        _, right_log_prob = squashed_action(agent.policy, agent.seen, noise)  # with (19.3)
+        _, their_log_prob = squashed_action(agent.policy, agent.seen, noise, colleagues_log_prob)
+        print(
+            f"entropy as the colleague computes it {-their_log_prob.mean():6.2f}, by (19.3) {-right_log_prob.mean():6.2f}"
+        )
+
+# %% [markdown]
+# ## Talk to your neighbour
+#
+# **1.** What would the temperature do with the target $+\dim(\mathcal A)$, one nat *above* zero?
+#
+# <details><summary>Answer</summary>
+#
+# No policy on $(-1,1)$ has one nat. The constraint can never be kept, $\mathcal H-\bar{\mathcal H}$ stays negative, and α grows without end: the opponent of (19.9)
+# raises the price for ever. The rewards are drowned, and the policy becomes uniform. Try it: `train(0, 2000, target_entropy=1.0)`, and look at α.
+# </details>
+#
+# **2.** Your neighbour feeds the temperature's loss with the log-probabilities of `batch.action` under the current policy. What goes wrong?
+#
+# <details><summary>Answer</summary>
+#
+# The constraint is about the entropy of the *current* policy, a mean over its own actions. The buffer's actions were drawn from older, often
+# more random policies: the current one finds many of them unlikely, $-\log\pi$ is too large, and it looks as if there were entropy enough. α falls.
+# </details>
+#
+# **3.** Why may $\tilde a'$ in (19.6) come from the policy of now, although the transition in the buffer is old?
+#
+# <details><summary>Answer</summary>
+#
+# $s,a,r,s'$ are facts about the world: what happens after $(s,a)$ does not depend on who chose $a$. The next action is ours to choose, and (19.5)
+# asks what π would do. That is what off-policy meant in lesson 05.
+# </details>
+#
+# **4.** With α learned, is the agent maximising the soft return or the plain one?
+#
+# <details><summary>Answer</summary>
+#
+# The plain one, (19.7), among the policies that are random enough. The soft return is what is maximised *for each α* on the way there. In the
+# end α is the price at which the constraint just holds.
+# </details>
+
+# %% [markdown]
+# ## What we hand on
+#
+# Part IV is complete. One Bellman equation, with what replaces each of its parts:
+#
+# $$Q(s,a)\;\leftarrow\; r + \gamma\,(1-d)\,\Big[\min_jQ_{\phi_{targ,j}}(s',\tilde a')-\alpha\log\pi_\theta(\tilde a'|s')\Big],\qquad
+# \pi_\theta\to\frac{e^{Q/\alpha}}{Z},\qquad \alpha\;\text{such that}\;\mathcal H(\pi_\theta)\approx-\dim\mathcal A$$
+#
+# The expectation over $s'$ is sampled from the buffer (08). The maximum over $a'$ became an actor (14), then an expectation under a soft policy (16), and it is sampled
+# (19). Its bias is held down by a minimum (15), tail-chasing by slow copies (08), the random actions are differentiated through (13), their density is known
+# although squashed (18), and the price of randomness finds itself (19).
+#
+# How much better is all that than DDPG, TD3 and PPO? Three seeds cannot say. Lesson 20 puts all of them side by side, with as many seeds and such
+# intervals as an honest answer needs.
