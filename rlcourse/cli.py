@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -256,6 +258,13 @@ def exercises_command(
     Console().print(table)
 
 
+class Attempts(StrEnum):
+    """Which of a student's notebooks counts."""
+
+    last = "last"
+    best = "best"
+
+
 @app.command("grade")
 def grade_command(
     lesson: Annotated[str, typer.Argument(help="The lesson to grade, as 05.")],
@@ -296,6 +305,26 @@ def grade_command(
             metavar="ADDRESS", help="A Dask scheduler to do the work, as tcp://host:8786."
         ),
     ] = "",
+    students: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CSV", help="The class, with columns id, name, email: says whose file is whose."
+        ),
+    ] = None,
+    deadline: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M%z"],
+            help='As "2026-11-20 23:59"; files changed later are late.',
+        ),
+    ] = None,
+    penalty: Annotated[
+        float, typer.Option(min=0, max=100, help="Percent of the points that a day late costs.")
+    ] = 0.0,
+    attempts: Annotated[
+        Attempts,
+        typer.Option(help="Of a student's notebooks, the last by name counts, or the best."),
+    ] = Attempts.last,
 ) -> None:
     """Grade a class: marks, a feedback page a student, and a list of everything odd.
 
@@ -305,7 +334,10 @@ def grade_command(
     Example: `rlcourse grade 05 submissions/ --out graded/`.
     """
     from rlcourse.grading.command import grade
+    from rlcourse.grading.rules import Rules
 
+    if penalty and deadline is None:
+        raise UsageError("--penalty needs a --deadline: from when on is a submission late?")
     number = paths.lesson_number(lesson, exercises.lessons())
     grade(
         number,
@@ -318,6 +350,8 @@ def grade_command(
         sandboxed=not no_sandbox,
         scheduler=cluster,
         resume=resume,
+        students=students,
+        rules=Rules(deadline, penalty, attempts.value),
     )
 
 

@@ -23,8 +23,10 @@ from . import feedback, report, results
 from .executors import cluster, processes
 from .marking import GRADED, OTHER, Course, mark_all
 from .resume import Journal, key_of
+from .rules import BEST, Rules
 from .sandbox import Sandbox
 from .stage import make_stage, sealed_names
+from .students import Roster, read_roster
 from .submissions import Submission, collect
 
 
@@ -44,6 +46,8 @@ def grade(
     sandboxed: bool = True,
     scheduler: str = "",
     resume: bool = False,
+    students: Path | None = None,
+    rules: Rules | None = None,
     console: Console | None = None,
 ) -> dict[str, Any]:
     """Grade every submission of one lesson and write results.json, grades.csv and feedback pages.
@@ -51,14 +55,17 @@ def grade(
     lesson: "05"; submissions: a folder, a zip, or one notebook; out: folder, made if missing;
     seconds: for each exercise; memory: MiB for a submission; workers: submissions at a time;
     secret: goes into the inputs' seeds; sandboxed: False runs students' code with limits only;
-    scheduler: address of a Dask cluster that does the work; resume: go on with a run that was cut off.
+    scheduler: address of a Dask cluster that does the work; resume: go on with a run that was cut off;
+    students: a CSV with the columns id, name, email, by which files are recognised; rules: deadline and attempts.
     Returns the result that was written.
     Raises:
         NoSandbox: bubblewrap does not work here, and was asked for.
         UsageError: an argument is unusable; then nothing has been written.
     """
     console = console or Console()
-    found = collect(submissions, lesson)
+    rules = rules or Rules()
+    roster = read_roster(students) if students else Roster(())
+    found = collect(submissions, lesson, roster.id_of, rules.attempts == BEST)
     if submissions.is_dir() and out.resolve().is_relative_to(submissions.resolve()):
         raise UsageError(
             f"{out} is among the submissions: give --out a folder of its own, beside {submissions}."
@@ -85,7 +92,10 @@ def grade(
         except UsageError:
             journal.discard()
             raise
+    records = [roster.signed(record) for record in rules.apply(found, records)]
     result = results.results(lesson, declared.title, sandbox.kind, records)
+    if students:
+        result["missing"] = roster.missing(records)
     _write(result, out)
     journal.close([key_of(course, submission) for submission in found])
     _summary(result, console)
@@ -195,6 +205,9 @@ def _summary(result: dict[str, Any], console: Console) -> None:
             console.print(
                 f"{record['file']}: {oddity}", style="yellow", markup=False, highlight=False
             )
+    for student in result.get("missing", ()):
+        told = f"{student['id']} {student['name']}: no submission"
+        console.print(told, style="yellow", markup=False, highlight=False)
     console.print(
         f"{len(graded)} of {len(records)} submissions graded ({result['sandbox']}).",
         highlight=False,

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import io
 import lzma
+import re
 import struct
+import time
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -28,7 +30,7 @@ class Submission:
     """One student's notebook: `data`, or the reason why there is none.
 
     student: from the folder's name, or the file's; file: where it was found, for the report;
-    notes: oddities to tell the teacher.
+    notes: oddities to tell the teacher; time: when the file was last changed, in seconds since 1970.
     """
 
     student: str
@@ -44,15 +46,23 @@ class _File:
     parts: tuple[str, ...]
     data: bytes | None
     problem: str = ""
+    time: float | None = None
 
     @property
     def name(self) -> str:
         return "/".join(self.parts)
 
 
-def collect(path: Path, lesson: str) -> list[Submission]:
+def collect(
+    path: Path,
+    lesson: str,
+    whose: Callable[[str], str] = str,
+    every_attempt: bool = False,
+) -> list[Submission]:
     """The submissions of a lesson ("05") under `path`, sorted by student.
 
+    whose: the student, from the name of the outermost folder or of the loose file;
+    every_attempt: all notebooks of a student, in order, not only the last.
     Raises:
         UsageError: there is nothing there, or nothing that could be a submission.
     """
@@ -67,8 +77,12 @@ def collect(path: Path, lesson: str) -> list[Submission]:
         raise UsageError(f"{path} cannot be used: {files[0].problem}.")
     by_student: dict[str, list[_File]] = {}
     for file in files:
-        by_student.setdefault(_student(file), []).append(file)
-    return [_choose(student, by_student[student], lesson) for student in sorted(by_student)]
+        by_student.setdefault(whose(_student(file)), []).append(file)
+    return [
+        submission
+        for student in sorted(by_student)
+        for submission in _choose(student, by_student[student], lesson, every_attempt)
+    ]
 
 
 def _files(path: Path) -> Iterator[_File]:
@@ -99,7 +113,7 @@ def _read(path: Path, parts: tuple[str, ...]) -> _File:
         most = MAX_ARCHIVE if path.suffix.lower() == ".zip" else MAX_BYTES
         if path.stat().st_size > most:
             return _File(parts, None, f"it is larger than {most >> 20} MiB")
-        return _File(parts, path.read_bytes())
+        return _File(parts, path.read_bytes(), time=path.stat().st_mtime)
     except OSError as error:
         return _File(parts, None, f"it cannot be read: {error.strerror or error}")
 
@@ -125,7 +139,7 @@ def _open_archives(files: list[_File], path: Path) -> Iterator[_File]:
             yield from _without_wrapper(inside)
         else:
             above = (*file.parts[:-1], file.parts[-1][:-4])
-            yield from (_File((*above, *f.parts), f.data, f.problem) for f in inside)
+            yield from (_File((*above, *f.parts), f.data, f.problem, f.time) for f in inside)
 
 
 def _without_wrapper(files: list[_File]) -> list[_File]:
@@ -134,7 +148,7 @@ def _without_wrapper(files: list[_File]) -> list[_File]:
     several = len({parts[1] for parts in notebooks if len(parts) > 1}) > 1
     if not several or len({f.parts[0] for f in files}) > 1:
         return files
-    return [_File(f.parts[1:], f.data, f.problem) for f in files if len(f.parts) > 1]
+    return [_File(f.parts[1:], f.data, f.problem, f.time) for f in files if len(f.parts) > 1]
 
 
 _DAMAGE = (
@@ -168,9 +182,17 @@ def _members(file: _File) -> Iterator[_File]:
             if len(data) > info.file_size:
                 yield _File(parts, None, "the archive lies about its size")
             else:
-                yield _File(parts, data)
+                yield _File(parts, data, time=_time_of(info))
     except _DAMAGE as error:
         yield _File((file.parts[-1],), None, f"the zip file cannot be opened: {error}")
+
+
+def _time_of(info: zipfile.ZipInfo) -> float | None:
+    """When a member of an archive was last changed, by the clock of this place; None if it says nothing."""
+    try:
+        return None if info.date_time[0] <= 1980 else time.mktime((*info.date_time, 0, 0, -1))
+    except (ValueError, OverflowError):
+        return None
 
 
 def _student(file: _File) -> str:
@@ -180,8 +202,8 @@ def _student(file: _File) -> str:
     return PurePosixPath(file.parts[0]).stem
 
 
-def _choose(student: str, files: list[_File], lesson: str) -> Submission:
-    """The one notebook of a student that is marked; what else could be meant is noted."""
+def _choose(student: str, files: list[_File], lesson: str, every: bool) -> list[Submission]:
+    """The one notebook of a student that is marked, or all of them; what else could be meant is noted."""
     notebooks = [f for f in files if f.parts[-1].lower().endswith(".ipynb")]
     readable = [f for f in notebooks if f.data is not None]
     # Whoever hands in the whole folder of the course means the notebook of this lesson.
@@ -189,9 +211,24 @@ def _choose(student: str, files: list[_File], lesson: str) -> Submission:
     if not notebooks:
         first = next((f for f in files if f.parts[-1]), files[0])
         what = first.problem or f"{first.parts[-1]!r} is not a notebook"
-        return Submission(student, first.name.rstrip("/"), None, what)
-    candidates = named or readable or notebooks
-    chosen = candidates[-1]
-    others = [f.parts[-1] for f in candidates if f is not chosen]
-    notes = (f"several notebooks: marked {chosen.parts[-1]!r}, not {', '.join(map(repr, others))}",)
-    return Submission(student, chosen.name, chosen.data, chosen.problem, notes if others else ())
+        return [Submission(student, first.name.rstrip("/"), None, what)]
+    attempts = sorted(named or readable or notebooks, key=_in_order)
+    chosen = attempts if every else attempts[-1:]
+    others = [f.parts[-1] for f in attempts[:-1]]
+    note = (
+        f"several notebooks: marked {attempts[-1].parts[-1]!r}, not {', '.join(map(repr, others))}"
+    )
+    notes = (note,) if others and not every else ()
+    return [Submission(student, f.name, f.data, f.problem, notes, f.time) for f in chosen]
+
+
+def _in_order(file: _File) -> list[list[tuple[str, int]]]:
+    """Sorts names as people do: attempt 2 before attempt 10, and `hw` before `hw-1`."""
+    return [
+        [(text, int(digits[:18] or -1)) for text, digits in re.findall(r"(\D*)(\d*)", _stem(part))]
+        for part in file.parts
+    ]
+
+
+def _stem(part: str) -> str:
+    return part[:-6] if part.lower().endswith(".ipynb") else part
