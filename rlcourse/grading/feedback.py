@@ -44,7 +44,9 @@ def headline(mark: dict[str, Any]) -> str:
 
 def remarks(record: dict[str, Any]) -> list[str]:
     """What the student is told of the submission as a whole."""
-    lines = [f"{note}." for note in record["notes"]]
+    lines = [f"{note[:1].upper()}{note[1:]}." for note in record["notes"]]
+    if record.get("penalty"):
+        lines.append(f"For being late, {record['penalty']:g} points are taken off.")
     if record["state"] != "graded":
         lines.append(f"This submission could not be marked: {record['reason']}.")
     return lines

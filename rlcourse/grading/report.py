@@ -185,6 +185,8 @@ def _facts(result: dict[str, Any]) -> str:
     records = result["submissions"]
     graded = [record for record in records if record["state"] == "graded"]
     facts = [(f"{len(graded)} of {len(records)}", "submissions graded")]
+    if result.get("missing"):
+        facts.append((f"{len(result['missing'])}", "without a submission"))
     if graded:
         scores = [record["score"] for record in graded]
         full = sum(record["score"] >= record["points"] for record in graded)
@@ -299,6 +301,10 @@ def _odd(result: dict[str, Any]) -> str:
         (html.escape(record["student"]), html.escape(record["file"]), html.escape(oddity))
         for record in result["submissions"]
         for oddity in results.oddities(record)
+    ]
+    rows += [
+        (html.escape(f"{student['name']} ({student['id']})"), "–", "no submission")
+        for student in result.get("missing", ())
     ]
     return _table(("Student", "File", "What is odd"), rows) if rows else "<p>None.</p>"
 

@@ -87,26 +87,25 @@ def as_json(result: dict[str, Any]) -> str:
 
 
 def as_csv(result: dict[str, Any]) -> str:
-    """A row a student: name, state, score, points, then the score of every exercise."""
-    graded = (record["exercises"] for record in result["submissions"] if record["exercises"])
-    names = [mark["name"] for mark in next(graded, [])]
+    """A row a student: who, state, score, points, then the score of every exercise.
+
+    Who a student is by the students list, and lateness, have columns where the run knew of them.
+    """
+    records = result["submissions"]
+    names = [mark["name"] for mark in next((r["exercises"] for r in records if r["exercises"]), [])]
+    known = [key for key in _WHERE_KNOWN if any(key in record for record in records)]
+    columns = ["student", *known, "file", "state", "score", "points"]
     stream = io.StringIO()
     table = csv.writer(stream, lineterminator="\n")
-    table.writerow(["student", "file", "state", "score", "points", *names])
-    for record in result["submissions"]:
+    table.writerow([*columns, *names])
+    for record in records:
         scores = {mark["name"]: mark["score"] for mark in record["exercises"]}
-        row = [
-            record["student"],
-            record["file"],
-            record["state"],
-            record["score"],
-            record["points"],
-        ]
-        table.writerow(
-            [harmless(cell) for cell in (*row, *(scores.get(name, 0) for name in names))]
-        )
+        row = [*(record.get(key, "") for key in columns), *(scores.get(name, 0) for name in names)]
+        table.writerow(map(harmless, row))
     return stream.getvalue()
 
+
+_WHERE_KNOWN = ("id", "name", "email", "late_days", "penalty")
 
 # Where a spreadsheet of another country splits cells, what follows begins a cell of its own.
 _INSIDE = re.compile(r"[;\t\r\n]\s*(?=[=+\-@])|,\s*(?=[=+@])")

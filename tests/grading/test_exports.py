@@ -374,6 +374,18 @@ def test_moodles_grade_book_import(graded, tmp_path):
     assert evil["Student"] == "'" + EVIL
 
 
+def test_grades_csv_says_who_and_how_late_where_that_is_known(tmp_path):
+    plain = csv.DictReader(io.StringIO(results.as_csv(CLASS)))
+    assert plain.fieldnames[:5] == ["student", "file", "state", "score", "points"]
+    late = record("s2", email="=b@x.org", score=5.25, penalty=1.75, late_days=1)
+    table = csv.DictReader(
+        io.StringIO(results.as_csv(result(record("s1"), late, unreadable("s3"))))
+    )
+    first, second, third = table
+    assert (second["email"], second["penalty"], second["score"]) == ("'=b@x.org", "1.75", "5.25")
+    assert (first["email"], first["sarsa"], third["sarsa"]) == ("", "3", "0")
+
+
 # -------------------------------------------------------------------------------------- JUnit
 
 

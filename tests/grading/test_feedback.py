@@ -71,6 +71,12 @@ def test_a_submission_that_could_not_be_marked_says_why():
     assert "could not be marked: the file is cut off" in page.text and "0 of 7 points" in page.text
 
 
+def test_what_lateness_cost_is_said():
+    late = record("ada", score=5.25, penalty=1.75, late_days=2, notes=["2 days late"])
+    page, _ = page_of(late)
+    assert "5.25 of 7 points" in page.text and "1.75 points are taken off" in page.text
+
+
 def test_students_text_is_text():
     texts = {"headline": EVIL, "explanation": EVIL, "next_step": EVIL, "note": EVIL, "source": EVIL}
     one = record(EVIL, mark(0), mark(1, "failed", **texts), mark(2), mark(3), notes=[EVIL])

@@ -383,6 +383,13 @@ def test_students_text_is_text():
     assert evil in page.text
 
 
+def test_who_sent_nothing_is_listed():
+    nobody = {"id": "s9", "name": "Ben <Ten>", "email": "b@x.org"}
+    text = Page(report.page(result(record("a")) | {"missing": [nobody]})).text
+    assert "Ben <Ten> (s9)" in text and "1 students without" not in text
+    assert "1 without a submission" in text
+
+
 @pytest.mark.parametrize(
     "graded",
     [
