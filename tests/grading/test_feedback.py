@@ -61,7 +61,7 @@ def test_a_known_mistake_comes_with_its_equation_and_the_next_step():
     page, text = page_of(record("ada", mark(0), one, mark(2), mark(3), notes=["several notebooks"]))
     for words in ("bootstraps-terminal", "No value after terminated .", "equation (5.8)",
                   "Try: Look at row 3.", "Right in 3 of 12 cases.", "Mend that first.",
-                  "several notebooks", "6 of 7 points", "ada"):  # fmt: skip
+                  "Several notebooks.", "6 of 7 points", "ada"):  # fmt: skip
         assert words in page.text.replace("terminated.", "terminated ."), words
     assert "<code>terminated</code>" in text
 
