@@ -16,9 +16,9 @@ from typing import Any
 from rlcourse.paths import UsageError
 
 # doejane_LATE_12345_678901_homework.ipynb: the name as it is sorted, squeezed, and Canvas's number of the person
-_CANVAS = re.compile(r"(?P<name>[^_]+)_(?:LATE_)?(?P<number>\d+)_\d+_")
-# Jane Doe_1234567_assignsubmission_file_: the full name, and the number of the submission
-_MOODLE = re.compile(r"(?P<name>.+?)_\d+_assignsubmission_")
+CANVAS = re.compile(r"(?P<name>[^_]+)_(?:LATE_)?(?P<number>\d+)_\d+_")
+# Jane Doe_1234567_assignsubmission_file_: the full name, and the number of "Participant 1234567"
+MOODLE = re.compile(r"(?P<name>.+?)_(?P<number>\d+)_assignsubmission_")
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Roster:
 
     def _by_platform(self, name: str) -> set[str] | None:
         """The students whom Canvas or Moodle means; None where neither has named the file."""
-        moodle, canvas = _MOODLE.match(name), _CANVAS.match(name)
+        moodle, canvas = MOODLE.match(name), CANVAS.match(name)
         if moodle:
             return self._by_name(moodle["name"])
         if not canvas:

@@ -14,10 +14,7 @@ from typing import Any
 from rlcourse.paths import UsageError
 
 from ..results import harmless
-
-# In file names: Canvas's name_[LATE_]user_submission_file, Moodle's Full Name_participant_assignsubmission_file_
-_CANVAS = re.compile(r"(?P<name>[^_/]+)_(?:LATE_)?(?P<id>\d+)_\d+_")
-_MOODLE = re.compile(r"(?P<name>[^_/]+)_(?P<id>\d+)_assignsubmission_")
+from ..students import CANVAS, MOODLE
 
 
 @dataclass
@@ -123,21 +120,22 @@ def _index(table: Table, columns: Sequence[str], normal: Any) -> dict[str, set[i
 def _identifiers(record: dict[str, Any]) -> Iterator[str]:
     yield from (record[key] for key in ("id", "email") if record.get(key))
     yield record["student"]
-    for pattern in (_MOODLE, _CANVAS):
-        found = pattern.match(f"{record['student']}_") or pattern.match(record["file"])
-        if found:
-            yield found["id"]
-            yield f"Participant {found['id']}"  # Moodle's way to write it
+    for named in _by_platform(record):
+        yield named["number"]
+        yield f"Participant {named['number']}"  # Moodle's way to write it
 
 
 def _names(record: dict[str, Any]) -> Iterator[str]:
-    if record.get("name"):
-        yield record["name"]
-    yield record["student"]
-    for pattern in (_MOODLE, _CANVAS):
+    yield record.get("name") or record["student"]
+    yield from (named["name"] for named in _by_platform(record))
+
+
+def _by_platform(record: dict[str, Any]) -> Iterator[re.Match]:
+    """What Moodle or Canvas wrote into the name of the file, or of the folder that it is in."""
+    for pattern in (MOODLE, CANVAS):
         found = pattern.match(f"{record['student']}_") or pattern.match(record["file"])
         if found:
-            yield found["name"]
+            yield found
 
 
 def _name(name: str) -> str:
