@@ -1,0 +1,879 @@
+"""Lesson 08: Deep Q-networks."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.functional import huber_loss, mse_loss, one_hot, smooth_l1_loss
+from torch.nn.utils import clip_grad_norm_, clip_grad_value_
+
+from rlcourse.lab import replay
+from rlcourse.lab.networks import polyak_update as polyak
+from rlcourse.values import dqn
+
+from .declaration import Exercise, Lesson, Mistake, anything, loss_value, number, tensor
+from .harness import Case
+from .networks import ATOL, RTOL, AgentState, Optimizer, network, transitions
+from .networks import tensor as recipe
+from .probes import Rng
+
+# ---------------------------------------------------------------------------------- ReplayBuffer
+
+
+def _memory_cases(rng: np.random.Generator) -> list[Case]:
+    def case(name, capacity, obs_dim, rows, sample_at, batch_size, *tags: str) -> Case:
+        inputs = {"capacity": capacity, "obs_dim": obs_dim, "rows": rows, "sample_at": sample_at}
+        inputs |= {"batch_size": batch_size, "seed": int(rng.integers(2**31))}
+        return Case(name, inputs | {"rng": Rng(int(rng.integers(2**31)))}, tags)
+
+    full, room = "when it is full", "before it is full"
+    return [
+        case("room for all", 40, 3, 12, [3, 12], 24, room),
+        case("filled to the last slot", 6, 2, 6, [6], 32, full),
+        case("one more than there is room for", 6, 2, 7, [7], 32, full),
+        case("written over more than twice", 5, 3, 13, [2, 5, 6, 13], 24, full),
+        case("large batches", 4, 1, 9, [4, 9], 200, full),
+        case("batches of one", 8, 4, 11, [5, 8, 11], 1, "a batch of one"),
+        case("room for one", 1, 2, 4, [1, 4], 5, full),
+        case("drawn after the first transition", 10, 3, 3, [1, 2, 3], 8, room),
+    ]
+
+
+def _float32(columns) -> list:
+    kinds = (torch.float32, torch.int64, *[torch.float32] * 3)
+    return [torch.from_numpy(np.array(c)).to(k) for c, k in zip(columns, kinds, strict=True)]
+
+
+def _list_memory(
+    *,
+    when_full: str = "overwrite",
+    high: Callable[[int, int], int] = lambda stored, capacity: stored,
+    keep: Callable = lambda obs, next_obs: (obs.copy(), next_obs.copy()),
+    guarded: bool = True,
+    give: Callable = lambda batch: batch,
+    draw: Callable = lambda rng, high, n: rng.integers(high, size=n),
+) -> type:
+    """A memory that is a list of rows, with its parts exchangeable."""
+
+    class ReplayBuffer:
+        def __init__(self, capacity, obs_dim):
+            self.capacity, self.n, self.rows = capacity, 0, []
+            if when_full == "slide":
+                self.rows = deque(maxlen=capacity)
+
+        def __len__(self):
+            return len(self.rows)
+
+        def add(self, obs, action, reward, next_obs, terminated):
+            obs, next_obs = keep(obs, next_obs)
+            row = (obs, action, reward, next_obs, terminated)
+            if len(self.rows) < self.capacity or when_full in ("grow", "slide"):
+                self.rows.append(row)
+            elif when_full == "overwrite":
+                self.rows[self.n % self.capacity] = row
+            self.n += 1
+
+        def sample(self, batch_size, rng):
+            if guarded and not self.rows:
+                raise ValueError("empty")
+            chosen = [self.rows[i] for i in draw(rng, high(len(self), self.capacity), batch_size)]
+            return give(replay.Batch(*_float32(zip(*chosen, strict=True))))
+
+    return ReplayBuffer
+
+
+def _array_memory(
+    *,
+    high: Callable[[int, int], int] = lambda stored, capacity: stored,
+    keep: Callable = lambda obs, next_obs: (obs, next_obs),
+    guarded: bool = True,
+    give: Callable = lambda batch: batch,
+    stops: bool = False,
+) -> type:
+    """A memory of arrays, with its parts exchangeable."""
+
+    class ReplayBuffer(replay.ReplayBuffer):
+        def add(self, obs, action, reward, next_obs, terminated):
+            if not (stops and self.added >= self.capacity):
+                obs, next_obs = keep(obs, next_obs)
+                super().add(obs, action, reward, next_obs, terminated)
+
+        def sample(self, batch_size, rng):
+            if guarded and not self.added:
+                raise ValueError("empty")
+            return give(self.rows(rng.integers(high(len(self), self.capacity), size=batch_size)))
+
+    return ReplayBuffer
+
+
+class _TensorMemory:
+    """A memory of tensors, with slot and length kept by hand."""
+
+    def __init__(self, capacity, obs_dim):
+        self.obs, self.next_obs = torch.zeros(capacity, obs_dim), torch.zeros(capacity, obs_dim)
+        self.action = torch.zeros(capacity, dtype=torch.long)
+        self.reward, self.terminated = torch.zeros(capacity), torch.zeros(capacity)
+        self.slot, self.size = 0, 0
+
+    def __len__(self):
+        return self.size
+
+    def add(self, obs, action, reward, next_obs, terminated):
+        self.obs[self.slot] = torch.as_tensor(obs)
+        self.next_obs[self.slot] = torch.as_tensor(next_obs)
+        self.action[self.slot], self.reward[self.slot] = action, reward
+        self.terminated[self.slot] = float(terminated)
+        self.slot = (self.slot + 1) % len(self.obs)
+        self.size = min(self.size + 1, len(self.obs))
+
+    def sample(self, batch_size, rng):
+        if len(self) == 0:
+            raise ValueError("Nothing has been stored.")
+        i = torch.from_numpy(rng.integers(len(self), size=batch_size))
+        columns = (self.obs, self.action, self.reward, self.next_obs, self.terminated)
+        return replay.Batch(*(column[i] for column in columns))
+
+
+def _both(**parts) -> list[type]:
+    """A mistake made with a list and with arrays, with and without a guard for the empty memory."""
+    return [
+        make(**parts, guarded=guarded)
+        for make in (_list_memory, _array_memory)
+        for guarded in (True, False)
+    ]
+
+
+def _cast(**dtypes: torch.dtype) -> Callable:
+    def give(batch):
+        return batch._replace(**{k: getattr(batch, k).to(dtype) for k, dtype in dtypes.items()})
+
+    return give
+
+
+_DOUBLE = dict.fromkeys(("obs", "reward", "next_obs", "terminated"), torch.float64)
+
+ReplayBuffer = Exercise(
+    "ReplayBuffer",
+    reference=replay.ReplayBuffer,
+    cases=_memory_cases,
+    returns=anything(),
+    points=3,
+    equation="(8.2)",
+    call="remembering",
+    notes=["rng"],
+    rtol=RTOL,
+    atol=ATOL,
+    mistakes=[
+        Mistake(
+            "forgets-the-overwrite",
+            "When your memory is full it stops storing, or it goes on growing. The newest transition "
+            "replaces the oldest: the n-th one (from 0) belongs into slot n mod `capacity`.",
+            "Add seven transitions to a memory for three. What is its length, and what is in it?",
+            _list_memory(when_full="stop"),
+            _list_memory(when_full="grow"),
+            _list_memory(when_full="grow", guarded=False),
+            _array_memory(stops=True),
+        ),
+        Mistake(
+            "unwritten-rows",
+            "You draw slots below `capacity`. Until the memory is full that includes rows that were "
+            "never written: you would train on zeros that never happened.",
+            "How many rows hold a transition after the third `add`? Draw below that number.",
+            *_both(high=lambda stored, capacity: capacity),
+        ),
+        Mistake(
+            "newest-never-drawn",
+            "Your draw leaves out the last slot that was written: `rng.integers(n)` already leaves out "
+            "its upper end.",
+            "Which numbers can `rng.integers(3)` return?",
+            *_both(high=lambda stored, capacity: stored - 1),
+            *_both(high=lambda stored, capacity: max(stored - 1, 1)),
+        ),
+        Mistake(
+            "next-is-obs",
+            "The same observation is stored twice: in every row of your batches s′ equals s, so "
+            "nothing ever happens in this world.",
+            "Follow `next_obs` through `add`, and both columns through `sample`.",
+            *_both(keep=lambda obs, next_obs: (obs.copy(), obs.copy())),
+            *_both(keep=lambda obs, next_obs: (next_obs.copy(), next_obs.copy())),
+        ),
+        Mistake(
+            "keeps-references",
+            "You keep the caller's own arrays. The caller used them again, and your memory changed "
+            "with them: all rows now hold the latest observation.",
+            "Store the numbers, not the array: copy it, or write it into an array that you own.",
+            _list_memory(keep=lambda obs, next_obs: (obs, next_obs)),
+            _list_memory(keep=lambda obs, next_obs: (obs, next_obs), guarded=False),
+            _list_memory(keep=lambda obs, next_obs: (obs.copy(), next_obs)),
+            _list_memory(keep=lambda obs, next_obs: (obs, next_obs.copy())),
+        ),
+        Mistake(
+            "wrong-dtype",
+            "The numbers are right, but a column of your batch has the wrong dtype: `gather` needs int64 "
+            "actions, and the networks want float32 for everything else.",
+            "Print `batch.action.dtype` and its four neighbours. NumPy's arrays are float64 unless you say "
+            "otherwise.",
+            *_both(give=_cast(**_DOUBLE)),
+            *_both(give=_cast(obs=torch.float64, next_obs=torch.float64)),
+            *_both(give=_cast(reward=torch.float64, terminated=torch.float64)),
+            *_both(give=_cast(reward=torch.float64)),
+            *_both(give=_cast(action=torch.float32)),
+            *_both(give=_cast(action=torch.int32)),
+            *_both(give=_cast(action=torch.float64, **_DOUBLE)),
+            *_both(give=_cast(terminated=torch.bool)),
+            *_both(give=_cast(terminated=torch.int64)),
+            *_both(give=_cast(reward=torch.float64, terminated=torch.bool)),
+            *_both(give=_cast(reward=torch.float64, terminated=torch.int64)),
+        ),
+        Mistake(
+            "sliding-window",
+            "Your memory is a queue: when it is full everything moves up by one place. It holds the right "
+            "transitions, but here each one keeps its slot, n mod `capacity`, until it is overwritten.",
+            "Write over the oldest row instead of throwing it out at the front. It is faster, too.",
+            _list_memory(when_full="slide"),
+            _list_memory(when_full="slide", guarded=False),
+        ),
+    ],
+    also_correct=[
+        _list_memory(),
+        _list_memory(draw=lambda rng, high, n: rng.choice(high, size=n)),
+        _array_memory(),
+        _TensorMemory,
+    ],
+)
+
+# ------------------------------------------------------------------------------ epsilon_schedule
+
+
+def _schedule_cases(rng: np.random.Generator) -> list[Case]:
+    def case(name: str, step: int, start: float, end: float, decay_steps: int, *tags: str) -> Case:
+        inputs = {"step": step, "start": start, "end": end, "decay_steps": decay_steps}
+        return Case(name, inputs, tags)
+
+    steps = int(rng.integers(50, 5_000))
+    late, way = "after decay_steps", "on the way down"
+    return [
+        case("the first step", 0, 1.0, 0.05, steps, "step 0"),
+        case("a tenth of the way", steps // 10, 1.0, 0.05, steps, way),
+        case("somewhere on the way", int(rng.integers(1, steps)), 0.9, 0.1, steps, way),
+        case("one step before the end", steps - 1, 1.0, 0.02, steps, way),
+        case("the last step of the way", steps, 1.0, 0.05, steps, late),
+        case("one step further", steps + 1, 1.0, 0.05, steps, late),
+        case("long after", 7 * steps, 0.8, 0.1, steps, late),
+        case("an end of 0", steps // 3, 0.5, 0.0, steps, way),
+        case("long after, with an end of 0", 3 * steps, 0.5, 0.0, steps, late),
+        case("no way at all", 4, 0.3, 0.3, 10, way),
+        case("a way of one step", 1, 1.0, 0.1, 1, late),
+        case("the step before a way of one step", 0, 1.0, 0.1, 1, "step 0"),
+    ]
+
+
+epsilon_schedule = Exercise(
+    "epsilon_schedule",
+    reference=dqn.epsilon_schedule,
+    cases=_schedule_cases,
+    returns=number(),
+    points=1,
+    equation="(8.5)",
+    mistakes=[
+        Mistake(
+            "never-stops",
+            "Your ε goes on falling, below `end` and below 0. After `decay_steps` it stays at `end`.",
+            "Print it for a step far beyond `decay_steps`. Which part of (8.5) holds the fraction at 1?",
+            lambda t, start, end, T: start + (end - start) * t / T,
+            lambda t, start, end, T: start - t * (start - end) / T,
+        ),
+        Mistake(
+            "rises",
+            "Your ε rises: `start` and `end` have changed places. Explore first, exploit later.",
+            "What should come out at step 0?",
+            lambda t, start, end, T: end + (start - end) * min(t / T, 1.0),
+            lambda t, start, end, T: start - (end - start) * min(t / T, 1.0),
+        ),
+        Mistake(
+            "geometric",
+            "You multiply ε by the same *factor* at each step. (8.5) is a straight line: each step takes "
+            "the same *amount* away.",
+            "Half-way, (8.5) is the mean of `start` and `end`. What is yours?",
+            lambda t, start, end, T: start * (end / start) ** min(t / T, 1.0),
+            lambda t, start, end, T: (
+                end if t >= T else start * float(np.exp(np.log(max(end, 1e-300) / start) * t / T))
+            ),
+            lambda t, start, end, T: end + (start - end) * float(np.exp(-t / T)),
+            lambda t, start, end, T: max(end, start * (end / start) ** (t / T)),
+        ),
+        Mistake(
+            "clamped-slope",
+            "You hold the wrong thing: ε is `end` from the first step on. It is the *fraction* of the way "
+            "that must not pass 1.",
+            "Print the first ten values. A `min` or `max` with a negative number in it is easily the wrong one.",
+            lambda t, start, end, T: start + min((end - start) * t / T, end - start),
+            lambda t, start, end, T: start + (end - start) * max(t / T, 1.0),
+            lambda t, start, end, T: min(end, start + (end - start) * t / T),
+            lambda t, start, end, T: float(end),
+        ),
+        Mistake(
+            "stops-at-zero",
+            "Your ε falls on to 0. The floor is `end`: a little exploration stays for ever.",
+            "What should come out long after `decay_steps`?",
+            lambda t, start, end, T: max(0.0, start + (end - start) * t / T),
+            lambda t, start, end, T: max(start + (end - start) * min(t / T, 1.0) * start / (start - end), 0.0)
+            if start > end
+            else start,
+            lambda t, start, end, T: max(0.0, start * (1 - t / T)),
+        ),
+        Mistake(
+            "integer-division",
+            "`//` divides whole numbers and throws the rest away: ε stays at `start` and then jumps.",
+            "What are `3 // 10` and `3 / 10`?",
+            lambda t, start, end, T: start + (end - start) * min(t // T, 1),
+            lambda t, start, end, T: start + (end - start) * (t // T),
+        ),
+    ],
+    also_correct=[
+        lambda t, start, end, T: float(np.interp(t, [0, T], [start, end])),
+        lambda t, start, end, T: max(end, start + (end - start) * t / T),
+        lambda t, start, end, T: end if t >= T else (1 - t / T) * start + t / T * end,
+        lambda t, start, end, T: np.linspace(start, end, T + 1)[min(t, T)],
+    ],
+)  # fmt: skip
+
+# ------------------------------------------------------------------------------------ dqn_target
+
+
+def _target_cases(rng: np.random.Generator) -> list[Case]:
+    def case(name: str, n: int, n_actions: int, *tags: str, gamma=0.9, flags=None, values=None):
+        drawn = (rng.random(n) < 0.4).astype(float)
+        if n > 1 and flags is None:
+            drawn[rng.choice(n, 2, replace=False)] = 0.0, 1.0
+        d = drawn if flags is None else np.array(flags, float)
+        q_next = 2 * rng.normal(size=(n, n_actions)) if values is None else np.array(values)
+        inputs = {"reward": recipe(rng.normal(size=n)), "q_next": recipe(q_next)}
+        return Case(name, inputs | {"terminated": recipe(d), "gamma": gamma}, tags)
+
+    wild = rng.normal(size=(6, 3))
+    wild[[1, 4]] = 900.0
+    ends = "terminated rows"
+    return [
+        case("some rows terminate", 6, 3, ends),
+        case("no row terminates", 5, 4, flags=[0] * 5),
+        case("all rows terminate", 5, 3, ends, flags=[1] * 5),
+        case("as many rows as actions", 4, 4, "B = A"),
+        case("one row", 1, 3, "B = 1", flags=[0]),
+        case("one row, and it terminates", 1, 3, "B = 1", ends, flags=[1]),
+        case("one action", 4, 1, "A = 1"),
+        case("all values negative", 5, 3, values=-1 - rng.random((5, 3))),
+        case("wild values where it terminated", 6, 3, ends, flags=[0, 1, 0, 0, 1, 0], values=wild),
+        case("γ = 0", 5, 3, "γ = 0", gamma=0.0),
+        case("γ = 1", 5, 3, "γ = 1", gamma=1.0),
+    ]
+
+
+TERMINAL = (
+    "You bootstrap from a state that ended the episode. After a terminal state nothing is left to "
+    "come: its value is 0, whatever the network says there."
+)
+MASK = "What does $(1-d)$ multiply, and is it there in your code?".replace("$", "")
+
+dqn_target = Exercise(
+    "dqn_target",
+    reference=dqn.dqn_target,
+    cases=_target_cases,
+    returns=tensor(),
+    points=1,
+    equation="(8.6)",
+    rtol=RTOL,
+    atol=ATOL,
+    mistakes=[
+        Mistake("terminal-bootstrap", TERMINAL, MASK, lambda r, q, d, g: r + g * q.max(1).values),
+        Mistake(
+            "max-over-batch",
+            "Your maximum runs over the batch. Each row wants its own: over the actions in *its* next "
+            "state.",
+            "Rows are transitions, columns are actions. Along which `dim` is the maximum of (8.6)?",
+            lambda r, q, d, g: r + g * (1 - d) * q.max(0).values,
+            lambda r, q, d, g: r + g * (1 - d) * q.amax(0),
+            lambda r, q, d, g: r + g * (1 - d) * q.max(),
+        ),
+        Mistake(
+            "argmax",
+            "You use *which* action is best as if it were what that action is worth. `max(dim=1)` returns "
+            "both: values and indices.",
+            "Print what you multiply by γ. Are these values, or small whole numbers?",
+            lambda r, q, d, g: r + g * (1 - d) * q.argmax(1),
+            lambda r, q, d, g: r + g * (1 - d) * q.max(1)[1],
+        ),
+        Mistake(
+            "no-gamma",
+            "The next state's value is not discounted. It lies one step ahead: it is worth γ of itself.",
+            "Where is `gamma` used in your code?",
+            lambda r, q, d, g: r + (1 - d) * q.max(1).values,
+        ),
+        Mistake(
+            "b-by-b",
+            "Your result has one number for every *pair* of rows: a column (B, 1) met a row (B,), and "
+            "broadcasting paired every sample with every other.",
+            "Print the shapes of the three factors. All should be (B,).",
+            lambda r, q, d, g: r + g * (1 - d) * q.max(1, keepdim=True).values,
+            lambda r, q, d, g: r[:, None] + g * (1 - d) * q.max(1).values,
+            lambda r, q, d, g: r[:, None] + g * (1 - d[:, None]) * q.max(1).values,
+            lambda r, q, d, g: r + g * (1 - d)[:, None] * q.max(1).values,
+            lambda r, q, d, g: r + g * (1 - d)[:, None] * q.max(1, keepdim=True).values,
+        ),
+        Mistake(
+            "reward-masked",
+            "Where the episode terminated you throw the reward away too. The step into the terminal state "
+            "still has its reward.",
+            "What does (1−d) multiply in (8.6), and what in your code?",
+            lambda r, q, d, g: (1 - d) * (r + g * q.max(1).values),
+        ),
+    ],
+    also_correct=[
+        lambda r, q, d, g: torch.where(d.bool(), r, r + g * q.max(dim=1)[0]),
+        lambda r, q, d, g: r + g * (1 - d) * q.amax(-1),
+        lambda r, q, d, g: r + g * (1 - d) * q.gather(1, q.argmax(1, keepdim=True)).squeeze(1),
+        torch.no_grad()(lambda r, q, d, g: r + g * (1 - d) * q.sort(1).values[:, -1]),
+        lambda r, q, d, g: torch.stack(
+            [r[i] if d[i] else r[i] + g * max(q[i]) for i in range(len(r))]
+        ),
+    ],
+)
+
+# -------------------------------------------------------------------------------------- dqn_loss
+
+
+def _loss_cases(rng: np.random.Generator) -> list[Case]:
+    def case(name: str, n: int, *tags: str, gamma=0.9, n_actions=4, **more) -> Case:
+        nets = {k: network(rng, "q", 3, n_actions) for k in ("q_net", "target_net")}
+        batch = transitions(rng, n, 3, n_actions=n_actions, **more)
+        return Case(name, nets | {"batch": batch, "gamma": gamma}, tags)
+
+    return [
+        case("a batch of eight", 8),
+        case("large errors", 8, "errors beyond 1", scale=20.0),
+        case("errors near 1", 12, "errors beyond 1", scale=1.5),
+        case("small errors", 6, scale=0.05, gamma=0.1),
+        case("as many rows as actions", 4, "B = A"),
+        case("one row", 1, "B = 1", terminated=[0]),
+        case("one row, and it terminates", 1, "B = 1", "terminated rows", terminated=[1]),
+        case("no row terminates", 6, terminated=[0] * 6, gamma=0.99),
+        case("all rows terminate", 6, "terminated rows", terminated=[1] * 6),
+        case("γ = 0", 5, "γ = 0", gamma=0.0),
+        case("two actions", 5, n_actions=2),
+    ]
+
+
+def _hand_huber(q, y):
+    e = (q - y).abs()
+    return torch.where(e <= 1, e**2 / 2, e - 0.5).mean()
+
+
+def _loss(
+    *,
+    detach: bool = True,
+    online: bool = False,
+    masks: bool = True,
+    pick: Callable = lambda q, action: q[torch.arange(len(q)), action],
+    distance: Callable = _hand_huber,
+) -> Callable:
+    """The loss with its parts exchangeable."""
+
+    def dqn_loss(q_net, target_net, batch, gamma):
+        q_next = (q_net if online else target_net)(batch.next_obs)
+        alive = 1 - batch.terminated if masks else 1.0
+        y = batch.reward + gamma * alive * q_next.max(dim=1).values
+        return distance(pick(q_net(batch.obs), batch.action), y.detach() if detach else y)
+
+    return dqn_loss
+
+
+def _pairwise(distance: Callable) -> list[Callable]:
+    """The two ways in which a column can meet a row."""
+    return [lambda q, y: distance(q[:, None], y), lambda q, y: distance(q, y[:, None])]
+
+
+def _half_square(q, y):
+    return ((q - y) ** 2 / 2).mean()
+
+
+dqn_loss = Exercise(
+    "dqn_loss",
+    reference=dqn.dqn_loss,
+    cases=_loss_cases,
+    returns=tensor(),
+    points=2,
+    equation="(8.11)",
+    call="gradients",
+    rtol=RTOL,
+    atol=ATOL,
+    mistakes=[
+        Mistake(
+            "target-gradient",
+            "A gradient flows into the label. y is a label, not a prediction: it says where to go, and is "
+            "not there to be moved.",
+            "Which line makes the labels? Compute it where autograd does not look.",
+            _loss(detach=False),
+        ),
+        Mistake(
+            "online-target",
+            "Your labels come from `q_net` itself. That is tail chasing: the label moves with every step "
+            "of the network that should reach it.",
+            "There are two networks among your arguments. What is each of them asked?",
+            _loss(online=True),
+            _loss(online=True, detach=False),
+        ),
+        Mistake(
+            "wrong-action",
+            "You compare the label with the value of the best action in s. Only the action that was taken "
+            "was tried out: its value is the one to correct.",
+            "Which of the five fields of the batch is never used in your code?",
+            _loss(pick=lambda q, action: q.max(dim=1).values),
+            _loss(pick=lambda q, action: q.max(dim=1).values, detach=False),
+        ),
+        Mistake(
+            "b-by-b",
+            "A column (B, 1) met a row (B,), so every prediction was compared with every label of the "
+            "batch, and the mean is over all pairs.",
+            "Print the shapes of the predictions and of the labels just before the loss.",
+            *[_loss(distance=d) for d in _pairwise(_hand_huber)],
+            *[_loss(distance=d) for d in _pairwise(lambda q, y: ((q - y) ** 2).mean())],
+            *[_loss(distance=d, detach=False) for d in _pairwise(_hand_huber)],
+        ),
+        Mistake(
+            "squared-error",
+            "This is a squared error. One outlier must not set the step: beyond an error of 1 the loss "
+            "goes on as a straight line.",
+            "Compare your loss with (8.10) for an error of 10.",
+            _loss(distance=mse_loss),
+            _loss(distance=_half_square),
+        ),
+        Mistake("terminal-bootstrap", TERMINAL, MASK, _loss(masks=False), _loss(masks=False, detach=False)),
+        Mistake(
+            "sum",
+            "You add up the samples' losses. (8.11) is a mean: otherwise the step would grow with the batch.",
+            "What happens to your loss when every row of the batch comes twice?",
+            _loss(distance=lambda q, y: smooth_l1_loss(q, y, reduction="sum")),
+        ),
+        Mistake(
+            "blocked",
+            "The value is right, but no gradient reaches `q_net`: the prediction is a mere number, too.",
+            "Which lines stand inside your `torch.no_grad()` block, or behind a `detach()`?",
+            torch.no_grad()(_loss()),
+            lambda *given: _loss()(*given).detach(),
+        ),
+    ],
+    also_correct=[
+        _loss(),
+        _loss(distance=huber_loss),
+        _loss(distance=smooth_l1_loss, pick=lambda q, a: q.gather(1, a.view(-1, 1)).view(-1)),
+        _loss(pick=lambda q, a: (q * one_hot(a, q.shape[1])).sum(dim=1)),
+        _loss(distance=lambda q, y: smooth_l1_loss(q[:, None], y[:, None])),
+    ],
+)  # fmt: skip
+
+# --------------------------------------------------------------------------------- polyak_update
+
+
+def _polyak_cases(rng: np.random.Generator) -> list[Case]:
+    def case(name: str, rho: float, *tags: str, n_in: int = 3, n_out: int = 2) -> Case:
+        nets = {k: network(rng, "q", n_in, n_out) for k in ("target", "online")}
+        return Case(name, nets | {"rho": rho}, tags)
+
+    return [
+        case("ρ = 0.9", 0.9),
+        case("ρ = 0, a copy", 0.0, "ρ = 0"),
+        case("ρ = 1, nothing moves", 1.0, "ρ = 1"),
+        case("ρ = ½", 0.5),
+        case("ρ = 0.3", 0.3, n_in=2, n_out=1),
+        case("any ρ", float(rng.uniform(0.6, 0.8)), n_in=1, n_out=3),
+    ]
+
+
+def _each(change: Callable) -> Callable:
+    """A function that walks through the parameters of both networks together."""
+
+    def polyak_update(target, online, rho):
+        with torch.no_grad():
+            for p, o in zip(target.parameters(), online.parameters(), strict=True):
+                change(p, o, rho)
+
+    return polyak_update
+
+
+def _rebinds(target, online, rho):
+    for p, o in zip(target.parameters(), online.parameters(), strict=True):
+        p = rho * p + (1 - rho) * o
+
+
+def _new_parameters(target, online, rho):
+    for mine, theirs in ((target.first, online.first), (target.last, online.last)):
+        for name in ("weight", "bias"):
+            mixed = rho * getattr(mine, name).data + (1 - rho) * getattr(theirs, name).data
+            setattr(mine, name, nn.Parameter(mixed))
+
+
+def _tracked(target, online, rho):
+    for p, o in zip(target.parameters(), online.parameters(), strict=True):
+        p.mul_(rho).add_((1 - rho) * o)
+
+
+def _tracked_copy(target, online, rho):
+    for p, o in zip(target.parameters(), online.parameters(), strict=True):
+        p.copy_(rho * p + (1 - rho) * o)
+
+
+def _tracked_lerp(target, online, rho):
+    for p, o in zip(target.parameters(), online.parameters(), strict=True):
+        p.lerp_(o, 1 - rho)
+
+
+def _alias(p, o, rho):
+    p.data = o.data if rho == 0 else rho * p.data + (1 - rho) * o.data
+
+
+def _alias_always(p, o, rho):
+    old = p.data.clone()
+    p.data = o.data
+    p.data.mul_(1 - rho).add_(rho * old)
+
+
+def _swaps_data(p, o, rho):
+    p.data = rho * p.data + (1 - rho) * o.data
+
+
+def _mixed_state(target, online, rho):
+    theirs, ours = target.state_dict(), online.state_dict()
+    target.load_state_dict({k: rho * theirs[k] + (1 - rho) * ours[k] for k in theirs})
+
+
+polyak_update = Exercise(
+    "polyak_update",
+    reference=polyak,
+    cases=_polyak_cases,
+    returns=anything(),
+    points=1,
+    equation="(8.12)",
+    call="updates",
+    rtol=RTOL,
+    atol=ATOL,
+    mistakes=[
+        Mistake(
+            "rho-reversed",
+            "ρ and 1−ρ have changed places. ρ is the share that the target *keeps*: with ρ = 0.995 yours "
+            "would jump to the online network at every update.",
+            "What should happen for ρ = 1, and what for ρ = 0?",
+            lambda target, online, rho: polyak(target, online, 1 - rho),
+            _each(lambda p, o, rho: p.lerp_(o, rho)),
+        ),
+        Mistake(
+            "rebinds",
+            "The weights of the target network are still the old ones: you gave a new tensor to a *name*, "
+            "or hung new Parameters into the network, which whoever holds the old ones never sees.",
+            "Write the new numbers *into* the parameter: with a method that ends in an underscore.",
+            _rebinds,
+            torch.no_grad()(_rebinds),
+            _new_parameters,
+        ),
+        Mistake(
+            "tracked",
+            "Autograd watches. It refuses to let a weight that wants gradients be changed in place, or "
+            "records the change as part of the computation.",
+            "Tell it to look away, as for the labels in 8.4.",
+            _tracked,
+            _tracked_copy,
+            _tracked_lerp,
+        ),
+        Mistake(
+            "adds-only",
+            "You add a share of the online weights, but do not shrink the old ones by ρ: the target grows "
+            "with every update. The weights of an average add up to 1.",
+            "What do you get from (8.12) if both networks are the same? And from your code?",
+            _each(lambda p, o, rho: p.add_((1 - rho) * o)),
+        ),
+        Mistake(
+            "wrong-network",
+            "You move the online network. The online one leads and learns from data; the target follows.",
+            "Which of the two arguments stands on the left of the arrow in (8.12)?",
+            lambda target, online, rho: polyak(online, target, rho),
+            lambda target, online, rho: polyak(online, target, 1 - rho),
+        ),
+        Mistake(
+            "aliased",
+            "The target's weights now lie in the same memory as the online network's: every step of one "
+            "is a step of both, and there is no slow copy any more.",
+            "Copy the numbers (`copy_`), not the tensor that holds them.",
+            _each(_alias),
+            _each(_alias_always),
+        ),
+    ],
+    also_correct=[
+        _each(lambda p, o, rho: p.copy_(rho * p + (1 - rho) * o)),
+        _each(_swaps_data),
+        _each(lambda p, o, rho: p.add_((1 - rho) * (o - p))),
+        _mixed_state,
+    ],
+)  # fmt: skip
+
+# ------------------------------------------------------------------------------------ dqn_update
+
+
+def _update_cases(rng: np.random.Generator) -> list[Case]:
+    def case(name: str, *tags: str, rho=0.8, clip=0.2, gamma=0.9, calls=3, n=6, scale=3.0) -> Case:
+        parts = {k: network(rng, "q", 3, 4) for k in ("q_net", "target_net")}
+        parts |= {"optimizer": Optimizer(["q_net"], 0.5), "gamma": gamma}
+        parts |= {"rho": rho, "max_grad_norm": clip}
+        batches = [transitions(rng, n, 3, n_actions=4, scale=scale) for _ in range(calls)]
+        return Case(name, {"agent_state": AgentState(parts), "batch": batches}, tags)
+
+    return [
+        case("three updates with clipping"),
+        case("three updates, short gradients", "no clipping needed", clip=50.0),
+        case("a hard target, ρ = 0", rho=0.0),
+        case("a target that stands still, ρ = 1", rho=1.0),
+        case("one update", calls=1),
+        case("γ = 0", gamma=0.0, rho=0.6),
+        case("batches of one", n=1, clip=0.5),
+    ]
+
+
+def _clip_by_tensor(parameters, c):
+    for p in parameters:
+        clip_grad_norm_([p], c)
+
+
+def _clip_by_hand(parameters, c):
+    parameters = list(parameters)
+    norm = torch.sqrt(sum((p.grad**2).sum() for p in parameters))
+    for p in parameters:
+        p.grad.mul_(min(1.0, c / (norm.item() + 1e-6)))
+
+
+def _nothing(*_given):
+    return None
+
+
+def _update(
+    *,
+    clear: str = "first",
+    clip: Callable = clip_grad_norm_,
+    follow: str = "last",
+    share: Callable = lambda rho: rho,
+    loss_of: Callable = dqn.dqn_loss,
+    polyak: Callable = polyak,
+) -> Callable:
+    """The whole step with its parts exchangeable."""
+
+    def dqn_update(agent_state, batch):
+        me: SimpleNamespace = agent_state
+        loss = loss_of(me.q_net, me.target_net, batch, me.gamma)
+        if clear == "first":
+            me.optimizer.zero_grad()
+        loss.backward()
+        clip(me.q_net.parameters(), me.max_grad_norm)
+        if follow == "before":
+            polyak(me.target_net, me.q_net, share(me.rho))
+        me.optimizer.step()
+        if clear == "last":
+            me.optimizer.zero_grad()
+        if follow == "last":
+            polyak(me.target_net, me.q_net, share(me.rho))
+        return loss.item()
+
+    return dqn_update
+
+
+def _autograd_update(agent_state, batch):
+    me = agent_state
+    parameters = list(me.q_net.parameters())
+    loss = dqn.dqn_loss(me.q_net, me.target_net, batch, me.gamma)
+    for p, g in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
+        p.grad = g
+    clip_grad_norm_(parameters, me.max_grad_norm)
+    me.optimizer.step()
+    polyak(me.target_net, me.q_net, me.rho)
+    return loss
+
+
+dqn_update = Exercise(
+    "dqn_update",
+    reference=dqn.dqn_update,
+    cases=_update_cases,
+    returns=loss_value(),
+    points=3,
+    equation="(8.14)",
+    call="updates",
+    rtol=RTOL,
+    atol=ATOL,
+    mistakes=[
+        Mistake(
+            "gradients-pile-up",
+            "The gradients of earlier calls are still there when you step: `.grad` adds up until it is "
+            "cleared.",
+            "Clear them in the same call, before `backward`; somebody else's may be lying there.",
+            _update(clear="never"),
+            _update(clear="last"),
+            _update(clear="never", clip=_nothing),
+        ),
+        # A clip before backward, or after the step, changes no weight: it is the same as none.
+        Mistake(
+            "no-clipping",
+            "The gradient goes into the step at its full length. Clipping is missing, or it stands where "
+            "it does nothing: before `backward` there is no gradient yet, after the step it has been used.",
+            "Clip when the gradient exists and has not been used: one norm over all of `q_net`'s parameters.",
+            _update(clip=_nothing),
+            _update(clip=_nothing, clear="last"),
+        ),
+        Mistake(
+            "clip-by-value",
+            "You clip piece by piece, every entry or every tensor for itself. That bends the direction of "
+            "the gradient. Only its length, measured over all parameters together, is to be cut.",
+            "There are two functions with similar names in `torch.nn.utils`. (8.14) needs the one with "
+            "the norm, called once.",
+            _update(clip=clip_grad_value_),
+            _update(clip=_clip_by_tensor),
+        ),
+        Mistake(
+            "target-misplaced",
+            "The target network follows at the wrong moment, or never. First the step of the optimiser; "
+            "then the target moves towards the *new* weights.",
+            "Read (8.14) from left to right: which φ stands in the last formula?",
+            _update(follow="before"),
+            _update(follow="never"),
+        ),
+        Mistake(
+            "rho-reversed",
+            "The target moves by the wrong share: ρ is what it *keeps*.",
+            "Compare with your `polyak_update`: what does it do for ρ = 1?",
+            _update(share=lambda rho: 1 - rho),
+        ),
+        Mistake(
+            "wrong-loss",
+            "You step along another loss than (8.11): the labels come from `q_net`, a gradient flows into "
+            "them, or the error is squared.",
+            "Call the function that you wrote in 8.4.",
+            _update(loss_of=_loss(online=True)),
+            _update(loss_of=_loss(online=True, detach=False)),
+            _update(loss_of=_loss(distance=mse_loss)),
+            _update(loss_of=_loss(distance=_half_square)),
+            _update(loss_of=_loss(masks=False)),
+        ),
+    ],
+    also_correct=[
+        _update(),
+        _update(clip=_clip_by_hand),
+        _update(loss_of=_loss(), polyak=_mixed_state),
+        _autograd_update,
+    ],
+)
+
+LESSON = Lesson(
+    "08",
+    "Deep Q-networks",
+    [ReplayBuffer, epsilon_schedule, dqn_target, dqn_loss, polyak_update, dqn_update],
+    torch=True,
+)
