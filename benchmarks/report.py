@@ -74,7 +74,8 @@ def steps_table(results) -> str:
 
 def mark_table(results) -> str:
     rows = []
-    for name, system in ours.COMPARED.items():
+    for name in ours.COMPARED:
+        system = ours.SYSTEMS[name]
         mine, theirs = (seeds_of(results, "mark", name, side) for side in ("ours", "SB3"))
         if not mine or not theirs:
             continue

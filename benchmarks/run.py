@@ -117,12 +117,18 @@ def steps_cell(side: str, name: str, seed: int) -> dict[str, Any]:
 def mark_cell(side: str, name: str, seed: int) -> dict[str, Any]:
     """Train until the greedy policy reaches the mark at a checkpoint, or the budget is spent."""
     system = ours.SYSTEMS[name]
-    every = ours.CHECKPOINTS[system.env]
+    every = ours.COMPARED[name]
     cell: dict[str, Any] = {"reached": False, "checkpoints": []}
+    if side == "SB3":
+        import peers
+
+        env = peers.ZOO[name]["env"]
+    else:
+        env = system.env
     clock = Clock()
 
     def look(policy, steps: int) -> bool:
-        mean = clock.without(lambda: returns(policy, system.env))
+        mean = clock.without(lambda: returns(policy, env))
         cell["checkpoints"].append([steps, mean])
         cell["reached"] = mean >= system.mark
         return cell["reached"]
@@ -130,8 +136,6 @@ def mark_cell(side: str, name: str, seed: int) -> dict[str, Any]:
     if side == "ours":
         system.train(seed, stop_when=look, stop_every=every)
     else:
-        import peers
-
         peers.train(name, seed=seed, stop_when=look, stop_every=every, **peers.ZOO[name])
     return {**cell, **clock.read()}
 

@@ -17,9 +17,11 @@ For evaluation and videos anything with `act` will do.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+import gymnasium as gym
 import numpy as np
 
 from .replay import Batch, ReplayBuffer
@@ -59,7 +61,7 @@ class OffPolicyAgent:
 class Preset(NamedTuple):
     """Hyperparameters that are known to work: `train_off_policy(DQN.for_env(env, **p.agent), env, **p.training)`."""
 
-    env: str
+    env: str | Callable[[], gym.Env]
     agent: dict[str, Any]
     training: dict[str, Any]
 

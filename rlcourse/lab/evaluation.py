@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from multiprocessing import get_context
 from typing import TypeVar
 
@@ -46,6 +47,22 @@ def evaluate(agent: Policy, make_env: MakeEnv, episodes: int, seed: int) -> np.n
     for env in envs:
         env.close()
     return returns
+
+
+@dataclass(frozen=True)
+class Solved:
+    """For `stop_when`: whether the greedy policy's mean return over `episodes` episodes reaches `mark`.
+
+    seed: of the starts, which are others than those of a later judgement; their steps are not counted.
+    """
+
+    make_env: MakeEnv
+    mark: float
+    episodes: int = 20
+    seed: int = 20_000
+
+    def __call__(self, agent: Policy, steps: int) -> bool:
+        return evaluate(agent, self.make_env, self.episodes, self.seed).mean() >= self.mark
 
 
 def run_seeds(train: Callable[[int], T], seeds: Iterable[int], processes: int = 1) -> list[T]:
