@@ -246,12 +246,28 @@ def _mistakes(made: list[Misconception]) -> str:
     rest = sum(len(one.students) for one in made[MOST_MISTAKES:])
     more = f'<p class="soft">{rest} more, in {len(made) - len(shown)} kinds.</p>' if rest else ""
     colours = '<p class="soft">Orange: recognised by name. Grey: wrong in another way.</p>'
-    return (
-        _frequencies(shown)
-        + colours
-        + _table(("Made by", "Exercise", "Mistake"), rows, (0,))
-        + more
-    )
+    table = _table(("Made by", "Exercise", "Mistake"), rows, (0,))
+    return _frequencies(shown) + colours + table + more + _again(made)
+
+
+def _again(made: list[Misconception]) -> str:
+    """The mistakes that were made in more than one exercise: what the class has not understood."""
+    by_name: dict[str, list[Misconception]] = defaultdict(list)
+    for one in made:
+        if one.known:
+            by_name[one.name].append(one)
+    rows = [
+        (
+            str(len({student for one in ones for student in one.students})),
+            f"<b>{inline(name)}</b>",
+            html.escape(", ".join(sorted(one.number for one in ones))),
+        )
+        for name, ones in by_name.items()
+        if len(ones) > 1
+    ]
+    rows.sort(key=lambda row: (-int(row[0]), row[1]))
+    table = _table(("Students", "Mistake", "In"), rows, (0,))
+    return f"<h3>The same mistake in several exercises</h3>{table}" if rows else ""
 
 
 def _told(one: Misconception) -> str:

@@ -383,6 +383,18 @@ def test_students_text_is_text():
     assert evil in page.text
 
 
+def test_a_mistake_made_in_several_exercises_counts_students_once():
+    def slip(i):
+        return mark(i, "failed", mistake="bootstraps-terminal", explanation="No.")
+
+    graded = result(
+        record("a", slip(0), slip(1), mark(2), mark(3)),
+        record("b", mark(0), slip(1), mark(2), slip(3)),
+    )
+    text = Page(report.page(graded)).text.split("in several exercises")[1]
+    assert text.startswith(" Students Mistake In 2 bootstraps-terminal 5.1, 5.2, 5.4")
+
+
 def test_who_sent_nothing_is_listed():
     nobody = {"id": "s9", "name": "Ben <Ten>", "email": "b@x.org"}
     text = Page(report.page(result(record("a")) | {"missing": [nobody]})).text
