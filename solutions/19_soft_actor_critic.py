@@ -817,7 +817,7 @@ class WatchedSAC(SAC):
         return super().learn(batch, rng)
 
 
-def train(seed, steps=6000, **settings):
+def train(seed, steps=5000, **settings):
     """Train one agent; returns it, and (return, α, entropy) every 500 steps from 1000 on."""
     agent = WatchedSAC.for_env(
         "Pendulum-v1", hidden=(64, 64), lr=3e-3, rho=0.98, seed=seed, **settings
@@ -834,7 +834,7 @@ def train(seed, steps=6000, **settings):
             looks.append((score, agent.log_alpha.exp().item(), -log_prob.mean().item()))
 
     train_off_policy(
-        agent, "Pendulum-v1", steps, seed, n_envs=4, warmup=800, train_every=4, updates=2,
+        agent, "Pendulum-v1", steps, seed, n_envs=4, warmup=600, train_every=4, updates=2,
         batch_size=128, stop_when=look, stop_every=500,
     )  # fmt: skip
     return agent, np.array(looks)
@@ -854,7 +854,7 @@ yours = {
 mine = [train(seed, **yours) for seed in range(3)]
 finals = [evaluate(agent, "Pendulum-v1", 20, seed=100).mean() for agent, _ in mine]
 print("learned with " + authorship(*yours))
-print("return over 20 episodes, after 6000 steps:", *(f"{x:.0f}" for x in finals))
+print("return over 20 episodes, after 5000 steps:", *(f"{x:.0f}" for x in finals))
 
 # %% [markdown]
 # And three other seeds with the course's own functions, to compare; and somebody who never learns, and draws torques uniformly.
@@ -869,13 +869,13 @@ class UniformTorque:
 
 
 random_return = evaluate(UniformTorque(), "Pendulum-v1", 20, seed=100).mean()
-steps = np.arange(1000, 6001, 500)
+steps = np.arange(1000, 5001, 500)
 curves = {"yours": np.stack([looks[:, 0] for _, looks in mine]),
           "the course's": np.stack([looks[:, 0] for _, looks in reference])}  # fmt: skip
 ax = plots.curves(curves, x=steps, spread="min-max", xlabel="steps in the environment",
                   ylabel="return of the greedy policy")  # fmt: skip
 ax.axhline(random_return, color=plots.PALETTE["purple"], linewidth=1.5, linestyle=":")
-ax.annotate("uniform torques", (6000, random_return), ha="right", va="bottom")
+ax.annotate("uniform torques", (5000, random_return), ha="right", va="bottom")
 ax.axhline(-200, color="black", linewidth=1, linestyle=":")
 plots.show(ax, alt="Greedy return over steps for three seeds with the student's functions and three with the "
            "reference: both rise from about −1200 and level off above −200.")  # fmt: skip
@@ -898,8 +898,8 @@ plots.curves({"entropy": inside[:, :, 2]}, x=steps, spread="min-max", xlabel="st
              ylabel="entropy (nats)", ax=right)  # fmt: skip
 right.axhline(default_target_entropy(1), color="black", linewidth=1.2, linestyle=":")
 right.axhline(np.log(2), color="black", linewidth=1.2, linestyle=":")
-right.annotate("uniform: log 2", (6000, np.log(2)), ha="right", va="bottom")
-right.annotate("target", (6000, default_target_entropy(1)), ha="right", va="top")
+right.annotate("uniform: log 2", (5000, np.log(2)), ha="right", va="bottom")
+right.annotate("target", (5000, default_target_entropy(1)), ha="right", va="top")
 right.set_ylim(-2.5, 1.2)
 plots.show(left, alt="Left: the learned temperature over steps. Right: the policy's entropy falls from near log 2 "
            "to the target of −1 nat and stays about there.")  # fmt: skip
@@ -948,16 +948,16 @@ print(f"return {returned:.0f}, learned with {authorship(*yours)}")
 fixed = [0.001, 5.0]
 ablation = {
     f"α = {alpha}": np.stack(
-        [train(seed, steps=4000, alpha=alpha, learn_alpha=False, **yours)[1] for seed in range(2)]
+        [train(seed, steps=3000, alpha=alpha, learn_alpha=False, **yours)[1] for seed in range(2)]
     )
     for alpha in fixed
 }
-ablation["α learned"] = inside[:, :7]  # the first 4000 steps of the runs above
+ablation["α learned"] = inside[:, :5]  # the first 3000 steps of the runs above
 left, right = plots.axes(1, 2, size="wide")
 for column, (ax, what) in zip(
     (0, 2), ((left, "return of the greedy policy"), (right, "entropy (nats)")), strict=True
 ):
-    plots.curves({name: looks[:, :, column] for name, looks in ablation.items()}, x=steps[:7],
+    plots.curves({name: looks[:, :, column] for name, looks in ablation.items()}, x=steps[:5],
                  spread="min-max", xlabel="steps", ylabel=what, ax=ax)  # fmt: skip
 right.axhline(-1, color="black", linewidth=1.2, linestyle=":")
 plots.show(
@@ -966,7 +966,7 @@ plots.show(
 )
 for name, looks in ablation.items():
     print(
-        f"{name:10} at 4000 steps: return {looks[:, -1, 0].mean():6.0f}, entropy {looks[:, -1, 2].mean():5.2f}"
+        f"{name:10} at 3000 steps: return {looks[:, -1, 0].mean():6.0f}, entropy {looks[:, -1, 2].mean():5.2f}"
     )
 print("learned with " + authorship(*yours))
 
@@ -990,15 +990,15 @@ def colleagues_log_prob(u, mean, log_std):
     return pi.log_prob(u).sum(dim=-1)
 
 
-theirs = [train(seed, steps=4000, squashed_log_prob=colleagues_log_prob) for seed in range(2)]
+theirs = [train(seed, steps=3000, squashed_log_prob=colleagues_log_prob) for seed in range(2)]
 
 # %%
-pairs = {"the colleague's": np.stack([looks for _, looks in theirs]), "yours": inside[:, :7]}
+pairs = {"the colleague's": np.stack([looks for _, looks in theirs]), "yours": inside[:, :5]}
 panels = plots.axes(1, 3, size=(13.0, 4.2))
 for column, (ax, what) in enumerate(
     zip(panels, ("return", "temperature α", "entropy (nats)"), strict=True)
 ):
-    plots.curves({name: looks[:, :, column] for name, looks in pairs.items()}, x=steps[:7],
+    plots.curves({name: looks[:, :, column] for name, looks in pairs.items()}, x=steps[:5],
                  spread="min-max", xlabel="steps", ylabel=what, ax=ax)  # fmt: skip
 plots.show(panels[0], alt="Three panels, return, temperature and entropy over steps: the colleague's return is about "
            "as good, its temperature falls towards zero, and its entropy is above three nats.")  # fmt: skip
