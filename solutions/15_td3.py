@@ -1,0 +1,727 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 15 · TD3
+#
+# Part IV · 13 → 14 → **15** → 16 → 17 → 18 → 19 → 20
+#
+# - **You will be able to** show that DDPG believes in returns that nobody can earn, say where the error comes
+#   from and how it grows, and repair it with three small changes: a smoothed target, the smaller of two
+#   critics, and an actor that waits.
+# - **Builds on** lesson 05 (the bias of a maximum), 08 (replay, target networks), 14 (DDPG).
+# - **Time** 90 minutes alone, 60 as a lecture.
+# - **Sources** Fujimoto, van Hoof & Meger 2018, *Addressing function approximation error in actor-critic
+#   methods* (arXiv 1802.09477); Lillicrap et al. 2016 (DDPG); the slides *RL methods for continuous action
+#   space* on DDPG, TD3 and SAC.
+
+# %%
+from copy import deepcopy
+
+import numpy as np
+import torch
+from torch.nn.functional import mse_loss
+
+from rlcourse.continuous.casino import CASINO, LOTTERY, RandomWalk, draw_beliefs, true_values, watch
+from rlcourse.continuous.ddpg import DDPG
+from rlcourse.continuous.noise import GaussianNoise
+from rlcourse.continuous.td3 import TD3
+from rlcourse.exercises import authorship, check
+from rlcourse.lab import plots, videos
+from rlcourse.lab.evaluation import evaluate
+from rlcourse.lab.networks import polyak_update
+from rlcourse.lab.off_policy import train_off_policy
+
+torch.set_num_threads(1)
+
+# %% [markdown]
+# ## What we inherit
+#
+# Lesson 14 replaced the maximum over actions, which nobody can compute for a continuum of them, by a network:
+# $\max_a Q(s,a) \approx Q(s,\mu_\theta(s))$. With slow copies of both networks, DDPG's target for a transition
+# $(s,a,r,s',d)$ is
+#
+# $$y = r + \gamma\,(1-d)\,Q_{\phi_{targ}}\big(s',\ \mu_{\theta_{targ}}(s')\big) \tag{15.1}$$
+#
+# The critic regresses on it, the actor climbs the critic, and both copies follow slowly:
+#
+# $$L(\phi) = \frac1B\sum\big(Q_\phi(s,a) - y\big)^2 \tag{15.2}$$
+#
+# $$L(\theta) = -\frac1B\sum Q_\phi\big(s,\mu_\theta(s)\big) \tag{15.3}$$
+#
+# $$\phi_{targ}\leftarrow\rho\,\phi_{targ}+(1-\rho)\,\phi,\qquad \theta_{targ}\leftarrow\rho\,\theta_{targ}+(1-\rho)\,\theta \tag{15.4}$$
+#
+# (The pseudocode collection prints DDPG's critic loss as $(y_i\,Q)^2$; the minus sign got lost, and without it nothing
+# is being compared.)
+
+# %% [markdown]
+# ## Guess first
+#
+# You are in a square room and may walk where you like, without end. Each step pays a draw from $\mathcal N(0,1)$, like a
+# fair lottery: it does not matter where you are or what you do.
+#
+# **What is the value of the best policy? And what will DDPG's critic believe after 1200 steps?**
+#
+# <details><summary>I have guessed. What is true?</summary>
+#
+# Every policy has the value 0, from every state, exactly. There is nothing to learn here but that. What DDPG believes you will
+# see in half a minute.
+# </details>
+
+# %% [markdown]
+# ## DDPG, watched
+#
+# We train DDPG in this room with three seeds. Every 200 steps we stop, draw 200 states from its replay, and ask two
+# questions about them:
+#
+# - What does the critic *believe*? The mean of $Q_\phi(s,\mu_\theta(s))$.
+# - What is *true*? Roll the current policy out from each of these states and add up the discounted rewards. The
+#   room moves without chance and no action changes the luck, so adding up *mean* rewards gives the exact expectation.
+
+# %%
+SEEDS = (0, 1, 2)
+SETTINGS = {"gamma": 0.98, "rho": 0.98, "lr": 2e-3}
+
+
+def new_ddpg(**changes):
+    return lambda seed: DDPG.for_env(LOTTERY.env, seed=seed, **SETTINGS, **changes)
+
+
+ddpg = watch(new_ddpg(), LOTTERY, SEEDS, description="DDPG")
+
+# %%
+ax = plots.curves({"believed by the critic": ddpg.believed, "true": ddpg.true}, x=ddpg.steps,
+                  spread="min-max", xlabel="steps", ylabel="value of the policy")  # fmt: skip
+plots.show(
+    ax,
+    alt="DDPG in the lottery: the believed value rises from 0 with every seed; the true value is 0.",
+)
+for seed, belief, truth in zip(SEEDS, ddpg.believed[:, -1], ddpg.true[:, -1], strict=True):
+    print(f"seed {seed}: believed {belief:+.1f}, true {truth:+.1f}")
+assert (ddpg.believed[:, -1] > 0).all() and (ddpg.true == 0).all()
+
+# %% [markdown]
+# Nothing is there to be found, and DDPG has found something, with every seed. The curve does not look as if it were about to
+# stop, either.
+
+# %% [markdown]
+# ## Where the error comes from
+#
+# No maximum is written in (15.1). It is hidden in (15.3): the actor goes where the critic is high. Write what the
+# critic says as truth plus error, $Q_\phi(s,a) = Q(s,a) + \varepsilon(a)$, and be generous: let the error be fair, with
+# mean 0 *at every action*. Now the actor takes one step of size η uphill from $a_0$:
+#
+# $$a_1 = a_0 + \eta\,\nabla_a\big[Q + \varepsilon\big](a_0)$$
+#
+# To first order in η the error at the new action is $\varepsilon(a_1) \approx \varepsilon(a_0) + \eta\,\nabla\varepsilon^\top(\nabla
+# Q+\nabla\varepsilon)$. Take the mean over the error: the first term has mean 0, and so has $\nabla\varepsilon^\top\nabla Q$. What
+# stays is a square:
+#
+# $$\mathbb E\big[\varepsilon(a_1)\big] \;\approx\; \eta\;\mathbb E\,\lVert\nabla\varepsilon(a_0)\rVert^2 \;>\; 0 \tag{15.5}$$
+#
+# A fair error becomes an unfair one by being climbed. It is lesson 05's maximum again, in slow motion.
+
+# %% [markdown]
+# In numbers: 20 000 random errors $\varepsilon(a) = \tfrac12\sum_k\cos(ka+\text{phase})$, a true $Q(a) = -\tfrac12(a-0.3)^2$, one
+# step from $a_0 = 0$. (The mean of ε'² at a point is $\tfrac18\sum_k k^2$.)
+
+# %%
+rng = np.random.default_rng(0)
+k = np.arange(1, 5)
+phase = rng.uniform(0, 2 * np.pi, size=(20_000, len(k)))
+
+
+def error(a, phase=phase):
+    return 0.5 * np.cos(k * a[:, None] + phase).sum(axis=1)
+
+
+def uphill(a):
+    return -(a - 0.3) - 0.5 * (k * np.sin(k * a[:, None] + phase)).sum(axis=1)  # Q' + ε'
+
+
+a0, eta = np.zeros(20_000), 0.01
+a1 = a0 + eta * uphill(a0)
+predicted, measured = eta * (k**2).sum() / 8, error(a1) - error(a0)
+print(f"one step: measured {measured.mean():.4f}, (15.5) says {predicted:.4f}")
+assert abs(measured.mean() - predicted) < 4 * measured.std() / np.sqrt(20_000) + 0.03 * predicted
+for _ in range(200):
+    a1 = a1 + eta * uphill(a1)
+climbed = error(a1).mean()
+print(f"200 steps: mean error {climbed:.2f}, where it was {error(a0).mean():+.2f} before")
+assert climbed > 10 * predicted
+
+# %% [markdown]
+# ## How it grows
+#
+# The climbed value is then the *label* for the state before, and its error travels with it. Suppose each
+# regression adds a bias $e$ of its own by (15.5), on top of γ times the bias $b$ that came with the target:
+#
+# $$b \leftarrow e + \gamma\,b \qquad\Longrightarrow\qquad b \to \frac{e}{1-\gamma} \tag{15.6}$$
+#
+# With γ = 0.98 a bias of 0.1 at each step becomes one of 5.
+
+# %%
+b = 0.0
+for _ in range(1000):
+    b = 0.1 + 0.98 * b
+print(f"after 1000 backups: {b:.3f}; (15.6) says {0.1 / (1 - 0.98):.3f}")
+assert abs(b - 0.1 / (1 - 0.98)) < 1e-6
+
+# %% [markdown]
+# So there are three places to do something: at the *shape* of the error that can be climbed, at the *value* that goes
+# into the target, and at the *speed* of the climber. That is TD3, "twin delayed DDPG", one trick each.
+
+# %% [markdown]
+# ## First trick: smooth the target
+#
+# A critic is fitted at the actions that were taken, and between them it has narrow bumps. Actions that are nearly alike
+# should be worth nearly the same, so do not ask the target critic at one action, ask it *around* there:
+#
+# $$y = r + \gamma\,(1-d)\;\mathbb E_{\epsilon}\Big[Q_{\phi_{targ}}\big(s',\ \mu_{\theta_{targ}}(s')+\epsilon\big)\Big] \tag{15.7}$$
+#
+# For $\epsilon\sim\mathcal N(0,\sigma^2)$ a bump $\cos(ka)$ shrinks by the factor $e^{-k^2\sigma^2/2}$: the narrower (large $k$), the
+# more. Nobody computes the expectation in (15.7); each transition samples it, with **one** draw. So that no draw looks far
+# away, the noise is clipped to ±c; so that no draw leaves the box of actions, where the critic has never seen anything,
+# the sum is clipped too:
+#
+# $$a'(s') = \mathrm{clip}\Big(\mu_{\theta_{targ}}(s') + \mathrm{clip}(\sigma\xi,\,-c,\,c),\ low,\ high\Big),\qquad \xi\sim\mathcal N(0, I) \tag{15.8}$$
+
+# %% [markdown] task="smoothed_target_action"
+# ### Exercise 15.1 · `smoothed_target_action`
+# **Points** 2 · **Difficulty** ●○○ · **Time** 8 min
+#
+# Compute (15.8) for a batch. `noise` is ξ, already drawn.
+#
+# - σ and c are in the units of an action: σ = 0.2 moves it by about 0.2, c = 0.5 by at most 0.5.
+# - `low` and `high` are floats, or tensors of shape (D,) where the box differs from dimension to dimension.
+
+
+# %% exercise="smoothed_target_action" points=2
+def smoothed_target_action(mu_next, noise, sigma, clip, low, high):
+    """The action at which the target critics are asked (15.8).
+
+    mu_next: (B, D), the slow actor's actions at s'; noise: (B, D), standard normal; sigma, clip: > 0;
+    low, high: the box, floats or (D,). Returns (B, D).
+    """
+    ### BEGIN SOLUTION
+    epsilon = (sigma * noise).clamp(-clip, clip)
+    return (mu_next + epsilon).clip(low, high)  # (15.8)
+    ### END SOLUTION
+
+
+# %% [markdown] hints="smoothed_target_action"
+# <details><summary>How many clips are there?</summary>
+#
+# Two, one inside the other. The inner one holds the noise, the outer one the action.
+# </details>
+# <details><summary>Where does σ go?</summary>
+#
+# It turns a standard normal draw into one of standard deviation σ. That happens before the inner clip, because c bounds
+# the noise as it is added.
+# </details>
+# <details><summary>torch complains about the bounds.</summary>
+#
+# A tensor's `clip` (or `clamp`) takes two floats or two tensors, not one of each. In the inner clip both bounds are
+# floats; in the outer one both are whatever you were given.
+# </details>
+
+# %% check="smoothed_target_action"
+smoothed_target_action = check(smoothed_target_action)
+
+# %% [markdown]
+# The factor $e^{-k^2\sigma^2/2}$, measured with your function (bounds far away, so that only σ acts), and next to it what
+# c = 0.5 leaves of it:
+
+# %%
+xi = torch.from_numpy(rng.standard_normal((200_000, 1)))
+here = torch.full_like(xi, 0.4)
+for wave in (1, 4, 8):
+    free = smoothed_target_action(here, xi, 0.2, 50.0, -50.0, 50.0)
+    held = smoothed_target_action(here, xi, 0.2, 0.5, -50.0, 50.0)
+    shrunk = np.cos(wave * 0.4) * np.exp(-(wave**2) * 0.2**2 / 2)
+    means = [float(torch.cos(wave * a).mean()) for a in (free, held)]
+    print(f"k = {wave}: bump {np.cos(wave * 0.4):+.3f} → {means[0]:+.3f} (formula {shrunk:+.3f}), "
+          f"with c = 0.5: {means[1]:+.3f}")  # fmt: skip
+    assert abs(means[0] - shrunk) < 4 / np.sqrt(2 * 200_000)
+
+# %% [markdown]
+# Now the trick alone: DDPG, and nothing else changed but the action in its target. Our agent is the course's TD3 with the two
+# other tricks switched off. It learns with *your* function.
+
+
+# %%
+def one_critic(reward, q1_next, q2_next, terminated, gamma):
+    return (
+        reward + gamma * (1 - terminated) * q1_next.detach()
+    )  # as in (15.1): the other is not asked
+
+
+def not_smoothed(mu_next, *noise_and_box):
+    return mu_next
+
+
+def new_td3(**changes):
+    return lambda seed: TD3.for_env(LOTTERY.env, seed=seed, **SETTINGS, **changes)
+
+
+smoothed = watch(
+    new_td3(
+        smoothed_target_action=smoothed_target_action, clipped_double_q_target=one_critic, every=1
+    ),
+    LOTTERY,
+    SEEDS,
+    description="DDPG + smoothing",
+)
+
+
+# %%
+def compare(**runs):
+    """How much too high each critic is, as it learns."""
+    shown = {name.replace("_", " "): run.error for name, run in runs.items()}
+    ax = plots.curves(
+        shown, x=ddpg.steps, spread="min-max", xlabel="steps", ylabel="believed − true"
+    )
+    ax.axhline(0, color="black", linewidth=1, linestyle=":")
+    last = {name: error[:, -1] for name, error in shown.items()}
+    words = "; ".join(f"{name} {error.mean():.1f}" for name, error in last.items())
+    plots.show(ax, alt=f"How much too high the critics are, by step; at the end {words}.")
+    for name, error in last.items():
+        print(f"{name:18} at the end: {error.mean():+.1f}, the seeds {error.round(1)}")
+
+
+print("smoothing made by " + authorship("smoothed_target_action"))
+compare(DDPG=ddpg, with_smoothing=smoothed)
+
+# %% [markdown]
+# ## Second trick: the smaller of two critics
+#
+# Lesson 05 cured the maximum with two tables: one selects, the other evaluates. Let us have two critics, then, with
+# different first weights. The actor climbs critic 1, so its action depends on $\varepsilon_1$. Critic 2 has not been
+# climbed: if its error is fair and independent of $\varepsilon_1$, then $\mathbb E[\varepsilon_2(a)] = 0$ at the action that the
+# actor found. And a minimum is not above either of its two numbers:
+#
+# $$\min\big(\varepsilon_1(a),\varepsilon_2(a)\big) \le \varepsilon_2(a) \qquad\Longrightarrow\qquad
+# \mathbb E\big[\min(\varepsilon_1(a),\varepsilon_2(a))\big] \le 0 \tag{15.9}$$
+#
+# Never too high, then, but possibly too low. That is the better mistake: an action that is valued too low is not
+# chosen, so its error is not handed on; one that is valued too high attracts the actor.
+
+# %%
+other_phase = rng.uniform(0, 2 * np.pi, size=phase.shape)
+first, second = error(a1), error(a1, other_phase)  # a1 was found by climbing the first
+print(f"climbed critic {first.mean():+.2f}, the other {second.mean():+.2f}, "
+      f"the smaller {np.minimum(first, second).mean():+.2f}")  # fmt: skip
+assert abs(second.mean()) < 4 * second.std() / np.sqrt(len(second))
+assert np.minimum(first, second).mean() <= 0
+
+# %% [markdown]
+# So the target takes the smaller of the two *slow* critics. It is **one** target, and both critics learn it:
+#
+# $$y = r + \gamma\,(1-d)\,\min_{i=1,2}Q_{\phi_{targ,i}}\big(s',\,a'(s')\big) \tag{15.10}$$
+#
+# $$L(\phi_1,\phi_2) = \frac1B\sum\big(Q_{\phi_1}(s,a)-y\big)^2 + \frac1B\sum\big(Q_{\phi_2}(s,a)-y\big)^2 \tag{15.11}$$
+
+# %% [markdown] task="clipped_double_q_target"
+# ### Exercise 15.2 · `clipped_double_q_target`
+# **Points** 1 · **Difficulty** ●○○ · **Time** 6 min
+#
+# Compute (15.10) for a batch. `q1_next[i]` and `q2_next[i]` are what the two target critics say of $(s'_i, a'(s'_i))$.
+#
+# - Where the episode terminated they hold arbitrary numbers.
+# - y is a label: no gradient may flow through it into either critic, even if the two arguments carry one.
+
+
+# %% exercise="clipped_double_q_target" points=1
+def clipped_double_q_target(reward, q1_next, q2_next, terminated, gamma):
+    """TD3's target (15.10), detached.
+
+    reward, q1_next, q2_next, terminated: (B,); terminated: 0 or 1; gamma: in [0, 1]. Returns (B,).
+    """
+    ### BEGIN SOLUTION
+    q_next = torch.minimum(q1_next, q2_next).detach()
+    return reward + gamma * (1 - terminated) * q_next  # (15.10)
+    ### END SOLUTION
+
+
+# %% [markdown] hints="clipped_double_q_target"
+# <details><summary>The minimum over what?</summary>
+#
+# Over the two critics, for each transition by itself. From two tensors of shape (B,) you want one of shape (B,).
+# </details>
+# <details><summary>What about the rows that terminated?</summary>
+#
+# As in every target since lesson 04: $(1-d)$ stands before the future and not before the reward.
+# </details>
+# <details><summary>My numbers are right, and the check still complains about a gradient.</summary>
+#
+# A tensor that was computed from a network remembers it. Lesson 00 has the method that makes it forget.
+# </details>
+
+# %% check="clipped_double_q_target"
+clipped_double_q_target = check(clipped_double_q_target)
+
+# %%
+twin = watch(
+    new_td3(
+        smoothed_target_action=not_smoothed,
+        clipped_double_q_target=clipped_double_q_target,
+        every=1,
+    ),
+    LOTTERY,
+    SEEDS,
+    description="DDPG + two critics",
+)
+print("the minimum made by " + authorship("clipped_double_q_target"))
+compare(DDPG=ddpg, with_two_critics=twin)
+
+# %% [markdown]
+# Not zero, and (15.9) had said "≤ 0". Which of its assumptions does not hold? Both critics learn from the same replay and from
+# the same labels: where the lottery happened to pay well in the transitions that are stored, both have seen it. Their errors
+# are not independent, and what they share the minimum cannot see.
+
+# %% [markdown]
+# ## Third trick: let the actor wait
+#
+# A critic needs many steps until it has learned what the present policy is worth. An actor that moves at each of them
+# climbs values that belong to policies of yesterday. So actor and target networks move only at every `every`-th update
+# (the paper: 2), counted from 1:
+#
+# $$\text{actor and targets move at update } j \iff j \bmod every = 0 \tag{15.12}$$
+
+# %% [markdown] task="delayed"
+# ### Exercise 15.3 · `delayed`
+# **Points** 1 · **Difficulty** ●○○ · **Time** 3 min
+#
+# Say whether (15.12) holds. The first update is number 1, so with `every` = 2 the answers are False, True, False, True, …
+
+
+# %% exercise="delayed" points=1
+def delayed(step, every):
+    """Whether actor and targets move at this update (15.12). step: from 1; every: from 1. Returns a bool."""
+    ### BEGIN SOLUTION
+    return step % every == 0  # (15.12)
+    ### END SOLUTION
+
+
+# %% [markdown] hints="delayed"
+# <details><summary>What does "mod" mean?</summary>
+#
+# The remainder of a division of whole numbers. 7 mod 3 is 1.
+# </details>
+# <details><summary>Which operator is it in Python?</summary>
+#
+# The per cent sign. Two slashes give the quotient without the remainder: that is another thing.
+# </details>
+# <details><summary>What should come out for <code>every</code> = 1?</summary>
+#
+# True, always: the actor moves at each update, as in DDPG.
+# </details>
+
+# %% check="delayed"
+delayed = check(delayed)
+
+# %%
+waiting = watch(
+    new_td3(
+        smoothed_target_action=not_smoothed, clipped_double_q_target=one_critic, delayed=delayed
+    ),
+    LOTTERY,
+    SEEDS,
+    description="DDPG + delay",
+)
+print("the delay made by " + authorship("delayed"))
+compare(DDPG=ddpg, with_delay=waiting)
+
+# %% [markdown]
+# ## All three: TD3
+#
+# One update, number $j$, with a batch of transitions and a draw ξ:
+#
+# > 1. the slow actor's action at $s'$, smoothed by (15.8)
+# > 2. one target y for both critics, (15.10), with that action
+# > 3. one step of the critics' optimiser on (15.11)
+# > 4. if (15.12) says so: one step of the actor's optimiser on (15.13), and *then* Polyak averaging (15.4) on all **three** slow
+# >    networks
+#
+# $$L(\theta) = -\frac1B\sum Q_{\phi_1}\big(s,\ \mu_\theta(s)\big) \tag{15.13}$$
+#
+# Mind the difference between (15.10) and (15.13): the minimum belongs into the target. The actor climbs critic 1 alone. And only
+# the *actor's* weights may move in step 4: the gradient passes through the critic, it must not stay there.
+
+# %% [markdown] task="td3_update"
+# ### Exercise 15.4 · `td3_update`
+# **Points** 4 · **Difficulty** ●●● · **Time** 25 min
+#
+# Write the whole update. `agent_state` has
+#
+# - the networks `actor`, `critic1`, `critic2`, and their slow copies `actor_targ`, `critic1_targ`, `critic2_targ`: `actor(obs)` gives
+#   (B, D), `critic(obs, action)` gives (B,);
+# - `actor_optimizer`, and **one** `critic_optimizer` for both critics;
+# - the numbers `gamma`, `rho`, `sigma`, `clip`, `low`, `high`, `every`.
+#
+# `batch` has `obs, action, reward, next_obs, terminated`. Use your three functions and `polyak_update(target, online, rho)`. Return
+# the losses as floats, in a dictionary with a name for each (the actor's only when there was one).
+
+
+# %% exercise="td3_update" points=4
+def td3_update(agent_state, batch, noise, step):
+    """One update of TD3, in place: critics (15.11); when it is time, actor (15.13) and slow networks (15.4).
+
+    noise: (B, D), standard normal; step: the number of this update, from 1. Returns a dict of floats.
+    """
+    ### BEGIN SOLUTION
+    me = agent_state
+    with torch.no_grad():
+        mu_next = me.actor_targ(batch.next_obs)
+        a_next = smoothed_target_action(mu_next, noise, me.sigma, me.clip, me.low, me.high)
+        q1_next = me.critic1_targ(batch.next_obs, a_next)
+        q2_next = me.critic2_targ(batch.next_obs, a_next)
+        y = clipped_double_q_target(batch.reward, q1_next, q2_next, batch.terminated, me.gamma)
+    q1, q2 = me.critic1(batch.obs, batch.action), me.critic2(batch.obs, batch.action)
+    critic_loss = mse_loss(q1, y) + mse_loss(q2, y)  # (15.11)
+    me.critic_optimizer.zero_grad()
+    critic_loss.backward()
+    me.critic_optimizer.step()
+    losses = {"critic_loss": critic_loss.item()}
+
+    if delayed(step, me.every):
+        actor_loss = -me.critic1(batch.obs, me.actor(batch.obs)).mean()  # (15.13)
+        me.actor_optimizer.zero_grad()
+        actor_loss.backward()
+        me.actor_optimizer.step()
+        losses["actor_loss"] = actor_loss.item()
+        polyak_update(me.actor_targ, me.actor, me.rho)  # (15.4)
+        polyak_update(me.critic1_targ, me.critic1, me.rho)
+        polyak_update(me.critic2_targ, me.critic2, me.rho)
+    return losses
+    ### END SOLUTION
+
+
+# %% [markdown] hints="td3_update"
+# <details><summary>How do I begin?</summary>
+#
+# With the target, under `torch.no_grad()`, from the inside out: action of the slow actor, noise, both slow critics at that
+# action, y. Three of your own functions are waiting to be called.
+# </details>
+# <details><summary>What is one step of an optimiser?</summary>
+#
+# Three calls, in this order: forget the old gradients, `backward()` on the loss, `step()`. For the critics it is one loss, the sum
+# of two means, and one optimiser.
+# </details>
+# <details><summary>The actor's loss sends a gradient into critic 1. Is that a problem?</summary>
+#
+# Not if it is thrown away. The actor's optimiser does not touch the critic's weights, and the critics' optimiser forgets old
+# gradients before its next `backward()`. It becomes one if you forget to clear them there.
+# </details>
+# <details><summary>Which lines are indented under the delay?</summary>
+#
+# The actor's step and all three calls of `polyak_update`. Losses that were never computed are not returned.
+# </details>
+
+# %% check="td3_update"
+td3_update = check(td3_update)
+
+# %% [markdown]
+# ## The experiment: what is believed
+#
+# Your update and your three functions, the same three seeds, the same lottery.
+
+# %%
+mine = {
+    "smoothed_target_action": smoothed_target_action,
+    "clipped_double_q_target": clipped_double_q_target,
+    "delayed": delayed,
+    "td3_update": td3_update,
+}
+full = watch(new_td3(**mine), LOTTERY, SEEDS, description="TD3")
+
+# %%
+print("TD3 learned with " + authorship(*mine))
+compare(DDPG=ddpg, TD3=full)
+runs = {
+    "DDPG": ddpg,
+    "+ smoothing": smoothed,
+    "+ two critics": twin,
+    "+ delay": waiting,
+    "TD3": full,
+}
+errors = {name: run.error[:, -1] for name, run in runs.items()}
+ax = plots.bars(errors, ylabel="believed − true", spread="min-max", digits=1)
+plots.show(ax, alt="Error of the critic at the end for DDPG, each trick alone, and all three: " +
+           ", ".join(f"{name} {e.mean():.1f}" for name, e in errors.items()))  # fmt: skip
+assert errors["TD3"].mean() < errors["DDPG"].mean() / 2
+
+# %% [markdown]
+# Look at the whiskers before you read much into the bars between the two ends: they are three runs each. What the figure does
+# show is that no single trick is as good as the three together.
+
+# %% [markdown]
+# ## The experiment: what it costs
+#
+# In a fair lottery it is harmless to believe in luck. So let the right half of the room be a **casino**, where a step pays
+# $\mathcal N(-0.2,\,1)$, and the left half empty, with reward 0. It is the world of lesson 05's last figure (Sutton & Barto's example
+# 6.7), made continuous. Whoever keeps to the left has 0, and nobody has more. Whoever never leaves the casino has
+# $-0.2/(1-0.98) = -10$.
+
+# %%
+explore = {"noise": GaussianNoise(0.3)}
+gambler = watch(new_ddpg(**explore), CASINO, SEEDS, steps=1_600, description="DDPG, casino")
+careful = watch(new_td3(**mine, **explore), CASINO, SEEDS, steps=1_600, description="TD3, casino")
+
+# %%
+print("TD3 learned with " + authorship(*mine))
+believed_ax, true_ax = plots.axes(1, 2, size="wide", sharey=True)
+for ax, what in ((believed_ax, "believed"), (true_ax, "true")):
+    both = {"DDPG": getattr(gambler, what), "TD3": getattr(careful, what)}
+    plots.curves(
+        both, x=gambler.steps, spread="min-max", xlabel="steps", ylabel=f"{what} value", ax=ax
+    )
+    ax.axhline(0, color="black", linewidth=1, linestyle=":")
+true_ax.get_legend().remove()
+plots.show(
+    true_ax,
+    alt="The casino: believed value and true value of the policies of DDPG and TD3, by step.",
+)
+starts = np.random.default_rng(1).uniform(-1, 1, size=(500, 2))
+walk = true_values(RandomWalk(np.random.default_rng(2)), starts, SETTINGS["gamma"], CASINO)
+for name, run in {"DDPG": gambler, "TD3": careful}.items():
+    print(f"{name:14} believed {run.believed[:, -1].mean():+.1f}, true {run.true[:, -1].mean():+.1f}, "
+          f"the seeds {run.true[:, -1].round(1)}")  # fmt: skip
+print(f"{'random policy':14} {'':13}  true {walk.mean():+.1f}")
+
+# %% [markdown]
+# The dotted line is the best that can be had. Left of it is what the critics promise, on the right what the policies earn.
+#
+# ## Why: the map in the critic's head
+#
+# Colour is what the critic believes of the place, arrows are what the actor does there. Right of the dashed line is the casino.
+# Every true value is at most 0, which is white; **blue is impossible**.
+
+# %%
+ax = draw_beliefs({"DDPG": gambler.agents[0], "TD3": careful.agents[0]})
+plots.show(ax, alt="Two maps of the room, one for DDPG and one for TD3: what the critic believes of each place, and "
+           "where the actor goes.")  # fmt: skip
+
+# %% [markdown]
+# ## On a pendulum
+#
+# The same functions swing up a pendulum: three numbers in, one torque out, a reward between −16 and 0 for each of 200 steps.
+
+# %%
+pendulum = TD3.for_env("Pendulum-v1", seed=0, **mine)
+history = train_off_policy(
+    pendulum, "Pendulum-v1", steps=5_000, seed=0, warmup=600, batch_size=64, n_envs=2, train_every=2, updates=2
+)  # fmt: skip
+score = evaluate(pendulum, "Pendulum-v1", episodes=20, seed=1).mean()
+print(f"learned with {authorship(*mine)}: mean return of 20 episodes {score:.0f}")
+
+# %%
+videos.record_episode(pendulum, "Pendulum-v1", "pendulum.gif", seed=3, max_frames=60, width=200)
+videos.show_gif("pendulum.gif", alt="The trained agent on the pendulum, one episode.")
+
+# %% [markdown]
+# ## Change one thing
+#
+# Change `change` and run the two cells. **What to look for:** does the critic become more careful or bolder, and what becomes of
+# the policy? Try `{"sigma": 1.0, "clip": 2.0}` (a very blurred target), `{"every": 1}`, `{"gamma": 0.9}` (equation (15.6)!).
+
+# %%
+change = {"every": 8}
+changed = watch(new_td3(**(mine | change)), LOTTERY, SEEDS, description="changed")
+
+# %%
+compare(TD3=full, changed=changed)
+
+# %% [markdown]
+# ## Find the silent bug
+#
+# A colleague builds the agent by hand. The update is the right one, all three tricks are in, no error is raised. But the curve looks as
+# if one of the tricks were missing. **Which one, and why?** Look at the figure first, then measure something about the trained agents in
+# a cell of your own.
+
+
+# %%
+def colleagues_td3(seed):
+    agent = new_td3(**mine)(seed)
+    agent.critic2 = deepcopy(agent.critic1)  # a second critic …
+    agent.critic2_targ = deepcopy(agent.critic2)  # … and its slow copy
+    weights = [*agent.critic1.parameters(), *agent.critic2.parameters()]
+    agent.critic_optimizer = torch.optim.Adam(weights, lr=agent.lr)
+    return agent
+
+
+colleagues = watch(colleagues_td3, LOTTERY, SEEDS, description="colleague's TD3")
+
+# %%
+compare(DDPG=ddpg, TD3=full, colleagues=colleagues)
+
+# %% [markdown]
+# <details><summary>I need a hint.</summary>
+#
+# What do the two critics of a trained agent say of the same states and actions? Compare `critic1` with `critic2`.
+# </details>
+# <details><summary>What is wrong?</summary>
+#
+# The second critic is a *copy* of the first. Both see the same batch and the same label, so they get the same gradient, take the
+# same step, and stay equal for ever: the minimum of two equal numbers is that number, and trick two is gone. (15.9) asked for errors
+# that are independent. The only thing that makes the two critics differ is their first weights. The next cell shows it.
+# </details>
+
+# %%
+obs, action = torch.rand(1000, 2) * 2 - 1, torch.rand(1000, 2) * 2 - 1
+with torch.no_grad():
+    for name, agent in {"colleague's": colleagues.agents[0], "yours": full.agents[0]}.items():
+        apart = (agent.critic1(obs, action) - agent.critic2(obs, action)).abs().mean()
+        print(f"{name:12} critics differ by {apart:.4f} on average")
+
+# %% [markdown]
+# ## Talk to your neighbour
+#
+# **1.** Why is too low a better mistake than too high?
+#
+# <details><summary>Answer</summary>
+#
+# What is valued too high attracts the actor, so the error is used in targets and handed on, until somebody goes there and finds out.
+# What is valued too low is avoided; the error stays where it is. The price: something good may never be tried. Lesson 19's agent pays
+# itself for trying.
+# </details>
+#
+# **2.** The actor climbs $Q_{\phi_1}$ and not the minimum. Would the minimum be wrong?
+#
+# <details><summary>Answer</summary>
+#
+# It would be another algorithm, and a reasonable one: SAC (lesson 18) does it. In TD3 the actor needs a direction, not a value, and one
+# critic gives one at half the price. The argument for (15.9) also used that the actor's action depends on $\varepsilon_1$ alone.
+# </details>
+#
+# **3.** In the lottery the luck of a step has mean 0 whatever you do. Why do the critics not simply find that out?
+#
+# <details><summary>Answer</summary>
+#
+# They would, with many visits to each place: the noise of a mean of $n$ draws is $1/\sqrt n$. But 1200 steps are few for a whole
+# room, the mean of what was drawn *near* a place is positive somewhere, and there the actor goes. (15.6) makes it fifty times larger.
+# </details>
+#
+# **4.** An episode here is cut off after 50 steps. What would happen if the replay stored that as `terminated`?
+#
+# <details><summary>Answer</summary>
+#
+# The critics would learn that after some steps, at places that look like any other, everything is over. The state does not say how late it is, so all
+# values shrink towards 0: the return of an endless stay in the casino would look less bad than it is.
+# </details>
+
+# %% [markdown]
+# ## What we hand on
+#
+# One target, made with a slow actor, a blurred action and the more careful of two slow critics:
+#
+# $$y = r + \gamma\,(1-d)\,\min_{i=1,2}Q_{\phi_{targ,i}}\Big(s',\ \mathrm{clip}\big(\mu_{\theta_{targ}}(s')+\mathrm{clip}(\sigma\xi,-c,c),\,low,\,high\big)\Big)$$
+#
+# Two things in it are put there by hand: the noise with which the agent explores, and the noise that blurs its target. A policy that is
+# *stochastic by itself* would bring both. But why should the best policy be stochastic? Because we change what "best" means. Lesson 16 adds
+# the policy's entropy to the return, and asks what becomes of the Bellman equation.
