@@ -149,7 +149,7 @@ def misconceptions(result: dict[str, Any]) -> list[Misconception]:
 
 _STYLE = """
 body { max-width: 62em } h2 { margin: 2em 0 0.4em; border-bottom: 1px solid var(--line) }
-figure { margin: 1em 0 } .scroll { overflow-x: auto } svg { max-width: 100%; height: auto; color: var(--ink) }
+h3 { font-size: 1em; margin: 1.6em 0 0.4em } figure { margin: 1em 0 } .scroll { overflow-x: auto } svg { max-width: 100%; height: auto; color: var(--ink) }
 .facts { display: flex; flex-wrap: wrap; gap: 0.5em 2.5em; padding: 0; list-style: none }
 .facts b { display: block; font-size: 1.5em; line-height: 1.3 } td p { margin: 0.2em 0 }
 .whole { white-space: nowrap } details summary { cursor: pointer; color: var(--soft) } footer { margin-top: 3em; font-size: 0.9em }
@@ -260,7 +260,7 @@ def _again(made: list[Misconception]) -> str:
         (
             str(len({student for one in ones for student in one.students})),
             f"<b>{inline(name)}</b>",
-            html.escape(", ".join(sorted(one.number for one in ones))),
+            html.escape(", ".join(sorted((one.number for one in ones), key=_in_order))),
         )
         for name, ones in by_name.items()
         if len(ones) > 1
@@ -276,6 +276,11 @@ def _told(one: Misconception) -> str:
         what += f"<p>{inline(one.explanation)} Equation {html.escape(one.equation)}.</p>"
     names = html.escape(", ".join(one.students))
     return f"{what}<details><summary>who</summary><p>{names}</p></details>"
+
+
+def _in_order(number: str) -> list[int]:
+    """5.10 comes after 5.9."""
+    return [int(part) for part in number.split(".")]
 
 
 def _discriminating(found: list[Item]) -> str:
