@@ -754,9 +754,17 @@ plots.show(ax, alt="Relative error of the sampled gradient against episodes, bot
 # $$\theta \leftarrow \theta + \alpha\sum_{t=0}^{T-1}c_t\,G_t\,\nabla\log\pi_\theta(a_t|s_t),\qquad c_t = \gamma^t \text{ or } 1 \tag{10.27}$$
 #
 # It is a **sum** over the episode, as in (10.21), and not a mean: dividing by $T$ would make the steps of short episodes count more than
-# those of long ones, and the mean of that is not ∇J. (The book's box takes a step of its own for every $t$. Then the later scores are
+# those of long ones, and that is not ∇J, as the next cell measures. (The book's box takes a step of its own for every $t$. Then the later scores are
 # those of a policy that did not choose those actions; one step from the weights that acted is cleaner, and exactly (10.21). The
 # notes on Stein's identity let $t$ run from 1 to $T$, over the reward $r_T$, which does not exist: it runs from 0 to $T-1$.)
+
+# %%
+lengths = episodes.alive.sum(axis=1, keepdims=True)
+for name, c in {"sum": 1.0, "mean over T": 1 / lengths}.items():
+    each = tables.episode_gradients(episodes, c * gamma_t * returns, theta, grad_log_softmax)
+    batches = torch.from_numpy(each.reshape(5, -1, 12).mean(axis=1))
+    cosine = torch.cosine_similarity(batches, gradient.flatten()[None], dim=1)
+    print(f"{name:12} cosine with ∇J in five batches of 10 000: {cosine.numpy().round(3)}")
 
 # %% [markdown] task="reinforce"
 # ### Exercise 10.6 · `reinforce`
@@ -840,9 +848,11 @@ def corridor_run(seed):
 
 
 with one_thread():
-    runs = [corridor_run(seed) for seed in progress(range(5), "REINFORCE in the corridor")]
+    runs_in_corridor = [
+        corridor_run(seed) for seed in progress(range(5), "REINFORCE in the corridor")
+    ]
 print("learned with " + authorship("reinforce", "softmax_policy"))
-ax = plots.curves({"REINFORCE": np.stack([totals for totals, _ in runs])}, smooth=20,
+ax = plots.curves({"REINFORCE": np.stack([totals for totals, _ in runs_in_corridor])}, smooth=20,
                   xlabel="episode", ylabel="return of the episode", spread="min-max")  # fmt: skip
 ax.axhline(corridor_value(p_star), color="black", linewidth=1, linestyle=":")
 ax.axhline(corridor_value(0.95), color=plots.PALETTE["orange"], linewidth=1, linestyle="--")
@@ -850,7 +860,7 @@ ax.annotate("best coin, −11.66", (250, -11), ha="right", va="bottom")
 ax.annotate("ε-greedy right, −44", (250, -43.5), ha="right", va="bottom")
 plots.show(ax, alt="Returns of REINFORCE in the corridor rise from about minus 80 to about minus 12 within 100 "
            "episodes, far above the better ε-greedy policy, to the line of the best coin.")  # fmt: skip
-print("p(right) at the end:", [round(p, 2) for _, p in runs], f"(best {p_star:.3f})")
+print("p(right) at the end:", [round(p, 2) for _, p in runs_in_corridor], f"(best {p_star:.3f})")
 
 # %% [markdown]
 # All runs leave both ε-greedy policies behind. They do not settle at 0.586: the hill is flat at its top, and the noise of single episodes goes on pushing. A

@@ -82,6 +82,10 @@ softmax_policy = Exercise(
                 / (logits - logits.max()).exp().sum(dim=1, keepdim=True)
             ),
             lambda logits: (
+                (logits - logits.amax()).exp()
+                / (logits - logits.amax()).exp().sum(dim=1, keepdim=True)
+            ),
+            lambda logits: (
                 (logits - logits.max().detach()).exp()
                 / (logits - logits.max().detach()).exp().sum(dim=1, keepdim=True)
             ),
@@ -804,10 +808,6 @@ def _backwards_loop(env, policy, optimizer, episodes, gamma, rng, keep_gamma_t=F
     return totals
 
 
-def _step_never(*given):
-    return _learns(step=False)(*given)
-
-
 reinforce = Exercise(
     "reinforce",
     reference=methods.reinforce,
@@ -907,7 +907,7 @@ reinforce = Exercise(
             "never-steps",
             "The gradients are computed, but the weights stay where they are.",
             "Which call of the optimiser is missing?",
-            _step_never,
+            _learns(step=False),
         ),
     ],
     also_correct=[_learns(), _several_backward, _backwards_loop],

@@ -1,0 +1,87 @@
+"""What lesson 10 says of its figures, asserted on the numbers that its own cells compute."""
+
+import jupytext
+import numpy as np
+import pytest
+from running import SOURCES
+
+
+@pytest.fixture(scope="module")
+def lesson():
+    """The names that the solved lesson's cells leave behind; their own assertions hold as well."""
+    source = next(path for path in SOURCES if path.stem.startswith("10"))
+    names = {}
+    for cell in jupytext.read(source).cells:
+        if cell.cell_type == "code":
+            exec(compile(cell.source, source.name, "exec"), names)
+    return names
+
+
+def test_exact_ascent_finds_the_best_coin(lesson):
+    path = np.array(lesson["path"])
+    assert path[0] == pytest.approx(0.05) and (np.diff(path) > -1e-9).all()
+    assert path[-1] == pytest.approx(2 - np.sqrt(2), abs=1e-6)
+
+
+def test_the_state_s_value_is_the_best_baseline_in_both_worlds(lesson):
+    variances = lesson["variances"]
+    for bonus in (0, 5):
+        ours = variances[bonus, "V(s)"]
+        assert ours < variances[bonus, "0"] and ours < variances[bonus, "mean return"]
+    assert variances[5, "0"] > 10 * variances[0, "0"]
+    assert variances[5, "V(s)"] < variances[5, "0"] / 4
+    assert variances[0, "mean return"] > 0.9 * variances[0, "0"], "a constant need not help"
+
+
+def test_practice_s_direction_comes_close_as_gamma_goes_to_one(lesson):
+    cosines = lesson["cosines"]
+    assert (cosines > 0).all() and (np.diff(cosines.mean(axis=0)) > -1e-6).all()
+    assert 0.7 < cosines[:, 0].mean() < 0.9
+    assert (cosines[:, lesson["gammas"].index(0.99)] > 0.999).all()
+
+
+def test_error_falls_like_one_over_root_n_only_where_the_factor_is_kept(lesson):
+    counts = lesson["counts"]
+    slope = {
+        name: np.polyfit(np.log(counts[-12:]), np.log(e.mean(axis=0)[-12:]), 1)[0]
+        for name, e in lesson["errors"].items()
+    }
+    assert slope["γᵗ kept, b = 0"] == pytest.approx(-0.5, abs=0.12)
+    assert slope["γᵗ kept, b = V(s)"] == pytest.approx(-0.5, abs=0.12)
+    assert slope["γᵗ dropped, b = V(s)"] > -0.15
+    with_v, without = (lesson["errors"][f"γᵗ kept, b = {b}"].mean() for b in ("V(s)", "0"))
+    assert with_v < without
+
+
+def test_every_run_in_the_corridor_leaves_the_greedy_policies_behind(lesson):
+    for totals, p in lesson["runs_in_corridor"]:
+        assert totals[-50:].mean() > -20
+        assert 0.35 < p < 0.85
+
+
+def test_the_factor_makes_the_late_choice_slower_to_learn(lesson):
+    dropped, kept = lesson["learned"]["γᵗ dropped"], lesson["learned"]["γᵗ kept"]
+    assert dropped[:, :60].mean() > kept[:, :60].mean() + 0.1
+    assert dropped[:, -20:].mean() > 0.95
+
+
+def test_the_baseline_is_ahead_on_cartpole(lesson):
+    with_baseline, plain = lesson["with_baseline"], lesson["plain"]
+    assert len(with_baseline) == len(plain) == 5
+    assert with_baseline[:, -1].mean() > 1.3 * plain[:, -1].mean()
+    assert (with_baseline.mean(axis=1) > plain.mean(axis=1)).all()
+    assert plain[:, -1].min() > 3 * lesson["never"]
+    assert max(lesson["scores"]) > 400
+
+
+def test_without_a_baseline_one_episode_a_step_collapses(lesson):
+    curves = lesson["curves"]
+    assert (curves["without, 1 a step"][:, 19] < 20).all()
+    assert (curves["with baseline, 1 a step"][:, 19] > 100).all()
+
+
+def test_the_colleague_s_agents_learn_less_and_their_returns_say_why(lesson):
+    assert (lesson["odd"][:, -1] < 0.75 * lesson["with_baseline"][:3, -1]).all()
+    for agent in lesson["suspects"]:
+        first, second = agent.returns[agent.ends].tolist()
+        assert first > 10 and second == pytest.approx(1.0)
