@@ -2,7 +2,7 @@
 
 Answers are compared as runs of `RUN` tokens, without comments, docstrings and layout, and with all
 variables alike, so that renaming changes nothing. A run counts for nothing
-- if it stands in the course's own text: the stub, the solution, other right answers, known mistakes;
+- if it stands in the course's own text: the solved lesson, other right answers, known mistakes;
 - if more than a tenth of the class (or five students) have it: that is what everybody writes.
 Two answers are listed if they share at least `SHARED` of the runs that are left, and these are
 `SHARE` of what is left of the shorter one. A one-liner has too few runs to be listed at all, and so
@@ -24,7 +24,8 @@ from typing import Any
 from pygments.lexers import PythonLexer
 from pygments.token import Comment, Name, String
 
-from rlcourse import exercises
+from rlcourse import build, exercises, paths
+from rlcourse.paths import UsageError
 
 RUN, SHARED, SHARE = 8, 60, 0.85
 COMMON, COMMON_SHARE = 5, 0.1
@@ -48,10 +49,11 @@ def nearly_identical(result: dict[str, Any]) -> list[Alike]:
         for mark in record["exercises"]:
             if mark["source"] and mark["state"] != "not attempted":
                 answers[mark["number"], mark["name"]][record["student"]] = mark["source"]
+    solved = _solved_cells(result["lesson"])
     found = [
         Alike(number, name, *pair)
         for (number, name), sources in answers.items()
-        for pair in _pairs(sources, tuple(_course_texts(name)))
+        for pair in _pairs(sources, (solved.get(name, ""), *_course_texts(name)))
     ]
     return sorted(found, key=lambda alike: (alike.number, -alike.shared, alike.students))
 
@@ -100,3 +102,13 @@ def _course_texts(name: str) -> Iterator[str]:
     for function in functions:
         with contextlib.suppress(TypeError, OSError):  # a partial, or made at run time: no text
             yield inspect.getsource(function)
+
+
+def _solved_cells(lesson: str) -> dict[str, str]:
+    """The exercise cells of the solved lesson, with what is given in them; none outside a checkout."""
+    try:
+        sources = paths.lesson_files(paths.solutions_folder(), ".py")
+    except UsageError:
+        return {}
+    cells = build.read_cells(sources[lesson]) if lesson in sources else []
+    return {c.exercise: build.solved_source(c.source) for c in cells if c.role == "exercise"}

@@ -145,7 +145,7 @@ def test_the_requirements_are_all_that_grading_imports(gradescope):
     )
     run = subprocess.run(
         [sys.executable, "-c", script, autograder],
-        env=environment | {"PYTHONPATH": str(autograder / "source")},
+        env=environment | {"PYTHONPATH": str(autograder / "source")}, cwd=autograder,
         capture_output=True, text=True,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr

@@ -13,7 +13,7 @@ import pytest
 from made_up_class import EXERCISES, mark, record, result, unreadable
 from scipy import stats
 
-from rlcourse import cli, exercises
+from rlcourse import build, cli, exercises, paths
 from rlcourse.grading import report
 from rlcourse.grading.similarity import nearly_identical
 
@@ -253,6 +253,25 @@ def test_the_courses_own_answers_are_nobodys_copy(name):
         for one in graded["submissions"]:
             one["exercises"][0]["name"] = name
         assert pairs(graded) == set(), function
+
+
+@pytest.mark.parametrize(
+    "source", sorted(paths.solutions_folder().glob("*.py")), ids=lambda p: p.stem
+)
+def test_the_solved_lesson_is_nobodys_copy(source):
+    """Students who look it up after the deadline, or before, wrote what everybody can read."""
+    answers = {
+        c.exercise: build.solved_source(c.source)
+        for c in build.read_cells(source)
+        if c.role == "exercise"
+    }
+    assert answers
+    made = [
+        mark(0, name=name, number=f"0.{i}", source=text)
+        for i, (name, text) in enumerate(answers.items())
+    ]
+    graded = result(record("a", *made), record("b", *made)) | {"lesson": source.name[:2]}
+    assert pairs(graded) == set()
 
 
 def test_the_stub_is_nobodys_copy():
