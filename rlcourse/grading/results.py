@@ -40,14 +40,16 @@ def read(path: Path) -> dict[str, Any]:
     Raises:
         UsageError: no such file, or something else than a result of this version.
     """
-    file = path / "results.json" if path.is_dir() else path
-    if not file.is_file():
-        what = f"{path} holds no results.json" if path.is_dir() else f"There is no file {path}"
-        raise UsageError(f"{what}: give the results.json that `rlcourse grade` wrote.")
     try:
-        result = json.loads(file.read_bytes(), parse_constant=_refuse)
+        file = path / "results.json" if path.is_dir() else path
+        data = file.read_bytes()
+    except FileNotFoundError:
+        what = f"{path} holds no results.json" if file != path else f"There is no file {path}"
+        raise UsageError(f"{what}: give the results.json that `rlcourse grade` wrote.") from None
     except OSError as error:
-        raise UsageError(f"Cannot read {file}: {error.strerror or error}.") from error
+        raise UsageError(f"Cannot read {path}: {error.strerror or error}.") from error
+    try:
+        result = json.loads(data, parse_constant=_refuse)
     except (ValueError, RecursionError):
         raise UsageError(
             f"{file} is not a result file, or only a part of one (not valid JSON): "

@@ -449,6 +449,8 @@ def test_a_folder_stands_for_the_result_in_it(graded, tmp_path):
     export(graded.parent, "junit", tmp_path / "junit.xml")
     process = rlcourse("export", tmp_path / "nowhere", "--to", "junit", "--out", tmp_path / "x")
     assert process.returncode == 2 and "nowhere" in process.stderr
+    process = rlcourse("report", tmp_path / ("n" * 300), "--out", tmp_path / "x")
+    assert process.returncode == 2 and "Cannot read" in process.stderr
     (tmp_path / "empty").mkdir()
     process = rlcourse("report", tmp_path / "empty", "--out", tmp_path / "x")
     assert process.returncode == 2 and "no results.json" in process.stderr

@@ -10,6 +10,7 @@ nbgrader     a course folder whose `nbgrader autograde` gives these marks
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -70,7 +71,8 @@ def write(files: dict[str, str] | str, out: Path) -> None:
         write_atomically(texts)
     except (OSError, UsageError) as error:
         for folder in reversed(made):
-            folder.rmdir()
+            with contextlib.suppress(OSError):  # Somebody else may have put something there.
+                folder.rmdir()
         if isinstance(error, UsageError):
             raise
         raise UsageError(
