@@ -13,6 +13,7 @@ from rlcourse.continuous import ddpg, sac, soft_q, td3
 from rlcourse.continuous.noise import OrnsteinUhlenbeckNoise
 from rlcourse.lab.environments import SpaceError
 from rlcourse.lab.off_policy import train_off_policy
+from rlcourse.lab.replay import Batch
 
 SMALL = {"hidden": (32, 32), "lr": 3e-3, "rho": 0.95}
 AGENTS = {
@@ -119,6 +120,51 @@ def test_the_same_seed_gives_the_same_run(name):
         results.append((q_value(agent, 0.0), history.losses))
     assert results[0] == results[1]
     assert results[0][0] != results[2][0]
+
+
+def update_in_the_box(agent, batch, rng):
+    """The step of the agent's method (held against loops in test_updates), with its draws, in this order."""
+    shape = batch.action.shape
+    if isinstance(agent, soft_q.SoftQ):
+        shape = (len(batch.obs), agent.particles, shape[1])
+        proposal = torch.from_numpy(2 * rng.random(shape, dtype=np.float32) - 1)
+        soft_q.soft_q_update(agent, batch, proposal, normal(shape, rng))
+    elif isinstance(agent, sac.SAC):
+        sac.sac_update(agent, batch, normal(shape, rng), normal(shape, rng))
+    elif isinstance(agent, sac.SACWithValue):
+        sac.sac_v1_update(agent, batch, normal(shape, rng))
+    elif isinstance(agent, td3.TD3):
+        agent.step += 1
+        td3.td3_update(agent, batch, normal(shape, rng), agent.step)
+    else:
+        ddpg.ddpg_update(agent, batch)
+
+
+def normal(shape, rng):
+    return torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
+
+
+@every_agent
+def test_update_is_its_step_on_actions_in_units_of_the_box(name):
+    cls, own = AGENTS[name]
+    agent = cls(3, np.array([-3.0, 5.0]), np.array([1.0, 7.0]), **SMALL, **deepcopy(own))
+    other, rng = deepcopy(agent), np.random.default_rng(1)
+    for i in range(4):
+        obs, next_obs = rng.normal(size=(2, 8, 3)).astype(np.float32)
+        unit = rng.uniform(-1, 1, size=(8, 2)).astype(np.float32)
+        reward, ended = rng.normal(size=8).astype(np.float32), np.float32(rng.random(8) < 0.3)
+        columns = [torch.from_numpy(x) for x in (obs, unit, reward, next_obs, ended)]
+        batch = Batch(*columns)
+        # −1 is the lower border, 1 the upper one.
+        scaled = batch.action * torch.tensor([2.0, 1.0]) + torch.tensor([-1.0, 6.0])
+        agent.update(batch._replace(action=scaled), np.random.default_rng(i))
+        update_in_the_box(other, batch, np.random.default_rng(i))
+    for network in (n for n, value in vars(agent).items() if isinstance(value, torch.nn.Module)):
+        pairs = zip(
+            getattr(agent, network).parameters(), getattr(other, network).parameters(), strict=True
+        )
+        for p, q in pairs:
+            torch.testing.assert_close(p, q, rtol=1e-3, atol=1e-5)
 
 
 @every_agent

@@ -13,7 +13,7 @@ from rlcourse.values.prioritised import PERDQN
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "settings"),
-    [(DQN, {}), (DoubleDQN, {}), (PERDQN, {}), (EnsembleDQN, {"mode": "mean", "size": 2})],
+    [(DQN, {}), (DoubleDQN, {}), (PERDQN, {}), (EnsembleDQN, {"mode": "min", "size": 2})],
 )
 def test_the_pole_is_balanced(kind, settings):
     agent = kind.for_env(CARTPOLE.env, seed=0, **CARTPOLE.agent, **settings)
