@@ -32,7 +32,7 @@ def export(result: dict[str, Any], options: Options) -> Export:
     matches = tables.match(result["submissions"], table, _KEYS, ["Student"])
     for i, record in matches.rows.items():
         table.rows[i][column] = tables.score(record, factor)
-    kept = [i for i in map(table.column, _IDENTITY) if i is not None] + [column]
+    kept = sorted(i for i in (*map(table.column, _IDENTITY), column) if i is not None)
     filled = tables.Table(
         [table.header[i] for i in kept],
         [[row[i] for i in kept] for row in table.rows],

@@ -162,7 +162,7 @@ def _marks(answered: NotebookNode, record: dict[str, Any]) -> dict[str, Any]:
     return {
         "answers": hashlib.sha256("\0".join(answers).encode()).hexdigest(),
         "checks": checks,
-        "penalty": reached - record["score"],
+        "penalty": round(reached - record["score"], 4),
     }
 
 
