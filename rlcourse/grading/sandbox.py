@@ -164,6 +164,7 @@ class _Station:
         settings = {
             "path": [str(stage), *_site_packages()],
             "limits": limits,
+            "scratch": _scratch(),
             "disk": DISK,
             "torch": self.sandbox.torch,
             "warm": warm,
@@ -200,22 +201,42 @@ def _bubblewraps() -> Iterator[str]:
 
 
 def _walls(program: str, stage: Path, hidden: tuple[str, ...]) -> list[str]:
-    """The bubblewrap command line: Python and the stage to read, an empty /tmp, nothing else."""
+    """The bubblewrap command line: Python and the stage to read, an empty folder, nothing else."""
     arguments = [program, "--unshare-all", "--unshare-user", "--uid", NOBODY, "--gid", NOBODY]
     arguments += ["--hostname", "sandbox", "--die-with-parent", "--new-session"]
     arguments += ["--cap-drop", "ALL", "--clearenv"]
-    for name, value in _ENVIRONMENT.items():
+    scratch = _scratch()
+    for name, value in (_ENVIRONMENT | {"HOME": scratch, "TMPDIR": scratch}).items():
         arguments += ["--setenv", name, value]
     system = [Path("/usr"), Path("/lib"), Path("/lib64"), Path("/bin")]
-    python = list(dict.fromkeys((Path(sys.base_prefix), Path(sys.prefix))))
+    python = _python()
+    if scratch != _TMP:
+        arguments += ["--tmpfs", _TMP]  # Python lies below it, and is bound into it.
     for folder in (*system, Path("/etc/ld.so.cache"), Path("/etc/alternatives"), *python):
         arguments += ["--ro-bind-try", str(folder), str(folder)]
-    arguments += ["--proc", "/proc", "--dev", "/dev", "--size", str(DISK), "--tmpfs", "/tmp"]
+    arguments += ["--proc", "/proc", "--dev", "/dev", "--size", str(DISK), "--tmpfs", scratch]
     for folder in _within((*_with_answers(), *map(Path, hidden)), (*system, *python)):
         arguments += ["--tmpfs", str(folder), "--remount-ro", str(folder)]
-    arguments += ["--ro-bind", str(stage), "/stage", "--chdir", "/tmp"]
-    # Nothing that a submission writes outside /tmp could be found by the next one.
+    arguments += ["--ro-bind", str(stage), "/stage", "--chdir", scratch]
+    # Nothing that a submission writes outside its folder could be found by the next one.
+    if scratch != _TMP:
+        arguments += ["--remount-ro", _TMP]
     return [*arguments, "--remount-ro", "/dev", "--remount-ro", "/"]
+
+
+_TMP = "/tmp"
+
+
+def _python() -> list[Path]:
+    """Where this Python and its packages lie."""
+    return list(dict.fromkeys((Path(sys.base_prefix), Path(sys.prefix))))
+
+
+@functools.cache
+def _scratch() -> str:
+    """The one folder that a submission may write to: /tmp, unless Python itself lies there."""
+    below = any(Path(_TMP).resolve() in folder.resolve().parents for folder in _python())
+    return "/scratch" if below else _TMP
 
 
 def _within(folders: tuple[Path, ...], bound: tuple[Path, ...]) -> list[Path]:
@@ -242,7 +263,6 @@ def _site_packages() -> list[str]:
 _ENVIRONMENT = {
     "LANG": "C.UTF-8",
     "PATH": "/usr/bin:/bin",
-    "HOME": "/tmp",
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",

@@ -33,11 +33,11 @@ def adopt_orphans() -> None:
     _call("prctl", _SUBREAPER, 1, 0, 0, 0)
 
 
-def walled_fork(disk: int) -> int:
+def walled_fork(scratch: str, disk: int) -> int:
     """Fork into namespaces of its own; returns the child's process id, in the child 0.
 
     The child is process 1 of its own process namespace: it cannot see, signal or trace its parent
-    or any earlier child, and everything that it starts ends with it. /tmp is new and holds `disk`
+    or any earlier child, and everything that it starts ends with it. The folder `scratch` is new and holds `disk`
     bytes; /proc is empty. Raises OSError where the system does not allow this.
     """
     uid, gid = os.getuid(), os.getgid()
@@ -58,7 +58,7 @@ def walled_fork(disk: int) -> int:
             os._exit(0)
         os.close(reader)
         os.close(writer)
-        _own_folders(disk)
+        _own_folders(scratch, disk)
         return 0
     os.close(writer)
     said = os.read(reader, 20)
@@ -75,13 +75,13 @@ def _write(path: str, text: str) -> None:
     os.close(descriptor)
 
 
-def _own_folders(disk: int) -> None:
+def _own_folders(scratch: str, disk: int) -> None:
     closed = f"size={disk},nr_inodes=4096,mode=0700".encode()
-    _call("mount", b"tmpfs", b"/tmp", b"tmpfs", _NOSUID | _NODEV | _NOEXEC, closed)
+    _call("mount", b"tmpfs", scratch.encode(), b"tmpfs", _NOSUID | _NODEV | _NOEXEC, closed)
     # A new /proc would show the kernel's switches, and the old one shows the parent: so none.
     flags = _RDONLY | _NOSUID | _NODEV | _NOEXEC
     _call("mount", b"tmpfs", b"/proc", b"tmpfs", flags, b"size=4k,nr_inodes=2,mode=0555")
-    os.chdir("/tmp")
+    os.chdir(scratch)
 
 
 # ------------------------------------------------------------------------------- giving up rights

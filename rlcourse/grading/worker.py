@@ -30,7 +30,7 @@ def main() -> None:
     used = memory_in_use()
     if settings["warm"]:
         os.close(answers)
-        job, answers = serve(job, settings["disk"])
+        job, answers = serve(job, settings["scratch"], settings["disk"])
     limit(settings["limits"], used)
     answer(job, answers)
 
@@ -38,7 +38,7 @@ def main() -> None:
 # ------------------------------------------------------------------------------------ being warm
 
 
-def serve(control: int, disk: int) -> tuple[int, int]:
+def serve(control: int, scratch: str, disk: int) -> tuple[int, int]:
     """Fork for every submission; returns only in the forks, with the descriptors of job and answers.
 
     Words on the control socket: "j" with two descriptors is a job, "k" ends the one that runs; "r" is
@@ -52,7 +52,7 @@ def serve(control: int, disk: int) -> tuple[int, int]:
 
     adopt_orphans()
     words = socket.socket(fileno=control)
-    probe = walled_fork(disk)
+    probe = walled_fork(scratch, disk)
     if probe == 0:
         os._exit(0)
     if os.waitpid(probe, 0)[1] != 0:
@@ -66,7 +66,7 @@ def serve(control: int, disk: int) -> tuple[int, int]:
             os._exit(0)  # The grader has gone.
         if word != b"j":
             continue  # "k" for one that had just ended
-        child = walled_fork(disk)
+        child = walled_fork(scratch, disk)
         if child == 0:
             words.close()
             return descriptors[0], descriptors[1]
