@@ -178,13 +178,12 @@ def episode_gradients(
 
     weight: (n, T), what multiplies each step's score; score: (B, A) logits, (B,) actions → (B, A).
     """
-    row, t = np.nonzero(episodes.alive)
-    s, a = episodes.state[row, t], episodes.action[row, t]
-    scores = score(logits[torch.from_numpy(s)], torch.from_numpy(a)).numpy()
     n_states, n_actions = logits.shape
-    out = np.zeros((len(weight) * n_states, n_actions))
-    for column in range(n_actions):
-        out[:, column] = np.bincount(
-            row * n_states + s, weights=weight[row, t] * scores[:, column], minlength=len(out)
-        )
-    return out.reshape(len(weight), n_states, n_actions)
+    # A score depends on s and a alone: it is asked for once a pair, however many steps there are.
+    s, a = (torch.from_numpy(x.ravel()) for x in np.indices((n_states, n_actions)))
+    scores = score(logits[s], a).numpy().reshape(n_states, n_actions, n_actions)
+    row, t = np.nonzero(episodes.alive)
+    pair = (row * n_states + episodes.state[row, t]) * n_actions + episodes.action[row, t]
+    size = len(weight) * n_states * n_actions
+    total = np.bincount(pair, weights=weight[row, t], minlength=size)
+    return np.einsum("nsa,sab->nsb", total.reshape(-1, n_states, n_actions), scores)
