@@ -7,7 +7,7 @@ import dataclasses
 import os
 import tempfile
 from collections import Counter
-from concurrent.futures import BrokenExecutor, Executor
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from rlcourse import exercises
 from rlcourse.paths import UsageError, write_atomically
 
 from . import feedback, report, results
-from .executors import cluster, processes
+from .executors import cluster, losses, processes
 from .marking import GRADED, OTHER, Course, mark_all
 from .resume import Journal, key_of
 from .rules import BEST, Rules
@@ -83,12 +83,12 @@ def grade(
             sandbox = dataclasses.replace(sandbox, stage=str(stage))
             executor = stack.enter_context(processes(workers or os.cpu_count() or 1, sandbox))
         course = Course(lesson, sandbox, secret)
-        journal = Journal(out, resume)
+        journal = stack.enter_context(Journal(out, resume))
+        keys = {submission: key_of(course, submission) for submission in found}
+        _mark(course, keys, executor, journal, console)
+        records = [journal.records[keys[submission]] for submission in found]
         try:
-            records = _mark(course, found, executor, journal, console)
             _require_lesson(records, lesson, submissions)
-        except Interrupted:
-            raise
         except UsageError:
             journal.discard()
             raise
@@ -97,7 +97,7 @@ def grade(
     if students:
         result["missing"] = roster.missing(records)
     _write(result, out)
-    journal.close([key_of(course, submission) for submission in found])
+    journal.finish([keys[submission] for submission in found])
     _summary(result, console)
     console.print(f"Written to {out}: results.json, grades.csv, report.html, feedback/.")
     return result
@@ -105,25 +105,24 @@ def grade(
 
 def _mark(
     course: Course,
-    found: list[Submission],
+    keys: dict[Submission, str],
     executor: Executor,
     journal: Journal,
     console: Console,
-) -> list[dict[str, Any]]:
-    """The record of each submission, from the journal where it is there already."""
-    keys = {submission: key_of(course, submission) for submission in found}
-    rest = [submission for submission in found if keys[submission] not in journal.records]
+) -> None:
+    """Bring the record of each submission into the journal, unless it is there already."""
+    rest = [submission for submission in keys if keys[submission] not in journal.records]
     columns = (TextColumn("Grading"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     quiet = not console.is_terminal
     with Progress(*columns, console=console, transient=True, disable=quiet) as progress:
-        bar = progress.add_task("", total=len(found), completed=len(found) - len(rest))
+        bar = progress.add_task("", total=len(keys), completed=len(keys) - len(rest))
 
         def done(submission: Submission, record: dict[str, Any]) -> None:
             journal.add(keys[submission], record)
             progress.advance(bar)
 
         def so_far() -> str:
-            marked = f"{progress.tasks[bar].completed:g} of {len(found)} submissions"
+            marked = f"{progress.tasks[bar].completed:g} of {len(keys)} submissions"
             return f"after {marked}: the same command with --resume goes on from there."
 
         try:
@@ -131,11 +130,10 @@ def _mark(
         except KeyboardInterrupt:
             console.print(f"Interrupted {so_far()}")
             raise
-        except BrokenExecutor as error:
+        except losses() as error:
             raise Interrupted(f"A grading process was ended from outside {so_far()}") from error
         except OSError as error:
             raise Interrupted(f"{error.strerror or error}: stopped {so_far()}") from error
-    return [journal.records[keys[submission]] for submission in found]
 
 
 def _require_lesson(records: list[dict[str, Any]], lesson: str, submissions: Path) -> None:

@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, ProcessPoolExecutor
 
 import rlcourse
 from rlcourse.paths import UsageError
@@ -97,6 +97,15 @@ def cluster(address: str, sandbox: Sandbox) -> Iterator[Executor]:
             if not works:
                 raise NoSandbox(f"on the worker {worker}")
         yield client.get_executor(pure=False)
+
+
+def losses() -> tuple[type[BaseException], ...]:
+    """What a future raises when whoever did its work is gone."""
+    if "distributed" not in sys.modules:
+        return (BrokenExecutor,)
+    from distributed.scheduler import KilledWorker
+
+    return (BrokenExecutor, KilledWorker, CancelledError)
 
 
 def _fitness(sandbox: Sandbox) -> tuple[str, bool]:

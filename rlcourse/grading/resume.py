@@ -47,7 +47,7 @@ def _course_digest() -> str:
 
 
 class Journal:
-    """Records by digest, on disk as soon as they are added.
+    """Records by digest, on disk as soon as they are added. To be used in a `with` statement.
 
     resume: go on with the journal that is there; otherwise it is begun anew.
     Raises UsageError where the folder cannot be written to.
@@ -76,7 +76,13 @@ class Journal:
         self._file.flush()
         os.fsync(self._file.fileno())
 
-    def close(self, keys: list[str]) -> None:
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def finish(self, keys: list[str]) -> None:
         """The run is done: keep the records of these digests, in this order."""
         self._file.close()
         self._rewrite(keys)
