@@ -17,8 +17,9 @@
 # - **Builds on** lesson 01 (visits), 02 (the Bellman equation), 04 (Monte Carlo returns), 08 (training a network).
 # - **Time** 120 minutes alone, 75 as a lecture.
 # - **Sources** Sutton & Barto, 2nd edition, chapter 13; Williams 1992; Sutton, McAllester, Singh & Mansour 2000;
-#   Nota & Thomas 2020 (the missing $\gamma^t$); the Bern winter school's slides on advanced reinforcement learning; lecture
-#   notes on Stein's identity and soft policy iteration; a Chinese pseudocode collection of thirteen algorithms.
+#   Nota & Thomas 2020 (the missing $\gamma^t$); the Bern winter school's slides on advanced reinforcement learning;
+#   lecture notes on Stein's identity and soft policy iteration; a Chinese pseudocode collection of thirteen
+#   algorithms.
 
 # %%
 import tempfile
@@ -54,15 +55,15 @@ from rlcourse.tabular.returns import returns_to_go
 # - A tiny change of φ flips the arg max. The policy *jumps*, so there is no derivative of "how well do I act" with
 #   respect to φ: we can only hope that better values make a better policy.
 #
-# The way out is to **change what is parametrised**. Write down the policy itself, $\pi_\theta(a|s)$, smooth in θ, and climb
-# its value.
+# The way out is to **change what is parametrised**. Write down the policy itself, $\pi_\theta(a|s)$, smooth in θ,
+# and climb its value.
 
 # %% [markdown]
 # ## Guess first
 #
-# A corridor with three cells and a goal at the right end (Sutton & Barto, example 13.1). Every step costs 1. There are two
-# actions, left and right. But in the *second* cell they are swapped: right moves left, left moves right. And **all cells
-# look the same** to the agent.
+# A corridor with three cells and a goal at the right end (Sutton & Barto, example 13.1). Every step costs 1. There
+# are two actions, left and right. But in the *second* cell they are swapped: right moves left, left moves right.
+# And **all cells look the same** to the agent.
 #
 # ```
 #  ┌───┬───┬───┬───┐
@@ -74,28 +75,29 @@ from rlcourse.tabular.returns import returns_to_go
 #
 # <details><summary>I have guessed. What is it?</summary>
 #
-# Whoever always goes right bounces between the first two cells for ever; whoever always goes left never leaves the first.
-# The best is a biased coin, and the bias is not one half: right with probability $2-\sqrt2 \approx 0.586$. It takes 11.66
-# steps on average. You will derive this, and your REINFORCE will find it.
+# Whoever always goes right bounces between the first two cells for ever; whoever always goes left never leaves the
+# first. The best is a biased coin, and the bias is not one half: right with probability $2-\sqrt2 \approx 0.586$.
+# It takes 11.66 steps on average. You will derive this, and your REINFORCE will find it.
 # </details>
 
 # %% [markdown]
 # ## A policy with parameters
 #
-# Give every action a *preference* $h_\theta(s,a)$, any real number: an entry of a table, or an output of a network (called a
-# logit). Make probabilities of them by the **softmax**:
+# Give every action a *preference* $h_\theta(s,a)$, any real number: an entry of a table, or an output of a network
+# (called a logit). Make probabilities of them by the **softmax**:
 #
 # $$\pi_\theta(a|s) = \frac{e^{h_\theta(s,a)}}{\sum_b e^{h_\theta(s,b)}} \tag{10.2}$$
 #
-# It is positive everywhere, so it explores by itself; it can come as close to a single action as it likes; and it is smooth in
-# θ. Only differences count: adding the same number to all preferences of a state cancels in the fraction.
+# It is positive everywhere, so it explores by itself; it can come as close to a single action as it likes; and it
+# is smooth in θ. Only differences count: adding the same number to all preferences of a state cancels in the
+# fraction.
 
 # %% [markdown] task="softmax_policy"
 # ### Exercise 10.1 · `softmax_policy`
 # **Points** 1 · **Difficulty** ●○○ · **Time** 6 min
 #
-# Compute (10.2) for a batch: row $b$ of `logits` holds the preferences in one state. It must survive preferences of ±1000, and
-# rows that are far apart from one another. Leave `logits` as it is.
+# Compute (10.2) for a batch: row $b$ of `logits` holds the preferences in one state. It must survive preferences of
+# ±1000, and rows that are far apart from one another. Leave `logits` as it is.
 
 
 # %% exercise="softmax_policy" points=1
@@ -113,8 +115,8 @@ def softmax_policy(logits):
 # %% [markdown] hints="softmax_policy"
 # <details><summary>What is the danger of the plain formula?</summary>
 #
-# $e^{1000}$ is larger than any float32: it becomes inf, and inf/inf is NaN. But only differences count in (10.2), so you may
-# subtract whatever you like from a row before you take the exponential.
+# $e^{1000}$ is larger than any float32: it becomes inf, and inf/inf is NaN. But only differences count in (10.2),
+# so you may subtract whatever you like from a row before you take the exponential.
 # </details>
 # <details><summary>What should I subtract?</summary>
 #
@@ -138,18 +140,18 @@ softmax_policy = check(softmax_policy)
 #
 # $$J(\theta) = \sum_s start(s)\,V^{\pi_\theta}(s) = \mathbb E_{\pi_\theta}\Big[\sum_{t\ge0}\gamma^t r_t\Big] \tag{10.3}$$
 #
-# and for a life without episodes, where $d^\pi$ is the *stationary* distribution, which a step under π leaves as it is, the
-# **average value** and the **average reward** a step
+# and for a life without episodes, where $d^\pi$ is the *stationary* distribution, which a step under π leaves as it
+# is, the **average value** and the **average reward** a step
 #
 # $$J_{avV}(\theta) = \sum_s d^{\pi}(s)\,V^{\pi}(s),\qquad J_{avR}(\theta) = \sum_s d^{\pi}(s)\sum_a\pi(a|s)\,r(s,a) \tag{10.4}$$
 #
-# The last two are one and the same. Average the Bellman equation $V^\pi = r^\pi + \gamma P^\pi V^\pi$ over $d^\pi$; since a step
-# leaves $d^\pi$ as it is, $P^\pi$ vanishes: $J_{avV} = J_{avR} + \gamma J_{avV}$, and so
+# The last two are one and the same. Average the Bellman equation $V^\pi = r^\pi + \gamma P^\pi V^\pi$ over $d^\pi$;
+# since a step leaves $d^\pi$ as it is, $P^\pi$ vanishes: $J_{avV} = J_{avR} + \gamma J_{avV}$, and so
 #
 # $$(1-\gamma)\,J_{avV}(\theta) = J_{avR}(\theta) \tag{10.5}$$
 #
-# (The winter school's slides have the factor on the wrong side, $\tfrac{1}{1-\gamma}J_{avV}$.) The next cell tries it on a random
-# MDP that never ends.
+# (The winter school's slides have the factor on the wrong side, $\tfrac{1}{1-\gamma}J_{avV}$.) The next cell tries
+# it on a random MDP that never ends.
 
 # %%
 rng = np.random.default_rng(10)
@@ -180,26 +182,28 @@ for gamma in (0.0, 0.5, 0.9):
 # %% [markdown]
 # ## Worlds of one step, and the likelihood ratio
 #
-# Begin with the smallest case: a state is drawn from $d(s)$, one action is taken, its reward $r(s,a)$ is paid, the end. Then
+# Begin with the smallest case: a state is drawn from $d(s)$, one action is taken, its reward $r(s,a)$ is paid, the
+# end. Then
 #
 # $$J(\theta) = \sum_s d(s)\sum_a\pi_\theta(a|s)\,r(s,a) \tag{10.6}$$
 #
-# and its gradient is easy, for $d$ and $r$ do not know θ: $\nabla J = \sum_s d(s)\sum_a\nabla\pi_\theta(a|s)\,r(s,a)$. But this is a
-# sum over *all* actions, of which we only see the one we take. To turn the sum into a mean over what we see we need π in
-# front of it. So multiply and divide by π:
+# and its gradient is easy, for $d$ and $r$ do not know θ:
+# $\nabla J = \sum_s d(s)\sum_a\nabla\pi_\theta(a|s)\,r(s,a)$. But this is a sum over *all* actions, of which we
+# only see the one we take. To turn the sum into a mean over what we see we need π in front of it. So multiply and
+# divide by π:
 #
 # $$\nabla\pi_\theta(a|s) = \pi_\theta(a|s)\,\frac{\nabla\pi_\theta(a|s)}{\pi_\theta(a|s)} = \pi_\theta(a|s)\,\nabla\log\pi_\theta(a|s) \tag{10.7}$$
 #
 # $$\nabla J(\theta) = \sum_s d(s)\sum_a\pi_\theta(a|s)\,\nabla\log\pi_\theta(a|s)\,r(s,a)
 # = \mathbb E_{\pi_\theta}\big[\,r\,\nabla\log\pi_\theta(a|s)\,\big] \tag{10.8}$$
 #
-# This is the **likelihood ratio** trick. Look at what is *not* in (10.8): no derivative of the reward, and no reward of an
-# action that was not taken. $\nabla\log\pi_\theta(a|s)$ is called the **score**: the direction in which θ must move to make $a$ more
-# likely. The reward says how far.
+# This is the **likelihood ratio** trick. Look at what is *not* in (10.8): no derivative of the reward, and no
+# reward of an action that was not taken. $\nabla\log\pi_\theta(a|s)$ is called the **score**: the direction in
+# which θ must move to make $a$ more likely. The reward says how far.
 
 # %% [markdown]
-# The score of the softmax can be written down. From (10.2), $\log\pi(a) = h_a - \log\sum_b e^{h_b}$. The first term's derivative
-# by $h_c$ is 1 if $c = a$, the second's is $e^{h_c}/\sum_b e^{h_b} = \pi(c)$:
+# The score of the softmax can be written down. From (10.2), $\log\pi(a) = h_a - \log\sum_b e^{h_b}$. The first
+# term's derivative by $h_c$ is 1 if $c = a$, the second's is $e^{h_c}/\sum_b e^{h_b} = \pi(c)$:
 #
 # $$\nabla_h\log\pi(a|s) = e_a - \pi(\cdot|s) \tag{10.9}$$
 #
@@ -209,8 +213,8 @@ for gamma in (0.0, 0.5, 0.9):
 # ### Exercise 10.2 · `grad_log_softmax`
 # **Points** 2 · **Difficulty** ●●○ · **Time** 8 min
 #
-# Compute (10.9) for a batch, by the formula or in any other way: row $b$ is the gradient of $\log\pi(a_b|s_b)$ with respect to row
-# $b$ of `logits`. No average over the batch.
+# Compute (10.9) for a batch, by the formula or in any other way: row $b$ is the gradient of $\log\pi(a_b|s_b)$ with
+# respect to row $b$ of `logits`. No average over the batch.
 
 
 # %% exercise="grad_log_softmax" points=2
@@ -228,26 +232,26 @@ def grad_log_softmax(logits, action):
 # %% [markdown] hints="grad_log_softmax"
 # <details><summary>What does a row look like, for two actions?</summary>
 #
-# If the first was taken and had probability 0.7, the row is (0.3, −0.3): up by what was missing to 1, down by what the other
-# had.
+# If the first was taken and had probability 0.7, the row is (0.3, −0.3): up by what was missing to 1, down by what
+# the other had.
 # </details>
 # <details><summary>How do I make the ones?</summary>
 #
-# `torch.nn.functional` has a function that turns indices into rows with a single 1; tell it how many columns. Or start from minus
-# the probabilities and add 1 at one place in each row.
+# `torch.nn.functional` has a function that turns indices into rows with a single 1; tell it how many columns. Or
+# start from minus the probabilities and add 1 at one place in each row.
 # </details>
 # <details><summary>Can I check it myself?</summary>
 #
-# Every row must sum to 0, for adding a constant to all preferences changes nothing. And you can ask autograd: the gradient of
-# the sum of all log-probabilities has exactly these rows, because no row knows of another.
+# Every row must sum to 0, for adding a constant to all preferences changes nothing. And you can ask autograd: the
+# gradient of the sum of all log-probabilities has exactly these rows, because no row knows of another.
 # </details>
 
 # %% check="grad_log_softmax"
 grad_log_softmax = check(grad_log_softmax)
 
 # %% [markdown]
-# Is (10.8) true? A one-step world with 3 states and 4 actions. On the left the gradient of (10.6) by finite differences, on the right
-# the mean of $r\,\nabla\log\pi$ over 50 000 draws, made with your two functions.
+# Is (10.8) true? A one-step world with 3 states and 4 actions. On the left the gradient of (10.6) by finite
+# differences, on the right the mean of $r\,\nabla\log\pi$ over 50 000 draws, made with your two functions.
 
 # %%
 d, rewards = rng.dirichlet(np.ones(3)), torch.from_numpy(rng.normal(size=(3, 4)))
@@ -278,8 +282,9 @@ assert error.max() < 4.5
 # %% [markdown]
 # ## The theorem
 #
-# Now worlds with more than one step. Changing θ changes not only what we do, but where we *get*. Does the gradient need the
-# derivative of the state distribution, which depends on the unknown world? It looks like it. The theorem says: no.
+# Now worlds with more than one step. Changing θ changes not only what we do, but where we *get*. Does the gradient
+# need the derivative of the state distribution, which depends on the unknown world? It looks like it. The theorem
+# says: no.
 #
 # Start from the Bellman equation of lesson 02. A row of $p(\cdot|s,a)$ may sum to less than 1: what is missing is the
 # probability that the episode ends there.
@@ -295,34 +300,36 @@ assert error.max() < 4.5
 # $$\nabla Q^\pi(s,a) = \gamma\sum_{s'}p(s'|s,a)\,\nabla V^\pi(s') \tag{10.12}$$
 
 # %% [markdown]
-# **Step 3.** Put (10.12) into (10.11), and give the first term a name, $\phi(s) = \sum_a\nabla\pi_\theta(a|s)\,Q^\pi(s,a)$:
+# **Step 3.** Put (10.12) into (10.11), and give the first term a name,
+# $\phi(s) = \sum_a\nabla\pi_\theta(a|s)\,Q^\pi(s,a)$:
 #
 # $$\nabla V^\pi(s) = \phi(s) + \gamma\sum_{s'}P^\pi(s'|s)\,\nabla V^\pi(s') \tag{10.13}$$
 #
-# Look at it twice: **this is a Bellman equation.** The "reward" is φ, the "value" is $\nabla V^\pi$, the policy and the world are the
-# same as before. So we know its solution from lesson 02: the value is the expected discounted sum of rewards. Unrolling,
+# Look at it twice: **this is a Bellman equation.** The "reward" is φ, the "value" is $\nabla V^\pi$, the policy and
+# the world are the same as before. So we know its solution from lesson 02: the value is the expected discounted sum
+# of rewards. Unrolling,
 #
 # $$\nabla V^\pi(s) = \sum_{t\ge0}\gamma^t\sum_{s'}\Pr(s_t = s'\,|\,s_0 = s,\pi)\,\phi(s') \tag{10.14}$$
 #
 # (The sum converges for γ < 1, and for γ = 1 if every episode ends.)
 #
-# **Step 4.** Average over the first state, which does not know θ either. The weights become the **discounted visits**
-# $d_\gamma(s) = \sum_t\gamma^t\Pr(s_t = s)$. By lesson 01 they solve $d_\gamma = (I-\gamma P_\pi^\top)^{-1}start$: the occupancy of lesson 01
-# without its factor $1-\gamma$.
+# **Step 4.** Average over the first state, which does not know θ either. The weights become the **discounted
+# visits** $d_\gamma(s) = \sum_t\gamma^t\Pr(s_t = s)$. By lesson 01 they solve
+# $d_\gamma = (I-\gamma P_\pi^\top)^{-1}start$: the occupancy of lesson 01 without its factor $1-\gamma$.
 #
 # $$\nabla J(\theta) = \sum_s d_\gamma(s)\sum_a\nabla\pi_\theta(a|s)\,Q^\pi(s,a) \tag{10.15}$$
 #
-# That is the **policy gradient theorem**. The derivative of the state distribution has not been neglected. It is *inside*: it is what the
-# recursion (10.13) carries from state to state.
+# That is the **policy gradient theorem**. The derivative of the state distribution has not been neglected. It is
+# *inside*: it is what the recursion (10.13) carries from state to state.
 
 # %% [markdown]
-# **Step 5.** Replace ∇π by π ∇log π, as in (10.7), and read the sums as a mean over episodes, in which a state visited at time
-# $t$ counts $\gamma^t$:
+# **Step 5.** Replace ∇π by π ∇log π, as in (10.7), and read the sums as a mean over episodes, in which a state
+# visited at time $t$ counts $\gamma^t$:
 #
 # $$\nabla J(\theta) = \mathbb E_{\pi_\theta}\Big[\sum_{t\ge0}\gamma^t\,Q^\pi(s_t,a_t)\,\nabla\log\pi_\theta(a_t|s_t)\Big] \tag{10.16}$$
 #
-# **For a table** with one preference $\theta_{s,a}$ for each state and action, (10.9) makes the inner sum explicit. Only row $s$ of θ
-# moves $\pi(\cdot|s)$, and
+# **For a table** with one preference $\theta_{s,a}$ for each state and action, (10.9) makes the inner sum explicit.
+# Only row $s$ of θ moves $\pi(\cdot|s)$, and
 # $\sum_b\pi(b|s)\,(\mathbb 1[b=a]-\pi(a|s))\,Q^\pi(s,b) = \pi(a|s)\,Q^\pi(s,a) - \pi(a|s)\,V^\pi(s)$. So
 #
 # $$\frac{\partial J}{\partial\theta_{s,a}} = d_\gamma(s)\,\pi(a|s)\,\big(Q^\pi(s,a) - V^\pi(s)\big) \tag{10.17}$$
@@ -359,27 +366,28 @@ def exact_policy_gradient(P, R, start, logits, gamma):
 # %% [markdown] hints="exact_policy_gradient"
 # <details><summary>In which order do I compute things?</summary>
 #
-# π from the logits. From π the chain $P^\pi(s'|s)$, a mean of `P` over actions. From the chain $V^\pi$ (lesson 02) and $d_\gamma$ (lesson
-# 01). From $V^\pi$ then $Q^\pi$. Last, the product of three factors.
+# π from the logits. From π the chain $P^\pi(s'|s)$, a mean of `P` over actions. From the chain $V^\pi$ (lesson 02)
+# and $d_\gamma$ (lesson 01). From $V^\pi$ then $Q^\pi$. Last, the product of three factors.
 # </details>
 # <details><summary>Both linear systems look alike. What is different?</summary>
 #
-# Values flow backwards in time, from where we will get; visits flow forwards, from where we came. One of the two systems has the
-# transposed matrix. And their right-hand sides: one starts from rewards, the other from the first states.
+# Values flow backwards in time, from where we will get; visits flow forwards, from where we came. One of the two
+# systems has the transposed matrix. And their right-hand sides: one starts from rewards, the other from the first
+# states.
 # </details>
 # <details><summary>How do I multiply (S,) with (S, A)?</summary>
 #
-# Give the vector a second axis of length 1, with `[:, None]`: it belongs to the rows. Without it a square table would be
-# multiplied along the wrong axis, and nobody would complain.
+# Give the vector a second axis of length 1, with `[:, None]`: it belongs to the rows. Without it a square table
+# would be multiplied along the wrong axis, and nobody would complain.
 # </details>
 
 # %% check="exact_policy_gradient"
 exact_policy_gradient = check(exact_policy_gradient)
 
 # %% [markdown]
-# The proof says that your function is the gradient of (10.3). Take a random world, where every step ends the episode with
-# probability 0.1, and compare with finite differences of the start value. These know nothing of the theorem: they solve the
-# Bellman equation, move one preference a little, and solve it again.
+# The proof says that your function is the gradient of (10.3). Take a random world, where every step ends the
+# episode with probability 0.1, and compare with finite differences of the start value. These know nothing of the
+# theorem: they solve the Bellman equation, move one preference a little, and solve it again.
 
 # %%
 world = tables.random_mdp(4, 3, rng)
@@ -405,16 +413,17 @@ assert (gradient - numerical).abs().max() < 1e-7
 # %% [markdown]
 # ### And the other two objectives?
 #
-# The winter school's slides state one formula, $\nabla J = \mathbb E_\pi[\nabla\log\pi\,Q^\pi]$, for all three objectives. It needs care: what
-# is averaged over which states? Differentiate (10.5), with $d = d^\pi$ stationary. The product rule gives two terms; in the second
-# average (10.13) over $d$, where $P^\pi$ vanishes once more, so that $d^\top\nabla V = d^\top\phi/(1-\gamma)$:
+# The winter school's slides state one formula, $\nabla J = \mathbb E_\pi[\nabla\log\pi\,Q^\pi]$, for all three
+# objectives. It needs care: what is averaged over which states? Differentiate (10.5), with $d = d^\pi$ stationary.
+# The product rule gives two terms; in the second average (10.13) over $d$, where $P^\pi$ vanishes once more, so
+# that $d^\top\nabla V = d^\top\phi/(1-\gamma)$:
 #
 # $$\nabla J_{avR} = (1-\gamma)\big[(\nabla d)^\top V^\pi + d^\top\nabla V^\pi\big]
 # = \underbrace{\sum_s d(s)\sum_a\nabla\pi(a|s)\,Q^\pi(s,a)}_{\text{the slides' formula}} + (1-\gamma)\sum_s\nabla d(s)\,V^\pi(s) \tag{10.18}$$
 #
-# So with stationary weights and discounted values the formula is *not* the gradient of the average reward, but it becomes so as γ → 1.
-# (With γ = 1 and values measured from the average it is exact: Sutton & Barto, §13.6.) The next cell checks (10.18), and how far off the
-# first term alone is.
+# So with stationary weights and discounted values the formula is *not* the gradient of the average reward, but it
+# becomes so as γ → 1. (With γ = 1 and values measured from the average it is exact: Sutton & Barto, §13.6.) The
+# next cell checks (10.18), and how far off the first term alone is.
 
 # %%
 true = finite_differences(average_reward, h)
@@ -432,8 +441,8 @@ for gamma in (0.0, 0.5, 0.9, 0.99):
 # %% [markdown]
 # ## The short corridor
 #
-# Back to the corridor. All cells look alike, so there is one probability $p$ of going right. The Bellman equations of the three
-# cells, with γ = 1, are
+# Back to the corridor. All cells look alike, so there is one probability $p$ of going right. The Bellman equations
+# of the three cells, with γ = 1, are
 #
 # $$v_1 = -1 + (1-p)\,v_1 + p\,v_2,\qquad v_2 = -1 + p\,v_1 + (1-p)\,v_3,\qquad v_3 = -1 + (1-p)\,v_2 + p\cdot0 \tag{10.19}$$
 #
@@ -445,8 +454,8 @@ for gamma in (0.0, 0.5, 0.9, 0.99):
 # The derivative is zero where $2p(1-p) = (2p-4)(1-2p)$, that is $p^2-4p+2 = 0$. The root between 0 and 1 is
 # $p = 2-\sqrt2$, with $J = -(6+4\sqrt2)$.
 #
-# Can gradient ascent find it? The preferences are shared: $\theta$ has one pair, used in all three cells. By the chain rule the gradient
-# for the pair is the sum of your function's three rows. Start at $p = 0.05$.
+# Can gradient ascent find it? The preferences are shared: $\theta$ has one pair, used in all three cells. By the
+# chain rule the gradient for the pair is the sum of your function's three rows. Start at $p = 0.05$.
 
 # %%
 corridor = tables.short_corridor()
@@ -482,32 +491,33 @@ plots.show(ax, alt="The corridor's value against the probability of going right:
            "Gradient ascent climbs from the left end to the top.")  # fmt: skip
 
 # %% [markdown]
-# This is the figure of example 13.1. The two squares are what a method with action *values* can do here: one of two ε-greedy
-# policies, −82 or −44. (10.1) cannot express the top of the hill.
+# This is the figure of example 13.1. The two squares are what a method with action *values* can do here: one of two
+# ε-greedy policies, −82 or −44. (10.1) cannot express the top of the hill.
 
 # %% [markdown]
 # ## REINFORCE: sample the theorem
 #
-# (10.16) is a mean over episodes, so episodes estimate it. One thing in it is still unknown: $Q^\pi(s_t,a_t)$. But lesson 04 has an
-# unbiased sample of it, the return from there on: $G_t = \sum_{k\ge t}\gamma^{k-t}r_k$ has $\mathbb E[G_t\,|\,s_t,a_t] = Q^\pi(s_t,a_t)$. The score is fixed
-# once $s_t,a_t$ are, so we may replace one by the other inside the mean:
+# (10.16) is a mean over episodes, so episodes estimate it. One thing in it is still unknown: $Q^\pi(s_t,a_t)$. But
+# lesson 04 has an unbiased sample of it, the return from there on: $G_t = \sum_{k\ge t}\gamma^{k-t}r_k$ has
+# $\mathbb E[G_t\,|\,s_t,a_t] = Q^\pi(s_t,a_t)$. The score is fixed once $s_t,a_t$ are, so we may replace one by the
+# other inside the mean:
 #
 # $$\nabla J(\theta) = \mathbb E_{\pi_\theta}\Big[\sum_{t\ge0}\gamma^t\,G_t\,\nabla\log\pi_\theta(a_t|s_t)\Big] \tag{10.21}$$
 #
-# The bracket, for one episode, is **REINFORCE** (Williams 1992). Since optimisers take a loss and go *down*, we write a loss
-# whose gradient is minus a sampled gradient. For $B$ steps,
+# The bracket, for one episode, is **REINFORCE** (Williams 1992). Since optimisers take a loss and go *down*, we
+# write a loss whose gradient is minus a sampled gradient. For $B$ steps,
 #
 # $$L(\theta) = -\frac1B\sum_{t=1}^B\log\pi_\theta(a_t|s_t)\;G_t \tag{10.22}$$
 #
-# $G_t$ is data: it was observed, and no gradient goes through it. (It came from a world that we cannot differentiate.) The value of this loss means
-# nothing. Only its gradient does.
+# $G_t$ is data: it was observed, and no gradient goes through it. (It came from a world that we cannot
+# differentiate.) The value of this loss means nothing. Only its gradient does.
 
 # %% [markdown] task="reinforce_loss"
 # ### Exercise 10.4 · `reinforce_loss`
 # **Points** 1 · **Difficulty** ●○○ · **Time** 6 min
 #
-# Compute (10.22). `log_prob` carries the gradient, `returns` must not get any, even if somebody hands you a tensor that wants one.
-# The weights $\gamma^t$ are left to the caller.
+# Compute (10.22). `log_prob` carries the gradient, `returns` must not get any, even if somebody hands you a tensor
+# that wants one. The weights $\gamma^t$ are left to the caller.
 
 
 # %% exercise="reinforce_loss" points=1
@@ -524,8 +534,8 @@ def reinforce_loss(log_prob, returns):
 # %% [markdown] hints="reinforce_loss"
 # <details><summary>Which direction is down?</summary>
 #
-# If an action was followed by a high return, its probability should rise. The optimiser makes the loss small. So the loss must fall
-# when that log-probability rises.
+# If an action was followed by a high return, its probability should rise. The optimiser makes the loss small. So
+# the loss must fall when that log-probability rises.
 # </details>
 # <details><summary>How do I keep the gradient out of the returns?</summary>
 #
@@ -542,9 +552,9 @@ reinforce_loss = check(reinforce_loss)
 # %% [markdown]
 # ## Any baseline is free
 #
-# (10.21) is unbiased, and *very* noisy. If all returns lie between 90 and 110, every action taken is pushed up, and only on average
-# does it come out which ones were better. Could we subtract something from $G_t$ first? Take any function $b(s)$ that does not look at
-# the action. Its contribution in state $s$ is
+# (10.21) is unbiased, and *very* noisy. If all returns lie between 90 and 110, every action taken is pushed up, and
+# only on average does it come out which ones were better. Could we subtract something from $G_t$ first? Take any
+# function $b(s)$ that does not look at the action. Its contribution in state $s$ is
 #
 # $$\sum_a\pi_\theta(a|s)\,\nabla\log\pi_\theta(a|s)\,b(s) = b(s)\sum_a\nabla\pi_\theta(a|s) = b(s)\,\nabla\sum_a\pi_\theta(a|s) = b(s)\,\nabla 1 = 0 \tag{10.23}$$
 #
@@ -552,14 +562,15 @@ reinforce_loss = check(reinforce_loss)
 #
 # $$\nabla J(\theta) = \mathbb E_{\pi_\theta}\Big[\sum_{t\ge0}\gamma^t\,\big(G_t - b(s_t)\big)\,\nabla\log\pi_\theta(a_t|s_t)\Big] \tag{10.24}$$
 #
-# (The notes on Stein's identity argue with $\nabla_a\log\pi$ here. It is $\nabla_\theta$ that is meant, and then it is the one line above. Lesson 13
-# proves what they wanted to say.)
+# (The notes on Stein's identity argue with $\nabla_a\log\pi$ here. It is $\nabla_\theta$ that is meant, and then it
+# is the one line above. Lesson 13 proves what they wanted to say.)
 #
-# The variance does depend on $b$. What is a good one? What we expect anyway: $b(s) \approx V^\pi(s)$. Then $G_t - b(s_t)$ is positive if it
-# went better than expected and negative if worse.
+# The variance does depend on $b$. What is a good one? What we expect anyway: $b(s) \approx V^\pi(s)$. Then
+# $G_t - b(s_t)$ is positive if it went better than expected and negative if worse.
 #
-# Let us measure with 20 000 episodes: in the random world of above, and in the same world with **5 more for every step**. The end comes with the same probability
-# whatever is done, so no action gains an advantage, and ∇J is the same in both.
+# Let us measure with 20 000 episodes: in the random world of above, and in the same world with **5 more for every
+# step**. The end comes with the same probability whatever is done, so no action gains an advantage, and ∇J is the
+# same in both.
 
 # %%
 gamma, n = 0.9, 20_000
@@ -581,11 +592,14 @@ for bonus in (5, 0):
         assert error.max() < 4.5
 
 # %% [markdown]
-# All six have the right mean. Their variances differ. Without a baseline the 5 that everybody gets make the noise many times larger, though they say nothing about any action.
-# $V^\pi$ takes more than three quarters of that away again, and is best in both worlds; a constant helps only where it happens to lie near the values. What $V^\pi$ cannot take
-# away is the noise of the return itself: here, how long the episode happens to last. Lesson 11 goes after that.
+# All six have the right mean. Their variances differ. Without a baseline the 5 that everybody gets make the noise
+# many times larger, though they say nothing about any action. $V^\pi$ takes more than three quarters of that away
+# again, and is best in both worlds; a constant helps only where it happens to lie near the values. What $V^\pi$
+# cannot take away is the noise of the return itself: here, how long the episode happens to last. Lesson 11 goes
+# after that.
 #
-# Here is what this looks like. Each point is the gradient of *one* episode with 5 more a step, drawn along ∇J and in one direction across.
+# Here is what this looks like. Each point is the gradient of *one* episode with 5 more a step, drawn along ∇J and
+# in one direction across.
 
 # %%
 length = float(gradient.norm())
@@ -605,24 +619,25 @@ plots.show(panels, alt="Two clouds of single-episode gradients around the same s
            "without a baseline, narrow with the state's value.")  # fmt: skip
 
 # %% [markdown]
-# The true gradient, the orange dot, hardly differs from zero on this scale: a single episode says next to nothing. A better baseline means that fewer episodes say
-# the same.
+# The true gradient, the orange dot, hardly differs from zero on this scale: a single episode says next to nothing.
+# A better baseline means that fewer episodes say the same.
 
 # %% [markdown]
-# $V^\pi$ is not known, but it can be learned, from the same returns: regress a network $b = V_\psi(s)$ on $G$ (lesson 06). That gives two losses,
+# $V^\pi$ is not known, but it can be learned, from the same returns: regress a network $b = V_\psi(s)$ on $G$
+# (lesson 06). That gives two losses,
 #
 # $$L(\theta) = -\frac1B\sum_t\log\pi_\theta(a_t|s_t)\,\big(G_t - V_\psi(s_t)\big),\qquad
 # L(\psi) = \frac12\cdot\frac1B\sum_t\big(G_t - V_\psi(s_t)\big)^2 \tag{10.25}$$
 #
-# In the first the difference is a *number*: θ is to be moved by it, ψ is not. In the second ψ is moved. If the policy's loss could
-# reach ψ, it would teach the baseline whatever makes that loss small, not what is true.
+# In the first the difference is a *number*: θ is to be moved by it, ψ is not. In the second ψ is moved. If the
+# policy's loss could reach ψ, it would teach the baseline whatever makes that loss small, not what is true.
 
 # %% [markdown] task="baseline_loss"
 # ### Exercise 10.5 · `baseline_loss`
 # **Points** 2 · **Difficulty** ●●○ · **Time** 10 min
 #
-# Compute both losses of (10.25). `value` is $V_\psi(s_t)$ and carries ψ's gradient. The first loss trains only the policy, the second only
-# the baseline, and neither trains the returns. Mind the ½.
+# Compute both losses of (10.25). `value` is $V_\psi(s_t)$ and carries ψ's gradient. The first loss trains only the
+# policy, the second only the baseline, and neither trains the returns. Mind the ½.
 
 
 # %% exercise="baseline_loss" points=2
@@ -642,8 +657,8 @@ def baseline_loss(log_prob, returns, value):
 # %% [markdown] hints="baseline_loss"
 # <details><summary>Where do I have to cut the gradient?</summary>
 #
-# Go through the three inputs for each of the two losses and ask: is this one to be *moved* by this loss? What is not, is a number.
-# Of the six answers, two are yes.
+# Go through the three inputs for each of the two losses and ask: is this one to be *moved* by this loss? What is
+# not, is a number. Of the six answers, two are yes.
 # </details>
 # <details><summary>Can I use my own <code>reinforce_loss</code>?</summary>
 #
@@ -651,7 +666,8 @@ def baseline_loss(log_prob, returns, value):
 # </details>
 # <details><summary>My value is right, but the check speaks of a gradient.</summary>
 #
-# Then one of the cuts is missing, or there is one too many. Both losses contain $G - V_\psi$; in one of them ψ must be reachable.
+# Then one of the cuts is missing, or there is one too many. Both losses contain $G - V_\psi$; in one of them ψ must
+# be reachable.
 # </details>
 
 # %% check="baseline_loss"
@@ -660,14 +676,16 @@ baseline_loss = check(baseline_loss)
 # %% [markdown]
 # ## The factor that practice drops
 #
-# The pseudocode of the book, and with it the Chinese collection and the notes on Stein's identity, updates after every step with
-# $\gamma^t G_t\nabla\log\pi(a_t|s_t)$. That $\gamma^t$ is in (10.21), it belongs to $d_\gamma$. Hardly any program has it. (The winter school's slides have it in
-# the algorithm, but not in the formula beside it.) So the direction in which practice goes is
+# The pseudocode of the book, and with it the Chinese collection and the notes on Stein's identity, updates after
+# every step with $\gamma^t G_t\nabla\log\pi(a_t|s_t)$. That $\gamma^t$ is in (10.21), it belongs to $d_\gamma$.
+# Hardly any program has it. (The winter school's slides have it in the algorithm, but not in the formula beside
+# it.) So the direction in which practice goes is
 #
 # $$g = \mathbb E_{\pi_\theta}\Big[\sum_{t\ge0}G_t\,\nabla\log\pi_\theta(a_t|s_t)\Big] = \sum_s d_1(s)\sum_a\nabla\pi_\theta(a|s)\,Q^\pi(s,a) \tag{10.26}$$
 #
-# with $d_1(s)$ the *undiscounted* visits in front of *discounted* values. This is the gradient of no objective at all (Nota & Thomas 2020).
-# How wrong is it? For a table, state $s$ just gets another positive weight, $d_1(s)/d_\gamma(s)$, so we can say exactly:
+# with $d_1(s)$ the *undiscounted* visits in front of *discounted* values. This is the gradient of no objective at
+# all (Nota & Thomas 2020). How wrong is it? For a table, state $s$ just gets another positive weight,
+# $d_1(s)/d_\gamma(s)$, so we can say exactly:
 
 # %%
 gammas = [0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0]
@@ -688,9 +706,10 @@ plots.show(ax, alt="The cosine between the direction of practice and the true gr
 print({g: float(c.round(4)) for g, c in zip(gammas, cosines.mean(axis=0), strict=True)})
 
 # %% [markdown]
-# At γ = 0.99 the two directions cannot be told apart, and practice uses such γ. For a table the cosine is never negative: every state's
-# row is only stretched. But a network *shares* parameters between states, and then it can be. Here is a chain of 20 steps, with one pair of
-# preferences for all. Action 1 pays 1 at the first step and costs 0.1 at each of the 19 others:
+# At γ = 0.99 the two directions cannot be told apart, and practice uses such γ. For a table the cosine is never
+# negative: every state's row is only stretched. But a network *shares* parameters between states, and then it can
+# be. Here is a chain of 20 steps, with one pair of preferences for all. Action 1 pays 1 at the first step and costs
+# 0.1 at each of the 19 others:
 
 # %%
 trap = tables.chain(20, [1.0] + [-0.1] * 19)
@@ -702,12 +721,13 @@ print("∇J for the pair:", exact.numpy().round(3), "  practice:", practice.nump
 assert exact[1] > 0 > practice[1]
 
 # %% [markdown]
-# Discounted at 0.9 the first reward is worth the trouble; counted without discount it is not. Practice goes exactly *down* the objective that
-# it says it climbs. So why drop the factor? Because with it the late steps of an episode teach hardly anything ($0.9^{100} = 0.00003$), and we do want
-# to act well there. The experiment below shows that side.
+# Discounted at 0.9 the first reward is worth the trouble; counted without discount it is not. Practice goes exactly
+# *down* the objective that it says it climbs. So why drop the factor? Because with it the late steps of an episode
+# teach hardly anything ($0.9^{100} = 0.00003$), and we do want to act well there. The experiment below shows that
+# side.
 #
-# One more check of the theory: sampled gradients, ten batches of 5000 episodes. With $\gamma^t$ the error must fall like $1/\sqrt n$, to zero; without it, it must stop at the distance
-# between $g$ and ∇J, which we can compute.
+# One more check of the theory: sampled gradients, ten batches of 5000 episodes. With $\gamma^t$ the error must fall
+# like $1/\sqrt n$, to zero; without it, it must stop at the distance between $g$ and ∇J, which we can compute.
 
 # %%
 episodes = tables.sample_episodes(world, theta, 50_000, rng)
@@ -742,21 +762,23 @@ plots.show(ax, alt="Relative error of the sampled gradient against episodes, bot
            "factor the error falls along a straight line, lower with a baseline; without it, it levels off.")  # fmt: skip
 
 # %% [markdown]
-# Read the figure sideways, too: how many episodes does it take until the error is half the size of ∇J, without a baseline, and with one? (Most of the distance at
-# which the third curve stops is length: $g$ is longer than ∇J. The figure before has shown how little the *direction* differs.)
+# Read the figure sideways, too: how many episodes does it take until the error is half the size of ∇J, without a
+# baseline, and with one? (Most of the distance at which the third curve stops is length: $g$ is longer than ∇J. The
+# figure before has shown how little the *direction* differs.)
 
 # %% [markdown]
 # ## The loop
 #
-# The whole algorithm: play an episode with the current policy, work out its returns, take one step, forget the episode (it was drawn from a policy
-# that is gone).
+# The whole algorithm: play an episode with the current policy, work out its returns, take one step, forget the
+# episode (it was drawn from a policy that is gone).
 #
 # $$\theta \leftarrow \theta + \alpha\sum_{t=0}^{T-1}c_t\,G_t\,\nabla\log\pi_\theta(a_t|s_t),\qquad c_t = \gamma^t \text{ or } 1 \tag{10.27}$$
 #
-# It is a **sum** over the episode, as in (10.21), and not a mean: dividing by $T$ would make the steps of short episodes count more than
-# those of long ones, and that is not ∇J, as the next cell measures. (The book's box takes a step of its own for every $t$. Then the later scores are
-# those of a policy that did not choose those actions; one step from the weights that acted is cleaner, and exactly (10.21). The
-# notes on Stein's identity let $t$ run from 1 to $T$, over the reward $r_T$, which does not exist: it runs from 0 to $T-1$.)
+# It is a **sum** over the episode, as in (10.21), and not a mean: dividing by $T$ would make the steps of short
+# episodes count more than those of long ones, and that is not ∇J, as the next cell measures. (The book's box takes
+# a step of its own for every $t$. Then the later scores are those of a policy that did not choose those actions;
+# one step from the weights that acted is cleaner, and exactly (10.21). The notes on Stein's identity let $t$ run
+# from 1 to $T$, over the reward $r_T$, which does not exist: it runs from 0 to $T-1$.)
 
 # %%
 lengths = episodes.alive.sum(axis=1, keepdims=True)
@@ -772,9 +794,10 @@ for name, c in {"sum": 1.0, "mean over T": 1 / lengths}.items():
 #
 # Write REINFORCE, one step (10.27) an episode.
 #
-# - `policy(obs, rng)` gives an action and its log-probability, a tensor of shape () with gradient. Pass `rng` to it and use it for nothing
-#   else. `optimizer` holds the policy's weights.
-# - Call `env.reset()` once an episode, without arguments. An episode ends when `terminated` **or** `truncated`; a return's sum simply ends there.
+# - `policy(obs, rng)` gives an action and its log-probability, a tensor of shape () with gradient. Pass `rng` to it
+#   and use it for nothing else. `optimizer` holds the policy's weights.
+# - Call `env.reset()` once an episode, without arguments. An episode ends when `terminated` **or** `truncated`; a
+#   return's sum simply ends there.
 # - $c_t = \gamma^t$ if `keep_gamma_t`, else 1.
 # - Return the *undiscounted* sum of rewards of every episode.
 
@@ -813,18 +836,18 @@ def reinforce(env, policy, optimizer, episodes, gamma, rng, keep_gamma_t=False):
 # %% [markdown] hints="reinforce"
 # <details><summary>What do I collect while I play?</summary>
 #
-# Two lists, one entry a step: the log-probability of what was done, *as the tensor that it is* (it remembers how it came about), and the
-# reward. The states are not needed any more.
+# Two lists, one entry a step: the log-probability of what was done, *as the tensor that it is* (it remembers how it
+# came about), and the reward. The states are not needed any more.
 # </details>
 # <details><summary>How do I get all the returns?</summary>
 #
-# Lesson 01's `returns_to_go` is imported: rewards and γ in, an array of one return for each step out. Turn it into a tensor. The weights $c_t$ are
-# powers of γ, the first is 1.
+# Lesson 01's `returns_to_go` is imported: rewards and γ in, an array of one return for each step out. Turn it into
+# a tensor. The weights $c_t$ are powers of γ, the first is 1.
 # </details>
 # <details><summary>What are the last lines of an episode?</summary>
 #
-# Stack the log-probabilities to one tensor, make the loss (the optimiser goes down, (10.27) goes up), then three calls in the usual order: forget old
-# gradients, work out new ones, step.
+# Stack the log-probabilities to one tensor, make the loss (the optimiser goes down, (10.27) goes up), then three
+# calls in the usual order: forget old gradients, work out new ones, step.
 # </details>
 
 # %% check="reinforce"
@@ -833,8 +856,8 @@ reinforce = check(reinforce)
 # %% [markdown]
 # ## Experiment 1: your loop in the corridor
 #
-# Five runs of 250 episodes from $p = 0.05$, plain gradient steps with α = $2^{-10}$, γ = 1. The policy is a table with a single row, made of your
-# softmax. In the background, what no learner can beat.
+# Five runs of 250 episodes from $p = 0.05$, plain gradient steps with α = $2^{-10}$, γ = 1. The policy is a table
+# with a single row, made of your softmax. In the background, what no learner can beat.
 
 
 # %%
@@ -863,14 +886,14 @@ plots.show(ax, alt="Returns of REINFORCE in the corridor rise from about minus 8
 print("p(right) at the end:", [round(p, 2) for _, p in runs_in_corridor], f"(best {p_star:.3f})")
 
 # %% [markdown]
-# All runs leave both ε-greedy policies behind. They do not settle at 0.586: the hill is flat at its top, and the noise of single episodes goes on pushing. A
-# smaller step size would wander less, and climb more slowly.
+# All runs leave both ε-greedy policies behind. They do not settle at 0.586: the hill is flat at its top, and the
+# noise of single episodes goes on pushing. A smaller step size would wander less, and climb more slowly.
 
 # %% [markdown]
 # ## Experiment 2: what the $\gamma^t$ costs
 #
-# Twenty steps to walk, and only the last action matters: action 1 pays 1. γ = 0.9, so with $\gamma^t$ the step that counts has the weight
-# $0.9^{19} = 0.135$.
+# Twenty steps to walk, and only the last action matters: action 1 pays 1. γ = 0.9, so with $\gamma^t$ the step that
+# counts has the weight $0.9^{19} = 0.135$.
 
 
 # %%
@@ -898,15 +921,16 @@ for name, totals in learned.items():
     print(f"{name:11} first 60 episodes: {totals[:, :60].mean():.2f}")
 
 # %% [markdown]
-# Here the direction is the same for both (only one state matters); its *length* is not. That is the bargain of practice: a biased direction,
-# for the sake of late steps.
+# Here the direction is the same for both (only one state matters); its *length* is not. That is the bargain of
+# practice: a biased direction, for the sake of late steps.
 
 # %% [markdown]
 # ## Experiment 3: a network on CartPole
 #
-# Now the table becomes a network with two layers of 64, and the world a pole to balance: 1 for each step, 500 at most. Two episodes a step, Adam, γ = 0.99,
-# no $\gamma^t$. Your losses train both agents, on 20 000 steps each, with five seeds. (The agents divide the loss by the root mean square of what weighs the
-# scores: one positive factor for all of a batch.)
+# Now the table becomes a network with two layers of 64, and the world a pole to balance: 1 for each step, 500 at
+# most. Two episodes a step, Adam, γ = 0.99, no $\gamma^t$. Your losses train both agents, on 20 000 steps each,
+# with five seeds. (The agents divide the loss by the root mean square of what weighs the scores: one positive
+# factor for all of a batch.)
 
 
 # %%
@@ -961,8 +985,8 @@ for name, runs in {"with baseline": with_baseline, "without": plain}.items():
 print(f"random policy  {never:.0f}")
 
 # %% [markdown]
-# The same network, the same number of steps, the same returns; only a number is subtracted that leaves the mean as it is. These agents *draw* their actions while they
-# learn. For a film, take the likeliest action each time:
+# The same network, the same number of steps, the same returns; only a number is subtracted that leaves the mean as
+# it is. These agents *draw* their actions while they learn. For a film, take the likeliest action each time:
 
 # %%
 film = Path(tempfile.mkdtemp()) / "cartpole.gif"
@@ -981,8 +1005,9 @@ videos.show_gif(
 # %% [markdown]
 # ## Change one thing: episodes a step
 #
-# Set `episodes` to 1: a step after every single episode. Nothing else changes. **Guess first**: twice as many steps from the same data, but noisier ones. Better or
-# worse? Run the cell, then try 4 and 8. **What to look for:** which of the two agents bears the noise.
+# Set `episodes` to 1: a step after every single episode. Nothing else changes. **Guess first**: twice as many steps
+# from the same data, but noisier ones. Better or worse? Run the cell, then try 4 and 8. **What to look for:** which
+# of the two agents bears the noise.
 
 # %%
 episodes = 1
@@ -998,16 +1023,19 @@ plots.show(ax, alt="With one episode a step the agent with baseline learns as we
            "without collapses to returns of 10.")  # fmt: skip
 
 # %% [markdown]
-# The agent with a baseline bears it well (its learning rate falls to zero by the end of *its* run, 10 000 steps). The one without *collapses*: the pole falls after ten steps, the worst there is, and
-# stays there. All returns in CartPole are positive. So whatever is done is pushed up, good or bad; in a few steps a chance
-# preference feeds itself, until the policy is certain of one action. A certain policy draws nothing else any more, and so sees nothing that it could learn
-# from. (10.23) says that the mean is right. It does not say that we survive the variance.
+# The agent with a baseline bears it well (its learning rate falls to zero by the end of *its* run, 10 000 steps).
+# The one without *collapses*: the pole falls after ten steps, the worst there is, and stays there. All returns in
+# CartPole are positive. So whatever is done is pushed up, good or bad; in a few steps a chance preference feeds
+# itself, until the policy is certain of one action. A certain policy draws nothing else any more, and so sees
+# nothing that it could learn from. (10.23) says that the mean is right. It does not say that we survive the
+# variance.
 
 # %% [markdown]
 # ## The silent bug
 #
-# A colleague has written the update of REINFORCE with a baseline anew. It runs, the losses are finite, the returns rise. Only: they do not rise as far as they should. Read it,
-# run it, and look at the numbers that it prints. **What is wrong?**
+# A colleague has written the update of REINFORCE with a baseline anew. It runs, the losses are finite, the returns
+# rise. Only: they do not rise as far as they should. Read it, run it, and look at the numbers that it prints.
+# **What is wrong?**
 
 
 # %%
@@ -1040,46 +1068,54 @@ for seed, agent in enumerate(suspects):
 # </details>
 # <details><summary>What is it?</summary>
 #
-# It must be 1. Only that of the second episode is. The returns run on across the ends of the episodes, into the next one: letting the pole fall costs nothing, because
-# the next episode's rewards are credited to the fall. Only the second of the two episodes tells the truth, and the agent learns a little from that. The repair
-# is to cut the rewards at every end before summing (`episode_returns` in the agent's module does it). Lesson 11 meets the same trap again, in the recursion for
-# advantages.
+# It must be 1. Only that of the second episode is. The returns run on across the ends of the episodes, into the
+# next one: letting the pole fall costs nothing, because the next episode's rewards are credited to the fall. Only
+# the second of the two episodes tells the truth, and the agent learns a little from that. The repair is to cut the
+# rewards at every end before summing (`episode_returns` in the agent's module does it). Lesson 11 meets the same
+# trap again, in the recursion for advantages.
 # </details>
 
 # %% [markdown]
 # ## Talk to your neighbour
 #
-# **1.** In (10.23) the baseline may depend on the state. May it depend on the action? On the *future* of the episode, say on $G_t$ itself?
+# **1.** In (10.23) the baseline may depend on the state. May it depend on the action? On the *future* of the
+# episode, say on $G_t$ itself?
 #
 # <details><summary>Answer</summary>
 #
-# Neither, in general: it must come out of the sum over actions. With $b = G_t$ the estimate would always be zero. It may depend on everything that was known *before*
-# the action was drawn: the state, the time, the past.
+# Neither, in general: it must come out of the sum over actions. With $b = G_t$ the estimate would always be zero.
+# It may depend on everything that was known *before* the action was drawn: the state, the time, the past.
 # </details>
 #
 # **2.** Why is $V^\pi$ not quite the best baseline?
 #
 # <details><summary>Answer</summary>
 #
-# In a single state, and for one component $x = \partial\log\pi$ of the score, the variance of $x\,(G-b)$ is a parabola in $b$ with its minimum at
-# $\mathbb E[x^2G]/\mathbb E[x^2]$: a mean of returns in which actions with a large score, the *unlikely* ones, count more. $V^\pi$ is the plain mean. It is close, it is the same for
-# all components, and it has another meaning: $G - V^\pi$ is an estimate of the advantage, which lesson 11 is about.
+# In a single state, and for one component $x = \partial\log\pi$ of the score, the variance of $x\,(G-b)$ is a
+# parabola in $b$ with its minimum at $\mathbb E[x^2G]/\mathbb E[x^2]$: a mean of returns in which actions with a
+# large score, the *unlikely* ones, count more. $V^\pi$ is the plain mean. It is close, it is the same for all
+# components, and it has another meaning: $G - V^\pi$ is an estimate of the advantage, which lesson 11 is about.
 # </details>
 #
 # **3.** Could we learn from the episodes of an older policy, as DQN does from its replay?
 #
 # <details><summary>Answer</summary>
 #
-# Not with (10.21): its mean is over the actions of the *present* policy, and over its returns. Each episode is used once, which is why policy gradients need so many.
-# Lesson 12 says how far one may go with old data, and what it costs: the ratio $\pi_\theta/\pi_{old}$.
+# Not with (10.21): its mean is over the actions of the *present* policy, and over its returns. Each episode is used
+# once, which is why policy gradients need so many. Lesson 12 says how far one may go with old data, and what it
+# costs: the ratio $\pi_\theta/\pi_{old}$.
 # </details>
 #
-# **4.** REINFORCE in the corridor has one pair of preferences for three cells. Is the theorem still true? We proved it for $V^\pi(s)$ of real states.
+# **4.** REINFORCE in the corridor has one pair of preferences for three cells. Is the theorem still true? We proved
+# it for $V^\pi(s)$ of real states.
 #
 # <details><summary>Answer</summary>
 #
-# Yes. Nowhere did we use that the states have parameters of their own, or that the agent can tell them apart: $\nabla\pi_\theta(a|s)$ is by whatever θ there is. The corridor is
-# an MDP; only the *policy class* is poor. Q-learning has no such luck: there is no $Q$ of "all cells look alike" that satisfies a Bellman optimality equation for the right actions.
+# Yes. Nowhere did we use that the states have parameters of their own, or that the agent can tell them apart:
+# $\nabla\pi_\theta(a|s)$ is by whatever θ there is. The corridor is an MDP; only the *policy class* is poor.
+# Q-learning has no such
+# luck: two numbers, one for right and one for left, cannot satisfy the Bellman optimality equations of three cells,
+# and no arg max of them is a coin.
 # </details>
 
 # %% [markdown]
@@ -1089,5 +1125,6 @@ for seed, agent in enumerate(suspects):
 #
 # $$\nabla J(\theta) = \mathbb E_{\pi_\theta}\Big[\sum_t\gamma^t\,\big(G_t - V_\psi(s_t)\big)\,\nabla\log\pi_\theta(a_t|s_t)\Big]$$
 #
-# What is still too expensive? $G_t$: it needs the end of the episode, and carries the noise of every step until there. Lesson 04 knew a way: replace what comes later by what we expect
-# of it. Lesson 11 puts $r_t + \gamma V_\psi(s_{t+1})$ in the place of $G_t$. The baseline then becomes a **critic**.
+# What is still too expensive? $G_t$: it needs the end of the episode, and carries the noise of every step until
+# there. Lesson 04 knew a way: replace what comes later by what we expect of it. Lesson 11 puts
+# $r_t + \gamma V_\psi(s_{t+1})$ in the place of $G_t$. The baseline then becomes a **critic**.
