@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import html
+import os
+import sys
 from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
@@ -30,6 +32,8 @@ def record_episode(
     render_mode="rgb_array". Of a longer episode, `max_frames` frames evenly spread are kept. Raises
     ValueError if the environment draws nothing.
     """
+    if not {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys() and sys.platform == "linux":
+        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # or SDL asks for a screen, on stderr
     if isinstance(make_env, str):
         env = gym.make(make_env, render_mode="rgb_array")
     else:
