@@ -124,11 +124,10 @@ with torch_seed(0):
 
 every_action = torch.eye(2).repeat(5, 1)  # 01, 10, 01, 10, …
 asked = torch.cat([obs.repeat_interleave(2, dim=0), every_action], dim=1)
-print(
-    f"{len(asked)} rows through the first network make Q of shape {tuple(one_number(asked).view(5, 2).shape)}"
-)
-print(f"{len(obs)} rows through the second make Q of shape {tuple(heads(obs).shape)}")
-assert one_number(asked).view(5, 2).shape == heads(obs).shape == (5, 2)
+q = one_number(asked).view(5, 2)
+print(f"{len(asked)} rows through the first network make Q of shape {tuple(q.shape)}")
+print(f"{len(obs)} rows through the second one make Q of shape {tuple(heads(obs).shape)}")
+assert q.shape == heads(obs).shape == (5, 2)
 
 # %% [markdown]
 # So DQN has a head per action. (With infinitely many actions there can't be a head for each. Then the first form comes
@@ -161,9 +160,8 @@ for name, x in {"consecutive steps": angle, "drawn from the memory": shuffled}.i
     print(f"{name}: the bracket of (8.4) is {said:.1f}, measured {found:.1f}")
     assert abs(found / said - 1) < 0.2
     bracket[name], correlation[name] = said, c
-print(
-    f"32 consecutive steps tell as much as {B / bracket['consecutive steps']:.1f} independent ones"
-)
+worth = B / bracket["consecutive steps"]
+print(f"{B} consecutive steps tell as much as {worth:.1f} independent ones")
 
 # %%
 ax = plots.curves(correlation, x=k, xlabel="steps apart", ylabel="correlation of the pole's angle")
@@ -313,13 +311,8 @@ def epsilon_schedule(step, start, end, decay_steps):
 epsilon_schedule = check(epsilon_schedule)
 
 # %%
-print(
-    "ε:",
-    {
-        t: round(epsilon_schedule(t, 1.0, 0.04, 10_000), 3)
-        for t in (0, 2_500, 5_000, 10_000, 50_000)
-    },
-)
+for step in (0, 2_500, 5_000, 10_000, 50_000):
+    print(f"step {step:6}: ε = {epsilon_schedule(step, 1.0, 0.04, 10_000):.2f}")
 
 # %% [markdown]
 # ## The label
@@ -416,9 +409,7 @@ def gradient(value, network):
 
 
 with torch_seed(1):
-    network = QNetwork(
-        obs_dim=4, n_actions=2
-    ).double()  # double precision: we look at small differences
+    network = QNetwork(4, 2).double()  # double precision: we look at small differences
 s, s_next, a = memory.rows([3]).obs[0].double(), memory.rows([3]).next_obs[0].double(), 1
 
 y = 1.0 + gamma * network(s_next).max()
@@ -455,26 +446,30 @@ assert abs(left - said) < 0.02 * abs(1 - said)
 
 # %%
 batch = memory.rows(rng.integers(len(memory), size=400))
-kappa = []
-for s, a, s_next, d in zip(
-    batch.obs.double(), batch.action, batch.next_obs.double(), batch.terminated, strict=True
-):
+kappa = {"the same head": [], "the other head": []}
+for s, a, s_next, d in zip(batch.obs, batch.action, batch.next_obs, batch.terminated, strict=True):
     if d == 0:
-        g, g_next = gradient(network(s)[a], network), gradient(network(s_next).max(), network)
-        kappa.append(gamma * (g_next @ g / (g @ g)).item())
-kappa = np.array(kappa)
+        q, q_next = network(s.double()), network(s_next.double())
+        g, g_next = gradient(q[a], network), gradient(q_next.max(), network)
+        same = "the same head" if q_next.argmax() == a else "the other head"
+        kappa[same].append(gamma * (g_next @ g / (g @ g)).item())
+
 ax = plots.axes()
-ax.hist(kappa, bins=30, color=plots.PALETTE["blue"])
+colours = [plots.PALETTE["blue"], plots.PALETTE["orange"]]
+ax.hist(list(kappa.values()), bins=40, stacked=True, color=colours, label=list(kappa))
 ax.axvline(1, color="black", linewidth=1.5)
-ax.set(xlabel="κ: the label's step for one step of the prediction", ylabel="transitions (of 400)")
-plots.show(ax, alt="Histogram of κ over random transitions of CartPole with a fresh network: most between 0.6 "
-           "and 1.1, many beyond 1.")  # fmt: skip
-print(f"median κ = {np.median(kappa):.2f}; above 1: {np.mean(kappa > 1):.0%}")
+ax.legend(title="the label comes out of")
+ax.set(xlabel="κ: the label's step for one step of the prediction", ylabel="transitions")
+plots.show(ax, alt="Histogram of κ over transitions of CartPole with a fresh network, two humps: around 0.97, and partly "
+           "beyond 1, where prediction and label come out of the same head; around 0 otherwise.")  # fmt: skip
+for head, values in kappa.items():
+    above = np.mean(np.array(values) > 1)
+    print(f"{head}: median κ = {np.median(values):.2f}; above 1 in {above:.0%} of the transitions")
 
 # %% [markdown]
-# In the middle the label flees almost as fast as we come: that is the **tail chasing** of the tutorial slides. And wherever
-# κ > 1 the error does not shrink at all: every step makes it *larger*, whatever the step size. A regression cannot
-# settle on labels that behave like that.
+# There are two humps. Where the best action in $s'$ is another one than $a$, label and prediction come out of two heads and share only the layers
+# below. Where it is the same action, the label flees almost as fast as we come: that is the **tail chasing** of the tutorial slides. And wherever κ > 1 the error does not shrink at all: every step makes it *larger*, whatever the step
+# size. A regression cannot settle on labels that behave like that.
 #
 # So here is the answer to your guess. Three networks learn from the memory of random pushes by (8.2) as it stands, and three
 # by (8.2) with labels from a slow copy, which is what we come to next.
@@ -486,24 +481,19 @@ def agents(rho):
 
 
 chased = {
-    "no target network": values_while_learning(agents(0.0), memory, 1_000, label="chasing"),
-    "target network, ρ = 0.98": values_while_learning(
-        agents(0.98), memory, 1_000, label="following"
-    ),
+    "no target network": values_while_learning(agents(0.0), memory, 1_000),
+    "target network, ρ = 0.98": values_while_learning(agents(0.98), memory, 1_000),
 }
 ax = plots.curves(chased, x=np.arange(0, 1_000, 20), spread="min-max", xlabel="gradient steps",
                   ylabel="mean of max Q over states")  # fmt: skip
 ax.axhline(1 / (1 - gamma), color="black", linewidth=1.5, linestyle=":")
-ax.annotate("no value is higher than this", (620, 108))
+ax.annotate("no value is higher than this", (540, 115))
 ax.set_yscale("log")
-ax.set_ylim(1, None)
+ax.set_ylim(1, 1e6)
 plots.show(ax, alt="Mean value believed against gradient steps, on a logarithmic scale. Without a target network it crosses "
            "100 within 300 steps and reaches thousands; with one it rises slowly to about 20.")  # fmt: skip
 for name, values in chased.items():
     print(f"{name:25} after 1000 steps: {', '.join(f'{v:.0f}' for v in values[:, -1])}")
-assert (
-    chased["no target network"][:, -1].min() > 500 > 100 > chased["target network, ρ = 0.98"].max()
-)
 
 # %% [markdown]
 # The three runs are bands as thin as lines: this is no accident of a seed. Nothing is wrong with the code, the optimiser or the data, and the
@@ -552,16 +542,10 @@ for size in sizes:
         line.append(gradient(loss, heads).norm().item())
 
 left, right = plots.axes(1, 2, size="wide")
-plots.curves(
-    {"½ squared error": e.detach(), "Huber": slope},
-    x=e.detach(),
-    xlabel="error e",
-    ylabel="derivative",
-    ax=left,
-)
-plots.curves(
-    pull, x=sizes, xlabel="error of one sample of 64", ylabel="length of the gradient", ax=right
-)
+e = e.detach()
+slopes = {"½ squared error": e, "Huber": slope}
+plots.curves(slopes, x=e, xlabel="error e", ylabel="derivative", ax=left)
+plots.curves(pull, x=sizes, xlabel="error of one of 64", ylabel="length of the gradient", ax=right)
 plots.show(left, alt="Left: the derivative of half the squared error is a line, that of Huber is cut off at −1 and 1. Right: "
            "the length of a batch's gradient grows with one sample's error for the square and stays flat for Huber.")  # fmt: skip
 print(f"an error of 100 makes the gradient {pull['½ squared error'][-1] / pull['½ squared error'][0]:.0f} times as long "
@@ -633,10 +617,9 @@ with torch.no_grad():
     for step in (h, -2 * h):
         weight.view(-1)[at] += step
         losses.append(dqn_loss(q_net, target_net, batch, gamma).item())
-print(
-    f"autograd {derivative.view(-1)[at]:.6f}, finite difference {(losses[0] - losses[1]) / (2 * h):.6f}"
-)
-assert abs((losses[0] - losses[1]) / (2 * h) - derivative.view(-1)[at]) < 1e-5
+found, expected = (losses[0] - losses[1]) / (2 * h), derivative.view(-1)[at].item()
+print(f"autograd {expected:.6f}, finite difference {found:.6f}")
+assert abs(found - expected) < 1e-5
 
 # %% [markdown]
 # ## How the copy follows
@@ -707,10 +690,10 @@ for n in range(1, 1001):
     for line, module in zip(track.values(), (online, soft, hard), strict=True):
         line.append(module.weight.item())
 lag = [np.mean(np.subtract(track["online"], line)[-C * 4 :]) for line in list(track.values())[1:]]
-print(
-    f"lag: Polyak {lag[0]:.1f}, by (8.13) {rho / (1 - rho):.1f}; hard {lag[1]:.1f}, by (8.13) {(C - 1) / 2:.1f}"
-)
-assert abs(lag[0] - rho / (1 - rho)) < 0.1 and abs(lag[1] - (C - 1) / 2) < 0.5
+said = [rho / (1 - rho), (C - 1) / 2]
+for name, found, expected in zip(list(track)[1:], lag, said, strict=True):
+    print(f"{name}: {found:.1f} steps behind, by (8.13) {expected:.1f}")
+    assert abs(found - expected) < 0.5
 
 # %%
 first = {name: np.array(line[:400]) for name, line in track.items()}
@@ -802,12 +785,12 @@ assert losses[-1] < 0.01 * losses[0]
 #
 # Everything is there. `AssembledDQN` acts ε-greedily with your `epsilon_schedule`, remembers in your `ReplayBuffer`, and learns by your `dqn_update`. The
 # loop around it is the course's: eight carts side by side, 1000 random steps to begin with, then one update for every eight steps. Every 2000 steps the *greedy*
-# policy plays 20 episodes. **Training stops as soon as all 20 last for 500 steps**, and after 75 000 steps at the latest; the learning rate falls on the way.
+# policy plays 20 episodes. **Training stops as soon as all 20 last for 500 steps**, and after 100 000 steps at the latest; the learning rate falls on the way.
 
 # %%
 settings = dict(hidden=(64, 64), rho=0.98, learning_rate=2e-3, learning_rate_steps=15_000,
                 epsilon_steps=8_000, epsilon_end=0.04)  # fmt: skip
-training = dict(steps=75_000, n_envs=8, train_every=8, updates=1, batch_size=128, stop_every=2_000)
+training = dict(steps=100_000, n_envs=8, train_every=8, updates=1, batch_size=128, stop_every=2_000)
 parts = dict(replay=ReplayBuffer, epsilon_schedule=epsilon_schedule, dqn_update=dqn_update,
              dqn_loss=dqn_loss, polyak_update=polyak_update)  # fmt: skip
 states = memory.rows(np.arange(0, 20_000, 40)).obs  # where we look at the values
@@ -839,9 +822,7 @@ class Random:
 random_return = evaluate(Random(), cart_pole, 100, seed=0).mean()
 for seed, run in enumerate(runs):
     final = evaluate(run.agent, cart_pole, 20, seed=2_000 + seed).mean()
-    print(
-        f"seed {seed}: stopped after {run.history.steps} steps; final policy, 20 new episodes: {final:.0f}"
-    )
+    print(f"seed {seed}: {run.history.steps} steps; final policy in 20 new episodes: {final:.0f}")
 print(f"random policy: {random_return:.0f}")
 
 
@@ -857,15 +838,17 @@ ax = plots.curves({"greedy policy": curves_of(runs, "returns", grid)}, x=grid, s
                   xlabel="steps in the environment", ylabel="return of 20 episodes")  # fmt: skip
 ax.axhline(475, color="black", linewidth=1.5, linestyle=":")
 ax.axhline(random_return, color=plots.PALETTE["vermilion"], linewidth=1.5, linestyle="--")
-ax.annotate("475: solved", (grid[0], 480))
+for run in runs:
+    ax.plot(run.history.steps, run.watch.returns[-1], "o", color="black", clip_on=False)
+ax.annotate("475: solved", (grid[-1], 450), ha="right")
 ax.annotate(
     "random policy", (grid[-1], random_return + 6), ha="right", color=plots.PALETTE["vermilion"]
 )
-plots.show(ax, alt="Return of the greedy policy against steps: near the random policy's 22 for the first ten thousand "
-           "steps, then rising, with setbacks, beyond 475.")  # fmt: skip
+plots.show(ax, alt="Return of the greedy policy against steps: within 4000 steps it rises from the random policy's level to "
+           "hundreds, falls back in some runs, and every run ends at 500, where a dot marks its stop.")  # fmt: skip
 
 # %% [markdown]
-# (A run that has stopped keeps its last value in the figure.) The way up is not smooth, and that is typical: the policy changes, so the data
+# (A dot marks where a run stopped; it keeps its last value in the figure.) The way up is not smooth, and that is typical: the policy changes, so the data
 # change, so the regression changes.
 #
 # The functions of the course are the same mathematics as yours. Do they train the same agent? Same seed, 8000 steps:
@@ -924,7 +907,7 @@ print(f"leaning and falling to the right: push right in {np.mean(difference[corn
 # %% [markdown]
 # ## Change one thing
 #
-# `change` goes to your agent in place of the settings above. **What to look for:** the return, and the values in the lower figure, where nothing can be worth
+# `change` goes to your agent in place of the settings above. **What to look for:** the return, and the values in the right-hand figure, where nothing can be worth
 # more than 100. First without a target network (ρ = 0). Then try `dict(rho=0.9)`, `dict(rho=0.999)`, `dict(max_grad_norm=0.1)`, `dict(epsilon_end=1.0)`.
 
 # %%
@@ -947,22 +930,27 @@ for what, ax, ylabel in (
     )
 right.axhline(1 / (1 - gamma), color="black", linewidth=1.5, linestyle=":")
 right.set_yscale("log")
+left.set_ylim(-10, 750)  # room for the legends
+right.set_ylim(1, 1e8)
 plots.show(left, alt="Left: return against steps; it rises with the settings above and stays near 9 without a target network. "
            "Right: the values believed, below 100 with a target network, and thousands and more without.")  # fmt: skip
-for label, those in compared.items():
-    at_end = ", ".join(f"{curves_of([run], 'returns', grid)[0, -1]:.0f}" for run in those)
-    print(f"{label}: greedy return after {grid[-1]} steps: {at_end}")
+for seed, run in enumerate(changed):
+    with torch.no_grad():
+        right_is_best = run.agent.q_net(states).argmax(dim=1).double().mean()
+    print(f"{name}, seed {seed}: return at the end {run.watch.returns[-1]:.0f}; pushes right in "
+          f"{right_is_best:.0%} of the states")  # fmt: skip
 
 # %% [markdown]
-# Without the slow copy the values leave every bound, as they did on the fixed memory, and this time a policy was made of them: it does worse than pushing
-# at random. (Both heads are enormous, and the one that happens to be larger is pushed always: the pole falls in nine or ten steps.)
+# Without the slow copy the values leave every bound, as they did on the fixed memory. This time a policy was made of them, and it does worse than pushing at random:
+# where one head has run away further than the other, the answer is nearly always the same, and a cart that is always pushed the same way loses its pole in nine or
+# ten steps.
 
 # %% [markdown]
 # ## A silent bug
 #
 # A colleague's cart-pole comes from an old library, where `step` gave one flag, `done`. They wrapped it so that it fits today's five results, checked all six functions of this lesson,
 # and trained. No error, no warning. Here is the wrapper, and your agent in the colleague's world beside the same agent in the usual one. (With γ = 0.9 and two updates in a row, so
-# that the values settle quickly: now nothing is worth more than $1/(1-0.9) = 10$.)
+# that it goes quickly: now nothing is worth more than $1/(1-0.9) = 10$.)
 
 
 # %%
@@ -990,24 +978,27 @@ plots.curves({n: curves_of(those, "returns", x) for n, those in met.items()}, x=
              xlabel="steps in the environment", ylabel="return of 20 episodes", ax=right)  # fmt: skip
 plots.show(left, alt="Left: the loss of the colleague's agent is far below the other's. Right: its return stays at "
            "about 9, while the other's rises.")  # fmt: skip
+upright_and_falling = torch.tensor(np.array([[0, 0, 0, 0], [0, 0, 0.2, 2.0]]) / USUAL).float()
 for name, those in met.items():
+    end = np.mean([run.history.losses["loss"][-5:] for run in those])
     with torch.no_grad():
-        v = torch.stack([run.agent.q_net(states).amax(dim=1) for run in those])
-    print(f"{name:9} loss at the end {np.mean([r.history.losses['loss'][-5:] for r in those]):.4f}, "
-          f"values of the states: mean {v.mean():.1f}, from state to state ± {v.std(dim=1).mean():.1f}")  # fmt: skip
+        v = torch.stack([run.agent.q_net(upright_and_falling).amax(dim=1) for run in those]).mean(0)
+    print(
+        f"{name:9} loss at the end {end:.4f}; believed value: upright {v[0]:.1f}, falling {v[1]:.1f}"
+    )
 
 # %% [markdown]
 # **The colleague's loss is many times smaller than the healthy one, and the policy is worse than random. What is wrong, and which printed number gives it away?**
 #
 # <details><summary>Where should I look first?</summary>
 #
-# Not at the loss: it says how well the labels are met, not whether they are the right labels. Look at the *values*. What would the bound
-# $1/(1-\gamma)$ mean if every state had it? Then ask what a transition into a fallen pole looks like in the memory.
+# Not at the loss: it says how well the labels are met, not whether they are the right labels. Look at the *values*: one step before the pole has fallen, what is left to come?
+# Then ask what a transition into a fallen pole looks like in the memory.
 # </details>
 # <details><summary>Answer</summary>
 #
-# All states are worth the most that there is, about 10, or even more: the agent lives in a world where every step pays 1 *and nothing ever ends*. In that world it makes no difference what one
-# does, and labels are easy to meet. The wrapper passes `False` on as `terminated` and calls every end a truncation. So $d = 0$ in the whole memory, (8.6) bootstraps through
+# The colleague's agent thinks *more* of a pole about to fall than of one that stands, and both are worth more to it than the 10 that are possible. It lives in a world where every step pays 1 *and nothing ever
+# ends*. There it makes no difference what one does, labels hardly differ, and are easy to meet. The wrapper passes `False` on as `terminated` and calls every end a truncation. So $d = 0$ in the whole memory, (8.6) bootstraps through
 # each fall, and falling costs nothing.
 #
 # A quick look would have found it: draw a large batch from the memory and print the mean of `terminated`. It is 0. The repair: `terminated` is the fall;
