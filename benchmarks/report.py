@@ -41,8 +41,8 @@ def pairs(results, section: str, name: str) -> list[tuple[dict, dict]]:
 
 
 def tables(results: dict[str, Any]) -> str:
-    parts = [where(results), steps_table(results), mark_table(results)]
-    return "\n".join(part for part in [*parts, learn_table(results), share_line(results)] if part)
+    parts = [where, steps_table, mark_table, learn_table, share_line, missing]
+    return "\n".join(text for text in (part(results) for part in parts) if text)
 
 
 def where(results) -> str:
@@ -73,42 +73,44 @@ def steps_table(results) -> str:
 
 
 def mark_table(results) -> str:
+    """Medians over the seeds that both sides have run."""
     rows = []
     for name in ours.COMPARED:
-        system = ours.SYSTEMS[name]
-        mine, theirs = (seeds_of(results, "mark", name, side) for side in ("ours", "SB3"))
-        if not mine or not theirs:
+        both = pairs(results, "mark", name)
+        if not both:
             continue
-        ratios = [median_time(theirs, clock) / median_time(mine, clock) for clock in CLOCKS]
+        sides = list(zip(*both, strict=True))
+        mine, theirs = ([median_time(side, clock) for clock in CLOCKS] for side in sides)
+        ratios = [quotient(a, b) for a, b in zip(theirs, mine, strict=True)]
         wanted = SOONER if name in SOONER_WANTED else None
         rows.append(
-            [name, f"{system.mark:g}", to_mark(mine), to_mark(theirs), f"**{times(ratios[0])}**",
-             times(ratios[1]), f"{wanted:g}×" if wanted else "", reached(ratios[0] >= wanted) if wanted else ""]
+            [name, f"{ours.SYSTEMS[name].mark:g}", *map(to_mark, sides), f"**{ratios[0]:.1f}×**",
+             f"{ratios[1]:.1f}×", f"{wanted:g}×" if wanted else "",
+             reached(ratios[0] >= wanted) if wanted else ""]
         )  # fmt: skip
-    head = ["", "mark", "ours: s (env-steps), by seed", "SB3 zoo: s (env-steps), by seed",
+    head = ["", "mark", "ours: CPU s (env-steps), by seed", "SB3 zoo: CPU s (env-steps), by seed",
             "CPU, medians", "wall, medians", "wanted", ""]  # fmt: skip
-    title = "### Seconds and env-steps to the mark"
-    return table(title, head, rows)
+    return table("### Seconds and env-steps to the mark", head, rows)
 
 
 CLOCKS = ("cpu", "wall")
 
 
-def median_time(cells: dict[int, dict], clock: str) -> float:
+def median_time(cells, clock: str) -> float:
     """The median over seeds; a seed that never reached the mark counts as infinity."""
-    return median(cell[clock] if cell["reached"] else float("inf") for cell in cells.values())
+    return median(cell[clock] if cell["reached"] else float("inf") for cell in cells)
 
 
-def to_mark(cells: dict[int, dict]) -> str:
-    shown = (
+def quotient(theirs: float, ours: float) -> float:
+    """theirs / ours; NaN where neither median is finite."""
+    return float("nan") if theirs == ours == float("inf") else theirs / ours
+
+
+def to_mark(cells) -> str:
+    return " · ".join(
         f"{cell['cpu']:.1f} ({cell['checkpoints'][-1][0]:,})" if cell["reached"] else "never"
-        for cell in cells.values()
-    )  # fmt: skip
-    return " · ".join(shown)
-
-
-def times(ratio: float) -> str:
-    return f"{ratio:.1f}×" if ratio < float("inf") else "∞"
+        for cell in cells
+    )
 
 
 def learn_table(results) -> str:
@@ -141,6 +143,25 @@ def share_line(results) -> str:
         f"update {update:.2f} ms (CPU time): **{share:.0%}** of the limit; wanted {SHARE:.0%}: "
         f"{reached(share >= SHARE)}.\n"
     )
+
+
+def missing(results) -> str:
+    """What has not been measured with the five seeds that a whole run has."""
+    wanted = {
+        "steps": (ours.SAME, "ours", "SB3"),
+        "mark": (ours.COMPARED, "ours", "SB3"),
+        "learn": (ours.SYSTEMS, "ours"),
+    }
+    lines = []
+    for section, (names, *sides) in wanted.items():
+        counts = {
+            name: min(len(seeds_of(results, section, name, side)) for side in sides)
+            for name in names
+        }
+        short = [f"{name} ({count} of 5)" for name, count in counts.items() if count < 5]
+        if short:
+            lines.append(f"- `{section}`: {', '.join(short)}")
+    return "### Seeds not measured yet\n\n" + "\n".join(lines) + "\n" if lines else ""
 
 
 def reached(yes: bool) -> str:

@@ -57,7 +57,7 @@ def test_a_run_goes_on_where_it_stopped(tmp_path, monkeypatch):
 def test_a_seed_that_never_arrives_counts_as_infinite():
     import report
 
-    cells = {seed: {"reached": seed != 2, "cpu": seed + 1.0} for seed in range(3)}
+    cells = [{"reached": seed != 2, "cpu": seed + 1.0} for seed in range(3)]
     assert report.median_time(cells, "cpu") == 2
     cells[1]["reached"] = False
     assert report.median_time(cells, "cpu") == float("inf")

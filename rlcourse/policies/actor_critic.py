@@ -238,7 +238,7 @@ class A2C(OnPolicyAgent):
     def _update_by_hand(self, rollout: Rollout) -> Tensor:
         rows = flat_rows(rollout)
         with torch.no_grad():
-            value, next_value = (self.evaluate(x)[1] for x in (rollout.obs, rollout.next_obs))
+            value, next_value = self.evaluate(torch.stack([rollout.obs, rollout.next_obs]))[1]
         ends = rollout.terminated, rollout.truncated
         adv, returns = self.gae(rollout.reward, value, next_value, *ends, self.gamma, self.lam)
         weight = adv.flatten().numpy()
