@@ -23,6 +23,8 @@
 
 # %%
 import inspect
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -376,6 +378,9 @@ for alpha in (0.1, 0.5, 2.0):
 #
 # Compute $J(\alpha)$ of (19.15) for a batch, as a mean. `log_alpha` is a tensor of shape () that wants a gradient; `log_prob` comes
 # straight from the policy, with its gradient still attached.
+#
+# (Many libraries put $\log\alpha$ before the bracket where (19.15) has α. Its gradient is (19.16) without the factor α: the same sign,
+# another scale. That is accepted too.)
 
 
 # %% exercise="temperature_loss" points=2
@@ -424,7 +429,9 @@ for has in (-3.0, -1.0, 0.5):
     moves = "stays" if abs(exact) < 1e-9 else ("falls" if log_alpha.grad > 0 else "rises")
     print(f"entropy {has:4}: gradient {log_alpha.grad.item():7.4f}, differences {slope:7.4f}, "
           f"(19.16) {exact:7.4f}: α {moves}")  # fmt: skip
-    assert abs(log_alpha.grad.item() - slope) < 1e-6 and abs(slope - exact) < 1e-6
+    other = has + 1.0  # of the libraries that put log α before the bracket
+    assert abs(log_alpha.grad.item() - slope) < 1e-6
+    assert min(abs(slope - exact), abs(slope - other)) < 1e-6
 
 # %% [markdown]
 # ### One state, where we know the answer
@@ -802,7 +809,7 @@ assert len(same) == 4 and not any("spread" in point for point in same)
 # ## The experiment: your SAC swings up the pendulum
 #
 # Pendulum-v1: the torque is too weak to lift the pole, so it has to be swung. A step costs between 0 and about 16, an episode has 200 steps and
-# never terminates (only the time limit ends it, and that does not end the bootstrap). An episode above −200 counts as solved.
+# never terminates (only the time limit ends it, and that does not end the bootstrap). The course's mark is a return of −200.
 #
 # Every 500 steps the next function looks at the agent: the mean return of the *greedy* policy (tanh of the mean) over five episodes, the
 # temperature, and the entropy over the states it has just learned from.
@@ -817,10 +824,10 @@ class WatchedSAC(SAC):
         return super().learn(batch, rng)
 
 
-def train(seed, steps=5000, **settings):
+def train(seed, steps=6000, **settings):
     """Train one agent; returns it, and (return, α, entropy) every 500 steps from 1000 on."""
     agent = WatchedSAC.for_env(
-        "Pendulum-v1", hidden=(64, 64), lr=3e-3, rho=0.98, seed=seed, **settings
+        "Pendulum-v1", hidden=(64, 64), gamma=0.95, rho=0.97, lr=5e-3, seed=seed, **settings
     )
     looks = []
 
@@ -830,12 +837,12 @@ def train(seed, steps=5000, **settings):
                 obs = agent.seen.repeat(20, 1)
                 noise = torch.randn(len(obs), 1, generator=torch.Generator().manual_seed(step))
                 _, log_prob = squashed_action(agent.policy, obs, noise, agent.squashed_log_prob)
-            score = evaluate(agent, "Pendulum-v1", 5, seed=step).mean()
+            score = evaluate(agent, "Pendulum-v1", 5, seed=7).mean()
             looks.append((score, agent.log_alpha.exp().item(), -log_prob.mean().item()))
 
     train_off_policy(
-        agent, "Pendulum-v1", steps, seed, n_envs=4, warmup=600, train_every=4, updates=2,
-        batch_size=128, stop_when=look, stop_every=500,
+        agent, "Pendulum-v1", steps, seed, n_envs=4, warmup=800, train_every=4, batch_size=256,
+        stop_when=look, stop_every=500,
     )  # fmt: skip
     return agent, np.array(looks)
 
@@ -854,7 +861,7 @@ yours = {
 mine = [train(seed, **yours) for seed in range(3)]
 finals = [evaluate(agent, "Pendulum-v1", 20, seed=100).mean() for agent, _ in mine]
 print("learned with " + authorship(*yours))
-print("return over 20 episodes, after 5000 steps:", *(f"{x:.0f}" for x in finals))
+print("return over 20 episodes, after 6000 steps:", *(f"{x:.0f}" for x in finals))
 
 # %% [markdown]
 # And three other seeds with the course's own functions, to compare; and somebody who never learns, and draws torques uniformly.
@@ -869,13 +876,13 @@ class UniformTorque:
 
 
 random_return = evaluate(UniformTorque(), "Pendulum-v1", 20, seed=100).mean()
-steps = np.arange(1000, 5001, 500)
+steps = np.arange(1000, 6001, 500)
 curves = {"yours": np.stack([looks[:, 0] for _, looks in mine]),
           "the course's": np.stack([looks[:, 0] for _, looks in reference])}  # fmt: skip
 ax = plots.curves(curves, x=steps, spread="min-max", xlabel="steps in the environment",
                   ylabel="return of the greedy policy")  # fmt: skip
 ax.axhline(random_return, color=plots.PALETTE["purple"], linewidth=1.5, linestyle=":")
-ax.annotate("uniform torques", (5000, random_return), ha="right", va="bottom")
+ax.annotate("uniform torques", (6000, random_return), ha="right", va="bottom")
 ax.axhline(-200, color="black", linewidth=1, linestyle=":")
 plots.show(ax, alt="Greedy return over steps for three seeds with the student's functions and three with the "
            "reference: both rise from about −1200 and level off above −200.")  # fmt: skip
@@ -898,8 +905,8 @@ plots.curves({"entropy": inside[:, :, 2]}, x=steps, spread="min-max", xlabel="st
              ylabel="entropy (nats)", ax=right)  # fmt: skip
 right.axhline(default_target_entropy(1), color="black", linewidth=1.2, linestyle=":")
 right.axhline(np.log(2), color="black", linewidth=1.2, linestyle=":")
-right.annotate("uniform: log 2", (5000, np.log(2)), ha="right", va="bottom")
-right.annotate("target", (5000, default_target_entropy(1)), ha="right", va="top")
+right.annotate("uniform: log 2", (6000, np.log(2)), ha="right", va="bottom")
+right.annotate("target", (6000, default_target_entropy(1)), ha="right", va="top")
 right.set_ylim(-2.5, 1.2)
 plots.show(left, alt="Left: the learned temperature over steps. Right: the policy's entropy falls from near log 2 "
            "to the target of −1 nat and stays about there.")  # fmt: skip
@@ -932,10 +939,9 @@ print(
 # And the agent acting (the first seed's greedy policy, one episode):
 
 # %%
-returned = videos.record_episode(
-    mine[0][0], "Pendulum-v1", "sac_pendulum.gif", seed=0, max_frames=100
-)
-videos.show_gif("sac_pendulum.gif", alt="A pendulum is swung up and balanced.")
+film = Path(tempfile.mkdtemp()) / "pendulum.gif"
+returned = videos.record_episode(mine[0][0], "Pendulum-v1", film, seed=0, max_frames=100)
+videos.show_gif(film, alt="A pendulum is swung up and then balanced upright.")
 print(f"return {returned:.0f}, learned with {authorship(*yours)}")
 
 # %% [markdown]
@@ -948,16 +954,16 @@ print(f"return {returned:.0f}, learned with {authorship(*yours)}")
 fixed = [0.001, 5.0]
 ablation = {
     f"α = {alpha}": np.stack(
-        [train(seed, steps=3000, alpha=alpha, learn_alpha=False, **yours)[1] for seed in range(2)]
+        [train(seed, steps=5000, alpha=alpha, learn_alpha=False, **yours)[1] for seed in range(2)]
     )
     for alpha in fixed
 }
-ablation["α learned"] = inside[:, :5]  # the first 3000 steps of the runs above
+ablation["α learned"] = inside[:, :9]  # the first 5000 steps of the runs above
 left, right = plots.axes(1, 2, size="wide")
 for column, (ax, what) in zip(
     (0, 2), ((left, "return of the greedy policy"), (right, "entropy (nats)")), strict=True
 ):
-    plots.curves({name: looks[:, :, column] for name, looks in ablation.items()}, x=steps[:5],
+    plots.curves({name: looks[:, :, column] for name, looks in ablation.items()}, x=steps[:9],
                  spread="min-max", xlabel="steps", ylabel=what, ax=ax)  # fmt: skip
 right.axhline(-1, color="black", linewidth=1.2, linestyle=":")
 plots.show(
@@ -966,7 +972,7 @@ plots.show(
 )
 for name, looks in ablation.items():
     print(
-        f"{name:10} at 3000 steps: return {looks[:, -1, 0].mean():6.0f}, entropy {looks[:, -1, 2].mean():5.2f}"
+        f"{name:10} at 5000 steps: return {looks[:, -1, 0].mean():6.0f}, entropy {looks[:, -1, 2].mean():5.2f}"
     )
 print("learned with " + authorship(*yours))
 
@@ -990,28 +996,25 @@ def colleagues_log_prob(u, mean, log_std):
     return pi.log_prob(u).sum(dim=-1)
 
 
-theirs = [train(seed, steps=3000, squashed_log_prob=colleagues_log_prob) for seed in range(2)]
+theirs = [train(seed, steps=5000, squashed_log_prob=colleagues_log_prob) for seed in range(2)]
 
 # %%
-pairs = {"the colleague's": np.stack([looks for _, looks in theirs]), "yours": inside[:, :5]}
+pairs = {"the colleague's": np.stack([looks for _, looks in theirs]), "yours": inside[:, :9]}
 panels = plots.axes(1, 3, size=(13.0, 4.2))
-for column, (ax, what) in enumerate(
-    zip(panels, ("return", "temperature α", "entropy (nats)"), strict=True)
-):
-    plots.curves({name: looks[:, :, column] for name, looks in pairs.items()}, x=steps[:5],
-                 spread="min-max", xlabel="steps", ylabel=what, ax=ax)  # fmt: skip
+for column, what in enumerate(("return", "temperature α", "entropy (nats)")):
+    plots.curves({name: looks[:, :, column] for name, looks in pairs.items()}, x=steps[:9],
+                 spread="min-max", xlabel="steps", ylabel=what, ax=panels[column])  # fmt: skip
+    panels[column].legend().set_visible(column == 2)
 plots.show(panels[0], alt="Three panels, return, temperature and entropy over steps: the colleague's return is about "
            "as good, its temperature falls towards zero, and its entropy is above three nats.")  # fmt: skip
-with torch.no_grad():
-    for name, agents in {"the colleague's": theirs, "yours": mine}.items():
-        obs = torch.cat([agent.seen for agent, _ in agents])
-        drawn = [agent.act(agent.seen.numpy(), np.random.default_rng(0)) / 2 for agent, _ in agents]
-        print(
-            f"{name:16} explores with |ã| > 0.9 in {np.mean(np.abs(drawn) > 0.9):.0%} of its draws"
-        )
+saturated = {}
+for name, agents in {"the colleague's": theirs, "yours": mine}.items():
+    drawn = [agent.act(agent.seen.numpy(), np.random.default_rng(0)) / 2 for agent, _ in agents]
+    saturated[name] = np.mean(np.abs(drawn) > 0.9)  # in half-widths of the box
+    print(f"{name:16} explores with |ã| > 0.9 in {saturated[name]:.0%} of its draws")
 
 # %% [markdown]
-# The return alone would not give it away. **Which number in these panels cannot be true? What is wrong, and what does it do to the policy?**
+# (Bands: lowest to highest seed.) The return alone would not give it away. **Which number in these panels cannot be true? What is wrong, and what does it do to the policy?**
 #
 # <details><summary>Answer</summary>
 #

@@ -556,11 +556,9 @@ def _update_cases(rng: np.random.Generator) -> list[Case]:
     return [
         case("two steps, actions of two numbers"),
         case("three steps, actions of one number", "D = 1", act_dim=1, calls=3),
-        case("slow copies that follow at once", "ρ = 0", rho=0.0),
-        case("slow copies that stay", "ρ = 1", rho=1.0),
+        case("slow copies that follow at once, α above 1", "ρ = 0", rho=0.0, log_alpha=0.6),
+        case("slow copies that stay, a small α", "ρ = 1", rho=1.0, log_alpha=-1.5, target=-6.0),
         case("one transition", "B = 1", n=1),
-        case("a small α, far from its target", log_alpha=-1.5, target=-6.0),
-        case("α above 1", log_alpha=0.6),
         case("α fixed: `alpha_optimizer` is None", "`alpha_optimizer` is None", learned=False),
     ]
 
