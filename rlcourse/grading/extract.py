@@ -14,6 +14,9 @@ import symtable
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+# Nobody writes this much; reading it would keep the others waiting.
+MAX_CELL, MAX_CODE = 200_000, 2_000_000
+
 
 class Unreadable(Exception):
     """The bytes are no notebook; the message says why, to complete "cannot be marked: …"."""
@@ -81,10 +84,12 @@ def read_cells(data: bytes) -> tuple[list[CodeCell], str | None]:
     course = metadata.get("rlcourse") if isinstance(metadata, dict) else None
     lesson = course.get("lesson") if isinstance(course, dict) else None
     code = [
-        CodeCell(number, without_magics(_source(cell)))
+        CodeCell(number, without_magics(_source(cell)[: MAX_CELL + 1]))
         for number, cell in enumerate(cells, start=1)
         if isinstance(cell, dict) and cell.get("cell_type") == "code"
     ]
+    if sum(len(cell.source) for cell in code) > MAX_CODE:
+        raise Unreadable(f"its code has more than {MAX_CODE} characters")
     return code, lesson if isinstance(lesson, str) else None
 
 
@@ -156,18 +161,30 @@ def extract(data: bytes, names: Sequence[str]) -> Extraction:
 
 
 def _statements(cell: CodeCell) -> Iterable[_Statement]:
+    if len(cell.source) > MAX_CELL:
+        raise ValueError(f"more than {MAX_CELL} characters")
     tree = ast.parse(cell.source)
+    # As Python counts lines and columns: not at every character that str.splitlines takes for an end.
+    lines = [line.encode() for line in re.split(r"\r\n|\r|\n", cell.source)]
     for index, node in enumerate(tree.body):
         if _is_check(node):
             continue
-        text = ast.get_source_segment(cell.source, node) or ""
-        decorators = getattr(node, "decorator_list", [])
-        if decorators:
-            first = min(d.lineno for d in decorators) - 1
-            text = "\n".join(cell.source.split("\n")[first : node.end_lineno])
+        text = _text_of(node, lines)
         binds, needs = _binds(node), _needs(text)
         is_import = isinstance(node, ast.Import | ast.ImportFrom)
         yield _Statement(cell, index, frozenset(binds), frozenset(needs), text, is_import)
+
+
+def _text_of(node: ast.stmt, lines: list[bytes]) -> str:
+    """A statement's text, with its decorators. (ast.get_source_segment splits the whole cell each time.)"""
+    decorators = getattr(node, "decorator_list", [])
+    first, start = node.lineno - 1, node.col_offset
+    if decorators:
+        first, start = min(d.lineno for d in decorators) - 1, 0
+    own = lines[first : node.end_lineno]
+    own[-1] = own[-1][: node.end_col_offset]
+    own[0] = own[0][start:]
+    return b"\n".join(own).decode()
 
 
 def _is_check(node: ast.stmt) -> bool:
@@ -237,20 +254,22 @@ def _closure(
     name: str, statements: list[_Statement], modules: set[str]
 ) -> tuple[list[_Statement], set[str]]:
     """The statements that `name` needs, in the notebook's order, and every name they look up."""
-    asked, seen = {name}, set()
-    chosen: set[int] = set()
-    while asked - seen:
-        wanted = (asked - seen).pop()
+    binding: dict[str, list[int]] = {}
+    for i, statement in enumerate(statements):
+        for bound in statement.binds:
+            binding.setdefault(bound, []).append(i)
+    asked, seen, chosen = [name], set(), set()
+    while asked:
+        wanted = asked.pop()
+        if wanted in seen:
+            continue
         seen.add(wanted)
-        for i, statement in enumerate(statements):
-            stars = statement.is_import and "*" in statement.binds
-            if wanted not in statement.binds and not stars:
-                continue
+        for i in (*binding.get(wanted, ()), *binding.get("*", ())):
             # `np.random.seed(0)` does not define np; only its import does.
-            if wanted in modules and not statement.is_import:
+            if i in chosen or (wanted in modules and not statements[i].is_import):
                 continue
             chosen.add(i)
-            asked |= statement.needs
+            asked += statements[i].needs
     return [statements[i] for i in sorted(chosen)], seen
 
 
@@ -281,7 +300,7 @@ def _is_later(
 def _syntax(error: Exception, cell: CodeCell) -> str:
     if isinstance(error, SyntaxError):
         return f"has a syntax error in line {error.lineno}: {error.msg}"
-    return f"cannot be read as Python ({type(error).__name__})"
+    return f"cannot be read as Python ({str(error)[:100] or type(error).__name__})"
 
 
 def _broken_source(cells: list[CodeCell], name: str) -> str:

@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 
 from rlcourse.paths import UsageError, lesson_of
 
-MAX_BYTES = 128 * 2**20  # of a file
+MAX_BYTES = 32 * 2**20  # of a file
 MAX_ARCHIVE = 2**30  # of a zip, and of what is in it
 MAX_FILES = 20_000
 NOISE = ("__MACOSX", "Thumbs.db", "desktop.ini")
