@@ -5,6 +5,7 @@ import pytest
 from scipy.stats import trim_mean
 
 from rlcourse.lab.evaluation import (
+    Solved,
     bootstrap_interval,
     evaluate,
     interquartile_mean,
@@ -52,3 +53,10 @@ def test_seeds_in_order():
     assert run_seeds(abs, [-3, 2, -1]) == [3, 2, 1]
     assert run_seeds(abs, [-3, 2, -1], processes=2) == [3, 2, 1]
     assert solved_in([1, 5, 5.5], 5) == 2
+
+
+def test_solved_asks_for_the_mean_of_the_greedy_policy():
+    mean = evaluate(Still(), "CartPole-v1", 5, seed=3).mean()
+    assert 8 <= mean <= 11  # pushed to one side, the pole falls after nine steps or so
+    assert Solved("CartPole-v1", mean, episodes=5, seed=3)(Still(), 1_000)
+    assert not Solved("CartPole-v1", mean + 0.01, episodes=5, seed=3)(Still(), 1_000)

@@ -169,3 +169,18 @@ def test_an_agent_of_another_environment_is_refused():
         train_on_policy(A2C.for_env(Reach), Bandit, 100, seed=0)
     with pytest.raises(ValueError, match="observations of 1 numbers"):
         train_on_policy(A2C.for_env(Bandit), Counter, 100, seed=0)
+
+
+def test_stop_when():
+    agent, asked = Watcher.for_env(Counter, n_envs=2, horizon=4), []
+
+    def enough(_agent, step):
+        asked.append(step)
+        return step >= 40
+
+    history = train_on_policy(agent, Counter, 400, seed=0, stop_when=enough, stop_every=20)
+    assert asked == [
+        24,
+        48,
+    ]  # rollouts of 8 transitions: the first one at or after 20, then 20 more
+    assert history.steps == 48 and not history.interrupted
