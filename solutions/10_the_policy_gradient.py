@@ -1113,9 +1113,8 @@ for seed, agent in enumerate(suspects):
 #
 # Yes. Nowhere did we use that the states have parameters of their own, or that the agent can tell them apart:
 # $\nabla\pi_\theta(a|s)$ is by whatever θ there is. The corridor is an MDP; only the *policy class* is poor.
-# Q-learning has no such
-# luck: two numbers, one for right and one for left, cannot satisfy the Bellman optimality equations of three cells,
-# and no arg max of them is a coin.
+# Q-learning has no such luck: two numbers, one for right and one for left, cannot satisfy the Bellman optimality
+# equations of three cells, and no arg max of them is a coin.
 # </details>
 
 # %% [markdown]
