@@ -1,8 +1,8 @@
 r"""Two rooms in which no policy earns more than 0, so that a critic's overestimation shows (lesson 15).
 
-In the `LOTTERY` every step pays a draw from $\mathcal N(0, 1)$, wherever you are and whatever you do: all true values
-are exactly 0. In the `CASINO` only the right half pays, from $\mathcal N(-0.2, 1)$, and the left half nothing: Sutton &
-Barto's example 6.7 made continuous. What a critic says above 0 is error, and an agent that believes it gambles.
+In the `LOTTERY` every step pays a draw from $\mathcal N(0, 0.03^2)$, wherever you are and whatever you do: all true
+values are exactly 0. In the `CASINO` only the right half pays, from $\mathcal N(-0.2, 1)$, and the left half nothing: Sutton
+& Barto's example 6.7 made continuous. What a critic says above 0 is error, and an agent that believes it gambles.
 """
 
 from __future__ import annotations
@@ -15,21 +15,24 @@ import gymnasium as gym
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from PIL import Image, ImageDraw
 
 from rlcourse.lab import plots
 from rlcourse.lab.agents import OffPolicyAgent
 from rlcourse.lab.off_policy import train_off_policy
 from rlcourse.lab.progress import progress
+from rlcourse.lab.videos import write_gif
 
 EPISODE = 50
 
 
 @dataclass(frozen=True)
 class Room:
-    """The square $[-1, 1]^2$; where $x_1$ > wall a step pays luck of mean −loss and deviation 1."""
+    """The square $[-1, 1]^2$; where $x_1$ > wall a step pays luck of mean −loss and deviation luck."""
 
     wall: float
     loss: float
+    luck: float
 
     def env(self) -> gym.Env:
         """The room as an environment with a time limit, which ends an episode and never a value."""
@@ -44,8 +47,8 @@ class Room:
         return np.where(self.plays(x), -self.loss, 0.0)
 
 
-LOTTERY = Room(wall=-2.0, loss=0.0)
-CASINO = Room(wall=0.0, loss=0.2)
+LOTTERY = Room(wall=-2.0, loss=0.0, luck=0.03)
+CASINO = Room(wall=0.0, loss=0.2, luck=1.0)
 
 
 def moved(x: np.ndarray, action: np.ndarray) -> np.ndarray:
@@ -68,7 +71,7 @@ class Walk(gym.Env):
         return self.x.astype(np.float32), {}
 
     def step(self, action):
-        luck = self.np_random.normal() if self.room.plays(self.x) else 0.0
+        luck = self.room.luck * self.np_random.normal() if self.room.plays(self.x) else 0.0
         reward = float(self.room.expected_reward(self.x) + luck)
         self.x = moved(self.x, action)
         return self.x.astype(np.float32), reward, False, False, {}
@@ -133,9 +136,9 @@ def watch(
     room: Room,
     seeds: Iterable[int],
     *,
-    steps: int = 1_200,
-    warmup: int = 200,
-    look_every: int = 200,
+    steps: int = 900,
+    warmup: int = 100,
+    look_every: int = 100,
     states: int = 200,
     description: str = "",
 ) -> Watched:
@@ -199,3 +202,31 @@ def _grid(n: int) -> np.ndarray:
     """(n², 2) float32, row by row from below."""
     line = np.linspace(-1, 1, n, dtype=np.float32)
     return np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2)
+
+
+def film(
+    agents: dict[str, OffPolicyAgent], room: Room, path: str, seed: int, steps: int = 40
+) -> None:
+    """Write an animated GIF: twelve visitors an agent, from the same places, the policies side by side.
+
+    Grey is where one plays. Left to right in the order of `agents`.
+    """
+    side, gap, radius = 150, 10, 5
+    start = np.random.default_rng(seed).uniform(-1, 1, size=(12, 2))
+    places = {name: start.copy() for name in agents}
+    wall = int((np.clip(room.wall, -1, 1) + 1) / 2 * side)
+    frames = []
+    for _ in range(steps):
+        image = Image.new("RGB", (len(agents) * (side + gap) - gap, side), "black")
+        draw = ImageDraw.Draw(image)
+        for i, (name, agent) in enumerate(agents.items()):
+            left = i * (side + gap)
+            draw.rectangle((left, 0, left + side, side), fill="white")
+            draw.rectangle((left + wall, 0, left + side, side), fill="#CCCCCC")
+            for x, y in (places[name] * (0.95, -0.95) + 1) / 2 * side:
+                dot = (left + x - radius, y - radius, left + x + radius, y + radius)
+                draw.ellipse(dot, fill=plots.PALETTE["blue"])
+            action = agent.act(places[name].astype(np.float32), None, explore=False)
+            places[name] = moved(places[name], action)
+        frames.append(np.asarray(image))
+    write_gif(frames, path, fps=8, width=frames[0].shape[1])
