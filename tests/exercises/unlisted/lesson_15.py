@@ -1,0 +1,238 @@
+"""Lesson 15: TD3's pieces. Keys as in `lesson_00`."""
+
+import numpy as np
+import torch
+from torch import nn
+
+from rlcourse.continuous import td3
+from rlcourse.lab.networks import polyak_update
+
+
+def smooth(
+    noise=lambda xi, s, c: torch.clamp(xi * s, -c, c), box=lambda a, low, high: a.clip(low, high)
+):
+    def smoothed_target_action(mu_next, noise_, sigma, clip, low, high):
+        return box(mu_next + noise(noise_, sigma, clip), low, high)
+
+    return smoothed_target_action  # fmt: skip
+
+
+def loop(mu_next, noise, sigma, clip, low, high):
+    out = torch.empty_like(mu_next)
+    for i, row in enumerate(mu_next):
+        for j, a in enumerate(row):
+            lo, hi = (float(torch.as_tensor(b).expand(len(row))[j]) for b in (low, high))
+            out[i, j] = min(
+                max(float(a) + min(max(sigma * float(noise[i, j]), -clip), clip), lo), hi
+            )
+    return out  # fmt: skip
+
+
+def in_place(mu_next, noise, sigma, clip, low, high):
+    mu_next += (sigma * noise).clamp(-clip, clip)
+    return mu_next.clip(low, high)
+
+
+def target(pick=torch.min, form=lambda r, g, d, q: r + g * (1 - d) * q):
+    def clipped_double_q_target(reward, q1_next, q2_next, terminated, gamma):
+        return form(reward, gamma, terminated, pick(q1_next, q2_next).detach())
+
+    return clipped_double_q_target
+
+
+RIGHT_SMOOTH, RIGHT_TARGET = smooth(), target()
+
+
+def whole(**parts):
+    """Algorithm 1 in one piece, with lines exchangeable."""
+    p = {
+        "noise": lambda xi: xi, "next_obs": lambda b: b.next_obs, "action": lambda b, mu: b.action,
+        "mask": lambda b: 1 - b.terminated, "actor_critic": "critic1", "due": lambda j, e: j % e == 0,
+        "order": ("critic1", "critic2", "actor"), "reduce": torch.mean, "target_first": False, "gamma": None,
+    } | parts  # fmt: skip
+
+    def td3_update(agent_state, batch, noise, step):
+        me = agent_state
+        next_obs = p["next_obs"](batch)
+        gamma = me.gamma if p["gamma"] is None else p["gamma"]
+
+        def follow():
+            for name in p["order"]:
+                polyak_update(getattr(me, name + "_targ"), getattr(me, name), me.rho)
+
+        with torch.no_grad():
+            a = td3.smoothed_target_action(
+                me.actor_targ(next_obs), p["noise"](noise), me.sigma, me.clip, me.low, me.high
+            )
+            q = torch.minimum(me.critic1_targ(next_obs, a), me.critic2_targ(next_obs, a))
+            y = batch.reward + gamma * p["mask"](batch) * q
+        action = p["action"](batch, me.actor)
+        loss = sum(p["reduce"]((c(batch.obs, action) - y) ** 2) for c in (me.critic1, me.critic2))
+        me.critic_optimizer.zero_grad()
+        loss.backward()
+        me.critic_optimizer.step()
+        if p["due"](step, me.every):
+            if p["target_first"]:
+                follow()
+            actor_loss = -p["reduce"](
+                getattr(me, p["actor_critic"])(batch.obs, me.actor(batch.obs))
+            )
+            me.actor_optimizer.zero_grad()
+            actor_loss.backward()
+            me.actor_optimizer.step()
+            if not p["target_first"]:
+                follow()
+        return {"loss": loss.item()}
+
+    return td3_update
+
+
+def frozen_critic(agent_state, batch, noise, step):
+    """Right: the critic's weights want no gradient while the actor learns."""
+    me = agent_state
+    a = td3.smoothed_target_action(
+        me.actor_targ(batch.next_obs), noise, me.sigma, me.clip, me.low, me.high
+    )
+    q1, q2 = me.critic1_targ(batch.next_obs, a), me.critic2_targ(batch.next_obs, a)
+    y = td3.clipped_double_q_target(batch.reward, q1, q2, batch.terminated, me.gamma)
+    losses = [
+        nn.functional.mse_loss(c(batch.obs, batch.action), y) for c in (me.critic1, me.critic2)
+    ]
+    me.critic_optimizer.zero_grad(set_to_none=False)
+    torch.stack(losses).sum().backward()
+    me.critic_optimizer.step()
+    if step % me.every:
+        return {"critic1": losses[0].detach(), "critic2": float(losses[1])}
+    for weight in me.critic1.parameters():
+        weight.requires_grad_(False)
+    me.actor_optimizer.zero_grad()
+    value = me.critic1(batch.obs, me.actor(batch.obs)).mean()
+    value.neg().backward()
+    me.actor_optimizer.step()
+    for weight in me.critic1.parameters():
+        weight.requires_grad_(True)
+    with torch.no_grad():
+        for name in ("actor", "critic2", "critic1"):
+            slow, fast = getattr(me, f"{name}_targ").state_dict(), getattr(me, name).state_dict()
+            for key in slow:
+                slow[key].copy_(me.rho * slow[key] + (1 - me.rho) * fast[key])
+    return {"value": float(value)}  # fmt: skip
+
+
+WRONG = {
+    "smoothed_target_action": {
+        "list": lambda *a: RIGHT_SMOOTH(*a).tolist(),
+        "numpy": lambda *a: RIGHT_SMOOTH(*a).numpy(),
+        "subtracts": lambda mu, xi, *a: RIGHT_SMOOTH(mu, -xi, *a),
+        "one-draw-for-all": lambda mu, xi, *a: RIGHT_SMOOTH(mu, xi[:1].expand_as(xi), *a),
+        "one-draw-a-row": lambda mu, xi, *a: RIGHT_SMOOTH(mu, xi.mean(1, keepdim=True).expand_as(xi), *a),
+        "own-noise": lambda mu, xi, *a: RIGHT_SMOOTH(mu, torch.randn_like(mu), *a),
+        "hard-coded": lambda mu, xi, s, c, low, high: RIGHT_SMOOTH(mu, xi, 0.2, 0.5, low, high),
+        "hard-coded-box": lambda mu, xi, s, c, low, high: RIGHT_SMOOTH(mu, xi, s, c, -1.0, 1.0),
+        "positive-noise": smooth(lambda xi, s, c: (s * xi).clamp(0, c)),
+        "clips-above-only": smooth(lambda xi, s, c: (s * xi).clamp(max=c)),
+        "tanh-for-clip": smooth(lambda xi, s, c: c * torch.tanh(s * xi / c)),
+        "high-only": smooth(box=lambda a, low, high: torch.minimum(a, torch.as_tensor(high))),
+        "in-place": in_place,
+        "no-noise": lambda mu, xi, s, c, low, high: mu.clip(low, high),
+        "sigma-divides": smooth(lambda xi, s, c: (xi / s).clamp(-c, c)),
+    },
+    "clipped_double_q_target": {
+        "column": lambda *a: RIGHT_TARGET(*a)[:, None],
+        "list": lambda *a: RIGHT_TARGET(*a).tolist(),
+        "float": lambda *a: float(RIGHT_TARGET(*a).mean()),
+        "hard-coded-gamma": lambda r, a, b, d, g: RIGHT_TARGET(r, a, b, d, 0.99),
+        "mask-inverted": lambda r, a, b, d, g: RIGHT_TARGET(r, a, b, 1 - d, g),
+        "no-reward": lambda r, a, b, d, g: RIGHT_TARGET(0 * r, a, b, d, g),
+        "gamma-on-all": target(form=lambda r, g, d, q: g * (r + (1 - d) * q)),
+        "smaller-size": target(lambda a, b: torch.where(a.abs() < b.abs(), a, b)),
+        "sum": target(lambda a, b: a + b),
+        "softened": target(lambda a, b: 0.75 * torch.min(a, b) + 0.25 * torch.max(a, b)),
+        "half-attached": lambda r, a, b, d, g: r + g * (1 - d) * torch.min(a.detach(), b),
+        "any-end-ends-all": lambda r, a, b, d, g: RIGHT_TARGET(r, a, b, d.max().expand_as(d), g),
+        "gamma-squared": lambda r, a, b, d, g: RIGHT_TARGET(r, a, b, d, g**2),
+    },
+    "delayed": {
+        "remainder": lambda step, every: step % every,
+        "even": lambda step, every: step % 2 == 0,
+        "never": lambda step, every: False,
+        "text": lambda step, every: str(step % every == 0),
+        "none": lambda step, every: None,
+        "first-too": lambda step, every: step == 1 or step % every == 0,
+        "tensor": lambda step, every: [step % every == 0],
+        "only-first-time": lambda step, every: step == every,
+    },
+    "td3_update": {
+        "masks-nothing": whole(mask=lambda b: 1.0),
+        "mask-inverted": whole(mask=lambda b: b.terminated),
+        "hard-coded-gamma": whole(gamma=0.99),
+        "old-obs-in-target": whole(next_obs=lambda b: b.obs),
+        "actor-action-in-the-critic": whole(action=lambda b, mu: mu(b.obs).detach()),
+        "second-critic-for-the-actor": whole(actor_critic="critic2"),
+        "target-critic-for-the-actor": whole(actor_critic="critic1_targ"),
+        "one-noise-for-all": whole(noise=lambda xi: xi[:1].expand_as(xi) + 0.0 * xi + 0.3),
+        "negative-noise": whole(noise=lambda xi: xi - 1.0),
+        "summed-losses": whole(reduce=lambda x: x.sum() * 1.7),
+        "counts-from-zero": whole(due=lambda j, e: (j - 1) % e == 0),
+        "targets-before-actor": whole(target_first=True),
+        "critic-target-twice": whole(order=("critic1", "critic1", "critic2", "actor")),
+        "nothing-returned": lambda *a: [whole()(*a), None][1],
+        "only-critics": whole(due=lambda j, e: False),
+        "every-step-but-fixed-2": whole(due=lambda j, e: j % 2 == 0),
+    },
+}  # fmt: skip
+
+RIGHT = {
+    "smoothed_target_action": {
+        "loop": loop,
+        "where": smooth(lambda xi, s, c: torch.where((s * xi).abs() > c, c * xi.sign(), s * xi)),
+        "min-max": smooth(box=lambda a, low, high: torch.max(torch.min(a, torch.as_tensor(high)), torch.as_tensor(low))),
+        "named-extra": lambda mu, xi, sigma, clip, low, high, extra=None: RIGHT_SMOOTH(mu, xi, sigma, clip, low, high),
+    },
+    "clipped_double_q_target": {
+        "sort": target(lambda a, b: torch.stack([a, b], 1).sort(1).values[:, 0]),
+        "half-sum": target(lambda a, b: (a + b - (a - b).abs()) / 2),
+        "clone": lambda r, a, b, d, g: r + g * (1.0 - d) * torch.minimum(a.data, b.data),
+        "by-rows": lambda r, a, b, d, g: torch.stack(
+            [x if e else x + g * min(float(p), float(q)) for x, p, q, e in zip(r, a, b, d, strict=True)]
+        ),
+    },
+    "delayed": {
+        "numpy-bool": lambda step, every: np.mod(step, every) == 0,
+        "divmod": lambda step, every: divmod(step, every)[1] == 0,
+        "fraction": lambda step, every: (step / every).is_integer(),
+    },
+    "td3_update": {
+        "one-piece": whole(),
+        "frozen-critic": frozen_critic,
+        "reverse-order": whole(order=("actor", "critic2", "critic1")),
+        "the-package": lambda agent_state, batch, noise, step: td3.td3_update(agent_state, batch, noise, step),
+    },
+}  # fmt: skip
+
+NAMED = {
+    "smoothed_target_action": {
+        "noise-not-clipped/plus": lambda mu, xi, s, c, low, high: (mu + s * xi).clip(low, high),
+        "action-not-clipped/plus": lambda mu, xi, s, c, low, high: mu + (s * xi).clamp(-c, c),
+        "clips-noise-before-scaling/min": smooth(lambda xi, s, c: torch.clamp(xi, min=-c, max=c) * s),
+        "variance-for-deviation/power": smooth(lambda xi, s, c: (xi * s * s).clamp(-c, c)),
+    },
+    "clipped_double_q_target": {
+        "max/stack": target(lambda a, b: torch.stack([a, b]).max(0).values),
+        "mean/stack": target(lambda a, b: torch.stack([a, b]).mean(0)),
+        "first-critic-only/plain": lambda r, a, b, d, g: (r + g * (1 - d) * a).detach(),
+        "gradient-into-target/plain": lambda r, a, b, d, g: r + g * (1 - d) * torch.min(a, b),
+        "terminal-bootstrap/plain": lambda r, a, b, d, g: r + g * torch.min(a, b).detach(),
+    },
+    "delayed": {
+        "inverted/bool": lambda step, every: bool(step % every),
+        "off-by-one/shift": lambda step, every: not (step - 1) % every,
+    },
+    "td3_update": {
+        "actor-every-step/due": lambda agent_state, batch, noise, step: whole(due=lambda j, e: True)(
+            agent_state, batch, noise, step
+        ),
+        "target-forgotten/actor": whole(order=("critic1", "critic2")),
+        "not-smoothed/zero": whole(noise=lambda xi: 0 * xi),
+    },
+}  # fmt: skip
