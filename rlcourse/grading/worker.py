@@ -26,7 +26,12 @@ def main() -> None:
     import rlcourse.exercises.harness
 
     if settings["torch"]:
+        import torch
+
         import rlcourse.exercises.networks  # noqa: F401
+
+        # The first optimiser imports another second's worth of torch: once, not in every fork.
+        torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
     used = memory_in_use()
     if settings["warm"]:
         os.close(answers)
