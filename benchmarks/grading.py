@@ -1,0 +1,194 @@
+"""Grading three hundred submissions, beside nbgrader and otter-grader on the same ones: time and memory.
+
+    python benchmarks/grading.py --lesson 05 --submissions 300 --peers 3
+
+Submissions are mixed: a third right, a third with one operator of one answer changed, a third with
+one answer missing. Peers grade the first few of the same submissions, and their time for one is compared:
+nbgrader runs the lesson's own check cells; otter-grader, where it is installed (the extra `bench`),
+runs each notebook with one test an exercise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import psutil
+
+from rlcourse import exercises, paths
+from rlcourse.build import build_notebook
+from rlcourse.notebook import exercise_in
+
+CHANGES = {" + ": " - ", " * ": " + ", " - ": " + ", " > ": " < ", "max": "min"}
+
+
+def submissions(lesson: str, n: int) -> list[str]:
+    """n notebooks of a lesson, each as JSON; the same every time."""
+    source = paths.lesson_files(paths.solutions_folder(), ".py")[lesson]
+    solved, empty = build_notebook(source, solved=True), build_notebook(source)
+    stubs = {exercise_in(cell): cell.source for cell in empty.cells if exercise_in(cell)}
+    rng = random.Random(0)
+    made = []
+    for i in range(n):
+        copy = nbformat.from_dict(json.loads(json.dumps(solved)))
+        cell = rng.choice([cell for cell in copy.cells if exercise_in(cell)])
+        if i % 3 == 1:
+            cell.source = changed(cell.source, rng)
+        elif i % 3 == 2:
+            cell.source = stubs[exercise_in(cell)]
+        made.append(nbformat.writes(copy))
+    return made
+
+
+def changed(source: str, rng: random.Random) -> str:
+    """`source` with one operator behind its docstring turned into another."""
+    start = source.rfind('"""') + 3
+    places = [
+        (match.start(), old) for old in CHANGES for match in re.finditer(re.escape(old), source)
+    ]
+    places = [(at, old) for at, old in places if at > start]
+    if not places:
+        return source
+    at, old = rng.choice(places)
+    return source[:at] + CHANGES[old] + source[at + len(old) :]
+
+
+# ----------------------------------------------------------------------------------------- runs
+
+
+def measured(command: list[str], **how: Any) -> dict[str, float]:
+    """Run a command to its end: wall-clock seconds, and the most memory of it and all it started."""
+    begun = time.perf_counter()
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **how
+    )
+    most = 0
+    while process.poll() is None:
+        most = max(most, memory_of(process.pid))
+        time.sleep(0.2)
+    said, _ = process.communicate()
+    seconds = time.perf_counter() - begun
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{said}")
+    return {"seconds": seconds, "MiB": most / 2**20}
+
+
+def memory_of(pid: int) -> int:
+    """Bytes of a process and its descendants, shared pages counted once."""
+    total = 0
+    try:
+        family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return 0
+    for process in family:
+        try:
+            total += process.memory_full_info().pss
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return total
+
+
+def ours(lesson: str, notebooks: list[str], folder: Path, workers: int) -> dict[str, float]:
+    there = folder / "class"
+    there.mkdir()
+    for i, text in enumerate(notebooks):
+        (there / f"student {i:03}.ipynb").write_text(text, encoding="utf-8")
+    command = [sys.executable, "-m", "rlcourse", "grade", lesson, str(there)]
+    command += ["--out", str(folder / "out"), "--workers", str(workers)]
+    return measured(command)
+
+
+def nbgrader(lesson: str, notebooks: list[str], folder: Path) -> dict[str, float]:
+    course = folder / "nbgrader"
+    source = paths.lesson_files(paths.solutions_folder(), ".py")[lesson]
+    (course / "source" / lesson).mkdir(parents=True)
+    nbformat.write(build_notebook(source), course / "source" / lesson / "lesson.ipynb")
+    for i, text in enumerate(notebooks):
+        there = course / "submitted" / f"student{i}" / lesson
+        there.mkdir(parents=True)
+        (there / "lesson.ipynb").write_text(text, encoding="utf-8")
+    (course / "nbgrader_config.py").write_text(
+        "c = get_config()\nc.CourseDirectory.course_id = 'bench'\nc.ExecutePreprocessor.timeout = 600\n"
+    )
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+    how = {"cwd": course, "env": os.environ | {"PATH": path, "MPLBACKEND": "agg"}}
+    command = [sys.executable, "-m", "nbgrader"]
+    measured([*command, "generate_assignment", lesson, "--create", "--force"], **how)
+    return measured([*command, "autograde", lesson, "--create"], **how)
+
+
+def otter(lesson: str, notebooks: list[str], folder: Path) -> dict[str, float]:
+    there = folder / "otter"
+    there.mkdir()
+    for i, text in enumerate(notebooks):
+        (there / f"student{i}.ipynb").write_text(text, encoding="utf-8")
+    with zipfile.ZipFile(there / "autograder.zip", "w") as bundle:
+        bundle.writestr("otter_config.json", "{}")
+        for name in exercises.names(lesson):
+            bundle.writestr(f"tests/{name}.py", _OTTER_TEST.format(name=name))
+    total = {"seconds": 0.0, "MiB": 0.0}
+    for i in range(len(notebooks)):
+        command = [
+            sys.executable,
+            "-m",
+            "otter",
+            "run",
+            f"student{i}.ipynb",
+            "-a",
+            "autograder.zip",
+        ]
+        run = measured(command, cwd=there, env=os.environ | {"MPLBACKEND": "agg"})
+        total = {"seconds": total["seconds"] + run["seconds"], "MiB": max(total["MiB"], run["MiB"])}
+    return total
+
+
+_OTTER_TEST = """OK_FORMAT = True
+test = {{"name": "{name}", "points": 1, "suites": [{{"type": "doctest", "cases": [{{"code":
+    ">>> from rlcourse.exercises import judge\\n>>> judge({name}, '{name}').ok\\nTrue"}}]}}]}}
+"""
+
+
+# --------------------------------------------------------------------------------------- report
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--lesson", default="05")
+    parser.add_argument("--submissions", type=int, default=300)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--peers", type=int, default=3, help="how many of them the peers grade")
+    given = parser.parse_args()
+    notebooks = submissions(given.lesson, given.submissions)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        run = ours(given.lesson, notebooks, folder, given.workers)
+        one = run["seconds"] / len(notebooks)
+        print(f"lesson {given.lesson}, {len(notebooks)} submissions, {given.workers} workers")
+        print(f"rlcourse      {run['seconds']:7.1f} s  {one:8.3f} s each  {run['MiB']:6.0f} MiB")
+        peers = {"nbgrader": nbgrader, "otter": otter}
+        for peer, grade in peers.items():
+            if not given.peers or importlib.util.find_spec(peer) is None:
+                print(f"{peer:12}  not measured" + ("" if not given.peers else ": not installed"))
+                continue
+            theirs = grade(given.lesson, notebooks[: given.peers], folder)
+            each = theirs["seconds"] / given.peers
+            print(
+                f"{peer:12}  {theirs['seconds']:7.1f} s  {each:8.3f} s each  {theirs['MiB']:6.0f} MiB"
+                f"  {each / one:6.1f} times ours"
+            )
+
+
+if __name__ == "__main__":
+    main()
