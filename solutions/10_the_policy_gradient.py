@@ -44,9 +44,9 @@ from rlcourse.tabular.returns import returns_to_go
 # ## What we inherit
 #
 # Parts I and II learned values, and acted by looking for the largest one. In lessons 08 and 09 this was a network
-# $Q_\varphi$ and the policy
+# $Q_\phi$ and the policy
 #
-# $$\pi(s) = \arg\max_a Q_\varphi(s,a) \tag{10.1}$$
+# $$\pi(s) = \arg\max_a Q_\phi(s,a) \tag{10.1}$$
 #
 # What cannot be computed any more? Three things, and each of them is a reason for this part of the course.
 #
@@ -301,15 +301,15 @@ assert error.max() < 4.5
 
 # %% [markdown]
 # **Step 3.** Put (10.12) into (10.11), and give the first term a name,
-# $\phi(s) = \sum_a\nabla\pi_\theta(a|s)\,Q^\pi(s,a)$:
+# $u(s) = \sum_a\nabla\pi_\theta(a|s)\,Q^\pi(s,a)$:
 #
-# $$\nabla V^\pi(s) = \phi(s) + \gamma\sum_{s'}P^\pi(s'|s)\,\nabla V^\pi(s') \tag{10.13}$$
+# $$\nabla V^\pi(s) = u(s) + \gamma\sum_{s'}P^\pi(s'|s)\,\nabla V^\pi(s') \tag{10.13}$$
 #
-# Look at it twice: **this is a Bellman equation.** The "reward" is φ, the "value" is $\nabla V^\pi$, the policy and
+# Look at it twice: **this is a Bellman equation.** The "reward" is $u$, the "value" is $\nabla V^\pi$, the policy and
 # the world are the same as before. So we know its solution from lesson 02: the value is the expected discounted sum
 # of rewards. Unrolling,
 #
-# $$\nabla V^\pi(s) = \sum_{t\ge0}\gamma^t\sum_{s'}\Pr(s_t = s'\,|\,s_0 = s,\pi)\,\phi(s') \tag{10.14}$$
+# $$\nabla V^\pi(s) = \sum_{t\ge0}\gamma^t\sum_{s'}\Pr(s_t = s'\,|\,s_0 = s,\pi)\,u(s') \tag{10.14}$$
 #
 # (The sum converges for γ < 1, and for γ = 1 if every episode ends.)
 #
@@ -416,7 +416,7 @@ assert (gradient - numerical).abs().max() < 1e-7
 # The winter school's slides state one formula, $\nabla J = \mathbb E_\pi[\nabla\log\pi\,Q^\pi]$, for all three
 # objectives. It needs care: what is averaged over which states? Differentiate (10.5), with $d = d^\pi$ stationary.
 # The product rule gives two terms; in the second average (10.13) over $d$, where $P^\pi$ vanishes once more, so
-# that $d^\top\nabla V = d^\top\phi/(1-\gamma)$:
+# that $d^\top\nabla V = d^\topu/(1-\gamma)$:
 #
 # $$\nabla J_{avR} = (1-\gamma)\big[(\nabla d)^\top V^\pi + d^\top\nabla V^\pi\big]
 # = \underbrace{\sum_s d(s)\sum_a\nabla\pi(a|s)\,Q^\pi(s,a)}_{\text{the slides' formula}} + (1-\gamma)\sum_s\nabla d(s)\,V^\pi(s) \tag{10.18}$$

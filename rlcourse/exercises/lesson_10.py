@@ -584,6 +584,17 @@ def _leaky(log_prob, returns, value):
     return -(log_prob * error.detach()).mean(), 0.5 * (error**2).mean()
 
 
+def _all_pairs(columns: str, cut: bool = True) -> Callable:
+    """The difference of a column and a row: (B, B)."""
+
+    def baseline_loss(log_prob, returns, value):
+        g, b = returns.detach(), value
+        error = g[:, None] - b if columns == "returns" else g - b[:, None]
+        return -(log_prob * (error.detach() if cut else error)).mean(), 0.5 * (error**2).mean()
+
+    return baseline_loss
+
+
 baseline_loss = Exercise(
     "baseline_loss",
     reference=methods.baseline_loss,
@@ -662,6 +673,16 @@ baseline_loss = Exercise(
             "How do your losses change when every step is given twice? They should not.",
             _both(reduce=torch.sum),
             _both(reduce=torch.sum, data=False),
+        ),
+        Mistake(
+            "all-pairs",
+            "Your difference G − b has B × B entries: every return is compared with every value. Row i "
+            "belongs with row i, and both come as (B,).",
+            "Print the shape of the difference.",
+            _all_pairs("returns"),
+            _all_pairs("value"),
+            _all_pairs("returns", cut=False),
+            _all_pairs("value", cut=False),
         ),
         Mistake(
             "swapped",
