@@ -416,7 +416,7 @@ assert (gradient - numerical).abs().max() < 1e-7
 # The winter school's slides state one formula, $\nabla J = \mathbb E_\pi[\nabla\log\pi\,Q^\pi]$, for all three
 # objectives. It needs care: what is averaged over which states? Differentiate (10.5), with $d = d^\pi$ stationary.
 # The product rule gives two terms; in the second average (10.13) over $d$, where $P^\pi$ vanishes once more, so
-# that $d^\top\nabla V = d^\topu/(1-\gamma)$:
+# that $d^\top\nabla V^\pi = d^\top u/(1-\gamma)$:
 #
 # $$\nabla J_{avR} = (1-\gamma)\big[(\nabla d)^\top V^\pi + d^\top\nabla V^\pi\big]
 # = \underbrace{\sum_s d(s)\sum_a\nabla\pi(a|s)\,Q^\pi(s,a)}_{\text{the slides' formula}} + (1-\gamma)\sum_s\nabla d(s)\,V^\pi(s) \tag{10.18}$$
