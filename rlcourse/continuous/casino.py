@@ -223,7 +223,7 @@ def film(
             left = i * (side + gap)
             draw.rectangle((left, 0, left + side, side), fill="white")
             draw.rectangle((left + wall, 0, left + side, side), fill="#CCCCCC")
-            for x, y in (places[name] * (0.95, -0.95) + 1) / 2 * side:
+            for x, y in (places[name] * (0.92, -0.92) + 1) / 2 * side:
                 dot = (left + x - radius, y - radius, left + x + radius, y + radius)
                 draw.ellipse(dot, fill=plots.PALETTE["blue"])
             action = agent.act(places[name].astype(np.float32), None, explore=False)
