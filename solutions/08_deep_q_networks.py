@@ -912,12 +912,12 @@ print(f"leaning and falling to the right: push right in {np.mean(difference[corn
 
 # %%
 change = dict(rho=0.0)
-short = training | dict(steps=20_000)
+short = training | dict(steps=14_000)
 changed = [learn(seed, training=short, **change) for seed in (0, 1)]
 
 # %%
 name = ", ".join(f"{key} = {value}" for key, value in change.items())
-grid = np.arange(2_000, 20_001, 2_000)
+grid = np.arange(2_000, 14_001, 2_000)
 compared = {"as above": runs, name: changed}
 left, right = plots.axes(1, 2, size="wide")
 for what, ax, ylabel in (
@@ -964,7 +964,7 @@ class FromOldLibrary(gym.Wrapper):
 
 
 worlds = {"usual": cart_pole, "colleague": lambda: FromOldLibrary(cart_pole())}
-quick = training | dict(steps=12_000, updates=2)
+quick = training | dict(steps=8_000, updates=2)
 met = {name: [learn(seed, world, training=quick, mark=np.inf, gamma=0.9) for seed in (0, 1)]
        for name, world in worlds.items()}  # fmt: skip
 
@@ -973,7 +973,7 @@ left, right = plots.axes(1, 2, size="wide")
 plots.curves({n: np.stack([run.history.losses["loss"] for run in those]) for n, those in met.items()},
              x=met["usual"][0].history.loss_updates, spread="min-max", xlabel="updates", ylabel="loss", ax=left)  # fmt: skip
 left.set_yscale("log")
-x = np.arange(2_000, 12_001, 2_000)
+x = np.arange(2_000, 8_001, 2_000)
 plots.curves({n: curves_of(those, "returns", x) for n, those in met.items()}, x=x, spread="min-max",
              xlabel="steps in the environment", ylabel="return of 20 episodes", ax=right)  # fmt: skip
 plots.show(left, alt="Left: the loss of the colleague's agent is far below the other's. Right: its return stays at "
