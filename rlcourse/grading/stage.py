@@ -75,9 +75,7 @@ def make_stage(folder: Path, exercises: Collection[str]) -> Path:
         for path in sorted((source / room).glob("*.py")):
             target = package / room / path.name
             target.parent.mkdir(exist_ok=True)
-            target.write_text(
-                sealed(path.read_text(encoding="utf-8"), exercises), encoding="utf-8"
-            )
+            target.write_text(sealed(path.read_text(encoding="utf-8"), exercises), encoding="utf-8")
     checker = package / "exercises"
     checker.mkdir()
     (checker / "__init__.py").write_text(_EXERCISES, encoding="utf-8")
