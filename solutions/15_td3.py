@@ -89,7 +89,7 @@ torch.set_num_threads(1)
 # - What does the critic *believe*? The mean of $Q_\phi(s,\mu_\theta(s))$.
 # - What is *true*? Roll the current policy out from each of these states and add up the discounted rewards. The
 #   room moves without chance and no action changes the luck, so adding up *mean* rewards gives the exact expectation.
-
+#
 # Our DDPG here is the course's TD3 with its three tricks switched off, so that later one can be switched on at a time and nothing
 # else changes. What is left over is a second critic that nobody asks.
 
@@ -149,8 +149,8 @@ for seed, belief, truth in zip(SEEDS, ddpg.believed[:, -1], ddpg.true[:, -1], st
 assert (ddpg.believed[:, -1] > 0).all() and (ddpg.true == 0).all()
 
 # %% [markdown]
-# There is nothing to be found here, and DDPG has found something, with every seed: ten times and more of what one step wins
-# or loses, for nothing.
+# There is nothing to be found here, and DDPG has found something, with every seed: about ten times what one step wins or
+# loses, for nothing.
 
 # %% [markdown]
 # ## Where the error comes from
@@ -162,8 +162,8 @@ assert (ddpg.believed[:, -1] > 0).all() and (ddpg.true == 0).all()
 # $$a_1 = a_0 + \eta\,\nabla_a\big[Q + \varepsilon\big](a_0)$$
 #
 # To first order in η the error at the new action is $\varepsilon(a_1) \approx \varepsilon(a_0) + \eta\,\nabla\varepsilon^\top(\nabla
-# Q+\nabla\varepsilon)$. Take the mean over the error: the first term has mean 0, and so has $\nabla\varepsilon^\top\nabla Q$. What
-# stays is a square:
+# Q+\nabla\varepsilon)$. Take the mean over the error: the first term has mean 0, and so has $\nabla\varepsilon^\top\nabla Q$, because the
+# mean of a gradient is the gradient of the mean, which is 0 at every action. What stays is a square:
 #
 # $$\mathbb E\big[\varepsilon(a_1)\big] \;\approx\; \eta\;\mathbb E\,\lVert\nabla\varepsilon(a_0)\rVert^2 \;>\; 0 \tag{15.5}$$
 #
@@ -393,7 +393,7 @@ print("the minimum made by " + authorship("clipped_double_q_target"))
 compare(DDPG=ddpg, with_two_critics=twin)
 
 # %% [markdown]
-# Much smaller, but it still rises, and (15.9) had said "≤ 0". Which of its assumptions does not hold? The critics have different
+# Much smaller, but still above 0, and (15.9) had said "≤ 0". Which of its assumptions does not hold? The critics have different
 # first weights, but they learn from the same replay and from the same labels: where the lottery happened to pay well in the
 # transitions that are stored, both have seen it. Their errors are not independent, and what they share the minimum cannot see.
 
@@ -720,7 +720,7 @@ with torch.no_grad():
 # <details><summary>Answer</summary>
 #
 # They would, with many visits to each place: the noise of a mean of $n$ draws is $1/\sqrt n$. But 900 steps are few for a whole
-# room, the mean of what was drawn *near* a place is positive somewhere, and there the actor goes. (15.6) makes it fifty times larger.
+# room, the critics begin with the errors of their first weights, the mean of what was drawn *near* a place is positive somewhere, and there the actor goes. (15.6) makes it fifty times larger.
 # </details>
 #
 # **4.** An episode here is cut off after 50 steps. What would happen if the replay stored that as `terminated`?
