@@ -44,8 +44,8 @@ def test_every_seed_swings_the_pendulum_up(lesson):
     assert len(lesson["finals"]) == 3
     assert min(lesson["finals"]) >= -200
     for runs in lesson["curves"].values():
-        assert (runs[:, -3:].mean(axis=1) > -250).all()
-        assert runs[:, -1].min() > lesson["random_return"] + 500
+        assert runs[:, -1].min() >= -200
+        assert lesson["random_return"] < -800
 
 
 def test_the_entropy_settles_at_its_target_and_the_temperature_moves(lesson):
@@ -68,7 +68,9 @@ def test_a_large_temperature_costs_return_and_a_tiny_one_entropy(lesson):
     assert large[:, -1, RETURN].max() < learned[:, -1, RETURN].min() - 50
     assert (large[:, :, ENTROPY] > 0.4).all()
     assert tiny[:, -1, ENTROPY].max() < -4
-    assert tiny[:, -1, RETURN].mean() > learned[:, -1, RETURN].mean() - 50
+    at_4000 = list(lesson["steps"]).index(4000)
+    halfway = (large[:, at_4000, RETURN].mean() + learned[:, at_4000, RETURN].mean()) / 2
+    assert tiny[:, at_4000, RETURN].min() > halfway
 
 
 def test_the_bug_shows_in_entropy_and_temperature_and_in_what_the_policy_does(lesson):
