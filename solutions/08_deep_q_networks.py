@@ -848,7 +848,8 @@ plots.show(ax, alt="Return of the greedy policy against steps: within 4000 steps
            "hundreds, falls back in some runs, and every run ends at 500, where a dot marks its stop.")  # fmt: skip
 
 # %% [markdown]
-# (A dot marks where a run stopped; it keeps its last value in the figure.) The way up is not smooth, and that is typical: the policy changes, so the data
+# (A dot marks where a run stopped; it keeps its last value in the figure.) We chose the moment to stop by looking, so that last value flatters; the 20 *new* episodes
+# printed above do not. The way up is not smooth, and that is typical: the policy changes, so the data
 # change, so the regression changes.
 #
 # The functions of the course are the same mathematics as yours. Do they train the same agent? Same seed, 8000 steps:
@@ -1032,12 +1033,13 @@ for name, those in met.items():
 # policy takes in $s'$: the stored one was taken by the old policy. (It could draw a new $a'$ from the present policy, or take the mean over them: expected SARSA.)
 # </details>
 #
-# **4.** Huber, clipping the norm, a falling learning rate: which of them is needed because labels are wrong at first, and which because batches are small?
+# **4.** Under "Tail chasing" the network with a slow copy stands near 20 after 1000 steps. Is it safe? Guess, then let it learn for 8000 steps from the same memory.
 #
 # <details><summary>Answer</summary>
 #
-# The first two limit what *large errors* can do, and errors are large as long as labels are inconsistent. The last one is for noise: with a constant step the weights keep shaking by an amount that
-# goes with the step and the noise of a batch, and a shaking argmax is a shaking policy.
+# It is not: it crosses 100 as well, only much later. A target network slows the chase down, it does not end it; this is still the deadly triad of lesson 07. What holds
+# the values down in the experiment is the agent itself: it tries what it overrates, and the memory gets the transitions that say otherwise. A memory that nobody adds to
+# never contradicts.
 # </details>
 
 # %% [markdown]

@@ -53,6 +53,12 @@ def test_without_a_target_network_values_leave_every_bound(lesson):
     assert followed.max() < BOUND / 2
 
 
+def test_a_slow_copy_only_slows_the_chase_on_a_fixed_memory(lesson):
+    (values,) = values_while_learning(lesson.agents(0.98)[:1], lesson.memory, 8_001, every=1_000)
+    assert values[1] < 25 < BOUND < values[-1]
+    assert (np.diff(values) > 0).all()
+
+
 def test_one_outlier_rules_the_square_and_not_huber(lesson):
     ratios = {name: line[-1] / line[0] for name, line in lesson.pull.items()}
     assert ratios["½ squared error"] > 4 * ratios["Huber"]
