@@ -135,7 +135,7 @@ print(f"largest difference between two weights: {apart:.1e}")
 assert apart < 1e-6
 
 # %%
-ddpg = watch(agent(**off), LOTTERY, SEEDS, description="DDPG")
+ddpg = watch(agent(**off), LOTTERY, SEEDS)
 
 # %%
 ax = plots.curves({"believed by the critic": ddpg.believed, "true": ddpg.true}, x=ddpg.steps,
@@ -297,7 +297,7 @@ for wave in (1, 4, 8):
 
 # %%
 smoothing_on = off | {"smoothed_target_action": smoothed_target_action}
-smoothed = watch(agent(**smoothing_on), LOTTERY, SEEDS, description="DDPG + smoothing")
+smoothed = watch(agent(**smoothing_on), LOTTERY, SEEDS)
 
 
 # %%
@@ -388,7 +388,7 @@ clipped_double_q_target = check(clipped_double_q_target)
 
 # %%
 minimum_on = off | {"clipped_double_q_target": clipped_double_q_target}
-twin = watch(agent(**minimum_on), LOTTERY, SEEDS, description="DDPG + two critics")
+twin = watch(agent(**minimum_on), LOTTERY, SEEDS)
 print("the minimum made by " + authorship("clipped_double_q_target"))
 compare(DDPG=ddpg, with_two_critics=twin)
 
@@ -440,7 +440,7 @@ delayed = check(delayed)
 
 # %%
 delay_on = off | {"delayed": delayed, "every": 2}
-waiting = watch(agent(**delay_on), LOTTERY, SEEDS, description="DDPG + delay")
+waiting = watch(agent(**delay_on), LOTTERY, SEEDS)
 print("the delay made by " + authorship("delayed"))
 compare(DDPG=ddpg, with_delay=waiting)
 
@@ -545,7 +545,7 @@ mine = {
     "delayed": delayed,
     "td3_update": td3_update,
 }
-full = watch(agent(**mine), LOTTERY, SEEDS, description="TD3")
+full = watch(agent(**mine), LOTTERY, SEEDS)
 
 # %%
 print("TD3 learned with " + authorship(*mine))
@@ -582,10 +582,10 @@ assert abs(errors["TD3"]).mean() < errors["DDPG"].mean() / 3
 # %%
 explore = {"noise": GaussianNoise(0.3)}
 longer = {"steps": 1_200, "look_every": 200}
-gambler = watch(agent(**off, **explore), CASINO, SEEDS, description="DDPG, casino", **longer)
+gambler = watch(agent(**off, **explore), CASINO, SEEDS, **longer)
 
 # %%
-careful = watch(agent(**mine, **explore), CASINO, SEEDS, description="TD3, casino", **longer)
+careful = watch(agent(**mine, **explore), CASINO, SEEDS, **longer)
 
 # %%
 print("TD3 learned with " + authorship(*mine))
@@ -648,7 +648,7 @@ videos.show_gif(
 
 # %%
 change = {"every": 8}
-changed = watch(agent(**(mine | change)), LOTTERY, SEEDS, description="changed")
+changed = watch(agent(**(mine | change)), LOTTERY, SEEDS)
 
 # %%
 compare(TD3=full, changed=changed)
@@ -671,7 +671,7 @@ def colleagues_td3(seed):
     return built
 
 
-colleagues = watch(colleagues_td3, LOTTERY, SEEDS, description="colleague's TD3")
+colleagues = watch(colleagues_td3, LOTTERY, SEEDS)
 
 # %%
 compare(DDPG=ddpg, TD3=full, colleagues=colleagues)

@@ -20,7 +20,6 @@ from PIL import Image, ImageDraw
 from rlcourse.lab import plots
 from rlcourse.lab.agents import OffPolicyAgent
 from rlcourse.lab.off_policy import train_off_policy
-from rlcourse.lab.progress import progress
 from rlcourse.lab.videos import write_gif
 
 EPISODE = 50
@@ -140,14 +139,13 @@ def watch(
     warmup: int = 100,
     look_every: int = 100,
     states: int = 200,
-    description: str = "",
 ) -> Watched:
     """Train `make_agent(seed)` in the room for every seed, comparing belief and truth as it learns.
 
     The states that are compared are drawn from the agent's own replay. Same seeds, same numbers.
     """
     believed, true, agents, at = [], [], [], []
-    for seed in progress(list(seeds), description):
+    for seed in seeds:  # the loop below has a bar of its own; two at once print line upon line
         agent, rng = make_agent(seed), np.random.default_rng([seed, 15])
         memory = agent.make_replay(steps)
         agent.make_replay = lambda capacity, memory=memory: memory
