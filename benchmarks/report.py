@@ -65,7 +65,7 @@ def steps_table(results) -> str:
         wanted = FASTER.get(name, OFF_POLICY_FASTER)
         rows.append(
             [name, *(f"{v:,.0f}" for v in speed[0]), f"**{ratio:.2f}×**", f"{wall:.2f}×",
-             f"{wanted:g}×", reached(ratio >= wanted)]
+             f"{wanted:g}×", reached(ratio >= wanted, len(both))]
         )  # fmt: skip
     head = ["", "ours, steps/s", "SB3, steps/s", "by CPU time", "by wall clock", "wanted", ""]
     title = "### Env-steps per second: same network, batch and updates; medians over rounds"
@@ -86,7 +86,7 @@ def mark_table(results) -> str:
         rows.append(
             [name, f"{ours.SYSTEMS[name].mark:g}", *map(to_mark, sides), f"**{ratios[0]:.1f}×**",
              f"{ratios[1]:.1f}×", f"{wanted:g}×" if wanted else "",
-             reached(ratios[0] >= wanted) if wanted else ""]
+             reached(ratios[0] >= wanted, len(both)) if wanted else ""]
         )  # fmt: skip
     head = ["", "mark", "ours: CPU s (env-steps), by seed", "SB3 zoo: CPU s (env-steps), by seed",
             "CPU, medians", "wall, medians", "wanted", ""]  # fmt: skip
@@ -164,8 +164,9 @@ def missing(results) -> str:
     return "### Seeds not measured yet\n\n" + "\n".join(lines) + "\n" if lines else ""
 
 
-def reached(yes: bool) -> str:
-    return "reached" if yes else "not reached"
+def reached(yes: bool, seeds: int = 5) -> str:
+    few = "" if seeds >= 5 else f", by {seeds} of 5 seeds"
+    return ("reached" if yes else "not reached") + few
 
 
 def table(title: str, head: list[str], rows: list[list[str]]) -> str:
