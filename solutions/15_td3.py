@@ -689,7 +689,7 @@ compare(DDPG=ddpg, TD3=full, colleagues=colleagues)
 # </details>
 
 # %%
-obs, action = torch.rand(1000, 2) * 2 - 1, torch.rand(1000, 2) * 2 - 1
+obs, action = torch.rand(2, 1000, 2, generator=draw) * 2 - 1
 with torch.no_grad():
     for name, one in {"colleague's": colleagues.agents[0], "yours": full.agents[0]}.items():
         apart = (one.critic1(obs, action) - one.critic2(obs, action)).abs().mean()
