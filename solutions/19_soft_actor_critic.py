@@ -781,7 +781,7 @@ with torch.no_grad():
         table[f"spread of ã', {name}"] = tuple(round(x.std().item(), 2) for x in (smoothed, own))
 
 # %% [markdown]
-# Last, the policy's own step: which critic it listens to, how often it is taken, and what acting greedily means.
+# Last, the policy's own step: which critics it listens to, how often it is taken, and what the policy says for each number of an action.
 
 # %%
 q1, q2 = (torch.tensor(x, requires_grad=True) for x in ([1.0, 3.0], [2.0, 2.0]))
@@ -824,6 +824,7 @@ class WatchedSAC(SAC):
         return super().learn(batch, rng)
 
 
+# %%
 def train(seed, steps=6000, **settings):
     """Train one agent; returns it, and (return, α, entropy) every 500 steps from 1000 on."""
     agent = WatchedSAC.for_env(
