@@ -271,7 +271,7 @@ assert remembered == [2.0, 3.0, 4.0]
 #
 # $$\varepsilon(t) = \varepsilon_{\text{start}} + (\varepsilon_{\text{end}} - \varepsilon_{\text{start}})\,\min\Big(\frac{t}{T},\,1\Big) \tag{8.5}$$
 #
-# (For the Atari games of the paper ε fell from 1 to 0.1 over a million frames. Ours will take ten thousand steps.)
+# (For the Atari games of the paper ε fell from 1 to 0.1 over a million frames. Ours will take eight thousand steps.)
 
 # %% [markdown] task="epsilon_schedule"
 # ### Exercise 8.2 · `epsilon_schedule`
@@ -311,8 +311,8 @@ def epsilon_schedule(step, start, end, decay_steps):
 epsilon_schedule = check(epsilon_schedule)
 
 # %%
-for step in (0, 2_500, 5_000, 10_000, 50_000):
-    print(f"step {step:6}: ε = {epsilon_schedule(step, 1.0, 0.04, 10_000):.2f}")
+for step in (0, 2_000, 4_000, 8_000, 50_000):
+    print(f"step {step:6}: ε = {epsilon_schedule(step, 1.0, 0.04, 8_000):.2f}")
 
 # %% [markdown]
 # ## The label

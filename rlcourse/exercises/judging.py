@@ -362,16 +362,33 @@ def _recognise(
     wrong cases, and only one mistake that fits, to be believed.
     """
     partial: list[Mistake] = []
+    whole: list[tuple[Mistake, Callable[..., Any]]] = []
     for mistake in exercise.mistakes:
         if mistake.shows is not None and mistake.shows(cases, outcomes):
             return mistake
         for function in mistake.implementations:
             explained = _explained(exercise, function, cases, outcomes, faults)
             if explained == len(cases):
-                return mistake
-            if explained >= 2 and mistake not in partial:
+                whole.append((mistake, function))
+            elif explained >= 2 and mistake not in partial:
                 partial.append(mistake)
+    if whole:
+        return _same_doing(exercise, cases, outcomes, whole)
     return partial[0] if len(partial) == 1 else None
+
+
+def _same_doing(
+    exercise: Exercise,
+    cases: Sequence[Case],
+    outcomes: Sequence[Outcome],
+    candidates: Sequence[tuple[Mistake, Callable[..., Any]]],
+) -> Mistake:
+    """Of mistakes with the same outcomes the first that was noted to do the same; else the first."""
+    if len(candidates) > 1:
+        for mistake, function in candidates:
+            if run(function, cases[0], exercise.call).notes == outcomes[0].notes:
+                return mistake
+    return candidates[0][0]
 
 
 def _explained(

@@ -760,7 +760,9 @@ def _nothing(*_given):
 def _update(
     *,
     clear: str = "first",
+    before: Callable = _nothing,
     clip: Callable = clip_grad_norm_,
+    after: Callable = _nothing,
     follow: str = "last",
     share: Callable = lambda rho: rho,
     loss_of: Callable = dqn.dqn_loss,
@@ -773,11 +775,13 @@ def _update(
         loss = loss_of(me.q_net, me.target_net, batch, me.gamma)
         if clear == "first":
             me.optimizer.zero_grad()
+        before(me.q_net.parameters(), me.max_grad_norm)
         loss.backward()
         clip(me.q_net.parameters(), me.max_grad_norm)
         if follow == "before":
             polyak(me.target_net, me.q_net, share(me.rho))
         me.optimizer.step()
+        after(me.q_net.parameters(), me.max_grad_norm)
         if clear == "last":
             me.optimizer.zero_grad()
         if follow == "last":
@@ -819,14 +823,22 @@ dqn_update = Exercise(
             _update(clear="last"),
             _update(clear="never", clip=_nothing),
         ),
-        # A clip before backward, or after the step, changes no weight: it is the same as none.
         Mistake(
             "no-clipping",
-            "The gradient goes into the step at its full length. Clipping is missing, or it stands where "
-            "it does nothing: before `backward` there is no gradient yet, after the step it has been used.",
-            "Clip when the gradient exists and has not been used: one norm over all of `q_net`'s parameters.",
+            "The gradient goes into the step at its full length: clipping is missing.",
+            "One norm over all of `q_net`'s parameters. When does the gradient exist, and when is it used?",
             _update(clip=_nothing),
             _update(clip=_nothing, clear="last"),
+        ),
+        # It changes no weight, so its outcome is that of no clipping; only what was done tells them apart.
+        Mistake(
+            "clip-misplaced",
+            "You clip where it does nothing: before `backward` there is no gradient yet, after the step it "
+            "has been used.",
+            "Clip when the gradient exists and has not been used.",
+            _update(clip=_nothing, before=clip_grad_norm_),
+            _update(clip=_nothing, after=clip_grad_norm_),
+            _update(clip=_nothing, after=clip_grad_norm_, clear="last"),
         ),
         Mistake(
             "clip-by-value",

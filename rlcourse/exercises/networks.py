@@ -7,6 +7,7 @@ Like `probes` and `harness`, this may share a process with a student's code: no 
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -234,17 +235,20 @@ def updates(function: Any, **inputs: Any) -> dict[str, Any]:
 
     Report: `returned`: what came back from each call; `weights`: part -> (1 + calls, n), flat, before and
     after each call; `same_objects`: no weight was replaced by another object; `own_memory`: none shares its
-    memory with that of another part; `recorded`: a weight has become part of a graph.
+    memory with that of another part; `recorded`: a weight has become part of a graph. Noted: `clips`, whether a clipping
+    function of PyTorch was called.
     """
     parts = dict(_parts(inputs))
     before = {name: [id(leaf) for leaf in _leaves(part)] for name, part in parts.items()}
     for leaf in (leaf for part in parts.values() for leaf in _leaves(part)):
         leaf.grad = torch.ones_like(leaf)  # left over from somebody else's backward()
     calls = max((len(x) for x in inputs.values() if isinstance(x, list)), default=1)
+    clips = _Clips()
     returned, weights = [], {name: [_flat(_leaves(part))] for name, part in parts.items()}
     for i in range(calls):
         arguments = [x[i] if isinstance(x, list) else x for x in inputs.values()]
-        returned.append(_call(function, arguments))
+        with clips:
+            returned.append(_call(function, arguments))
         parts = dict(_parts(inputs))
         for name, part in parts.items():
             weights[name].append(_flat(_leaves(part)))
@@ -255,6 +259,7 @@ def updates(function: Any, **inputs: Any) -> dict[str, Any]:
         "recorded": any(leaf.grad_fn is not None for k in leaves for leaf in leaves[k]),
         "weights": {name: np.stack(w) for name, w in weights.items()},
         "returned": returned,
+        "notes": {"clips": min(clips.calls, 1)},
     }
 
 
@@ -324,6 +329,23 @@ def _fields(batch: Any) -> dict[str, Any]:
 
 
 # ------------------------------------------------------------------------------------ the pieces
+
+
+class _Clips:
+    """Counts calls of PyTorch's clipping functions: where one stands in vain it leaves no other trace."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __enter__(self) -> None:
+        self.before = sys.getprofile()
+        sys.setprofile(self._look)
+
+    def __exit__(self, *_exception: object) -> None:
+        sys.setprofile(self.before)
+
+    def _look(self, frame: Any, event: str, _argument: Any) -> None:
+        self.calls += event == "call" and frame.f_code.co_name.startswith("clip_grad_")
 
 
 def _call(function: Any, arguments: Any, **more: Any) -> Any:

@@ -10,7 +10,9 @@ Differences from the paper
   zero (all from the authors' code, not their text).
 - A time limit bootstraps; the values of the end of a rollout are those of the true next
   observation.
-- PPO-KL: the coefficient adapts once per rollout, on the mean KL after the last epoch.
+- PPO-KL: the coefficient adapts once per rollout, on the mean KL after the last epoch, and does not
+  fall below a floor: while a policy hardly moves the rule halves it without end, and then it is not
+  there when it is needed.
 """
 
 from __future__ import annotations
@@ -235,9 +237,10 @@ class PPO(OnPolicyAgent):
 
 @dataclass(kw_only=True, eq=False)
 class PPOKL(PPO):
-    """PPO with the adaptive KL penalty."""
+    """PPO with the adaptive KL penalty. kl_coef_min: the coefficient's floor."""
 
     kl_coef: float = 1.0
+    kl_coef_min: float = 0.0
     kl_target: float = 0.01
     beta_low: float = 1 / 1.5
     beta_high: float = 1.5
@@ -258,6 +261,7 @@ class PPOKL(PPO):
             self.adapt_kl_coefficient,
             None if self.joint is None else self._steps_by_hand,
         )
+        self.kl_coef = max(self.kl_coef, self.kl_coef_min)
         return {"loss": losses.mean()}
 
     def _steps_by_hand(self, agent_state, batch, rng, surrogate, old) -> Tensor:
