@@ -85,9 +85,7 @@ def test_killed_at_ten_moments_and_resumed(folder, unbroken, tmp_path):
         if process.poll() is None:
             end(process)
         before = len(resume._read(journal)) if journal.exists() else 0
-        told = run(folder, out, "--resume", stdout=subprocess.PIPE, text=True)
-        said, _ = told.communicate(timeout=300)
-        assert told.returncode == 0, said
+        grade(LESSON, folder, out, workers=2, resume=True)
         assert bytes_of(out) == unbroken
         graded.append(before)
     assert max(graded) > 0 and min(graded) < 12
