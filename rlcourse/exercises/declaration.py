@@ -14,7 +14,7 @@ Exercise(
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -135,7 +135,9 @@ class Exercise:
     notes: what environments and policies noted that must agree with the reference;
     agrees: (case, value, reference value) -> bool, in place of comparing numbers;
     alike: the same for recognising a mistake (default: `agrees`);
+    by_itself: `agrees` and `tells` look at the value alone (a distribution, say): no reference is run;
     tells: (case, value, reference value) -> how a wrong value differs, in a sentence;
+    partial: tag -> points earned if all cases with this tag are right, though others are not;
     rtol, atol: tolerance; may_ignore: arguments that a right answer need not use.
     """
 
@@ -153,6 +155,8 @@ class Exercise:
     agrees: Callable[[Case, Any, Any], bool] | None = None
     alike: Callable[[Case, Any, Any], bool] | None = None
     tells: Callable[[Case, Any, Any], str] | None = None
+    by_itself: bool = False
+    partial: Mapping[str, int] = field(default_factory=dict)
     rtol: float = 1e-9
     atol: float = 1e-10
     may_ignore: Sequence[str] = ()

@@ -68,8 +68,14 @@ def _behaviour(exercise: Exercise, seed: int) -> Iterator[str]:
                     f"{verdict.mistake!r} ({verdict.headline}: {verdict.explanation})"
                 )
     for label, function in lazy_answers(exercise, seed):
-        if verdict_of(function).state != FAILED:
+        verdict = verdict_of(function)
+        if verdict.state != FAILED:
             yield f"{label} passes"
+        elif verdict.earned and not label.startswith("a function that ignores"):
+            yield f"{label} earns points"
+    tags = {tag for case in cases_of(exercise, seed) for tag in case.tags}
+    for tag in exercise.partial.keys() - tags:
+        yield f"no case has the property {tag!r} that points are given for"
 
 
 def stub(*_arguments: Any) -> None:

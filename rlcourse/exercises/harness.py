@@ -179,8 +179,8 @@ def _differs(now: Any, before: Any) -> bool:
 
 # --------------------------------------------------------------------------- ways of calling
 
-DRAWS = 2500
-REPEATED = 300
+DRAWS = 2200
+REPEATED = 100
 
 
 @caller

@@ -35,7 +35,8 @@ class Verdict:
     "signature", "exception", "form", "inputs", "values", "conduct", "time", "" when passed);
     mistake: the name of the mistake that was recognised, or None; headline: one line;
     explanation: what is wrong; instead: what to try next; case: what was special about the first
-    case that failed; passed, total: cases; printed: what the function printed there, its beginning.
+    case that failed; passed, total: cases; printed: what the function printed there, its beginning;
+    earned: points, part of them where the declaration gives some for a property.
     """
 
     exercise: str
@@ -50,6 +51,7 @@ class Verdict:
     passed: int = 0
     total: int = 0
     printed: str = ""
+    earned: int = 0
 
     @property
     def ok(self) -> bool:
@@ -150,8 +152,9 @@ def verdict(exercise: Exercise, cases: Sequence[Case], outcomes: Sequence[Outcom
     if passed == total:
         line = f"right in all {total} cases"
         return Verdict(
-            exercise.name, exercise.number, PASSED, "", None, line, passed=passed, total=total
-        )
+            exercise.name, exercise.number, PASSED, "", None, line,
+            passed=passed, total=total, earned=exercise.points,
+        )  # fmt: skip
     if not any(faults):
         return _told(
             exercise, "time", "The run stopped before all cases were answered.", "", passed, total
@@ -170,6 +173,7 @@ def verdict(exercise: Exercise, cases: Sequence[Case], outcomes: Sequence[Outcom
     common = dict(
         exercise=exercise.name, number=exercise.number, state=FAILED, case=cases[first].name,
         passed=passed, total=total, printed=outcome.printed,
+        earned=_earned_in_part(exercise, cases, faults),
     )  # fmt: skip
     if failure is None or failure.tag != "signature":
         mistake = _recognise(exercise, cases, outcomes, faults)
@@ -183,6 +187,19 @@ def verdict(exercise: Exercise, cases: Sequence[Case], outcomes: Sequence[Outcom
         **common, rung=fault.rung, headline=fault.headline,
         explanation=_located(exercise, cases, wrong, first, fault), instead=fault.instead,
     )  # fmt: skip
+
+
+def _earned_in_part(
+    exercise: Exercise, cases: Sequence[Case], faults: Sequence[_Fault | None]
+) -> int:
+    """Points for the properties of which every case is right; fewer than the whole, and none unanswered."""
+    right_ones = {i for i, fault in enumerate(faults) if fault is None}
+    earned = sum(
+        points
+        for tag, points in exercise.partial.items()
+        if all(i in right_ones for i, case in enumerate(cases) if tag in case.tags)
+    )
+    return min(earned, exercise.points - 1)
 
 
 def _told(
@@ -201,6 +218,8 @@ def _right_functions(exercise: Exercise) -> list[Callable[..., Any]]:
 def _reference_outcomes(
     exercise: Exercise, function: Callable[..., Any], cases: Sequence[Case]
 ) -> list[Outcome]:
+    if exercise.by_itself:
+        return [Outcome()] * len(cases)
     results = [run(function, case, exercise.call) for case in cases]
     for case, result in zip(cases, results, strict=True):
         if result.failure is not None:

@@ -240,10 +240,14 @@ td0_target = Exercise(
 # -------------------------------------------------------------------------------- n_step_return
 
 
+NO_END = "no end inside"
+
+
 def _window_cases(rng: np.random.Generator) -> list[Case]:
     def case(name, n, gamma, ends=(), dtype=np.float64, *tags) -> Case:
         terminated = np.isin(np.arange(n), ends).astype(dtype)
         inputs = {"rewards": rng.normal(size=n) * 2 + 0.3, "v_boot": float(rng.normal() + 3)}
+        tags = tags if ends else (*tags, NO_END)
         return Case(name, inputs | {"terminated": terminated, "gamma": gamma}, tags)
 
     end = "an end inside the window"
@@ -313,6 +317,7 @@ n_step_return = Exercise(
     returns=number(),
     points=2,
     equation="(4.6)",
+    partial={NO_END: 1},
     mistakes=[
         Mistake(
             "gamma-n-minus-1",
@@ -366,6 +371,7 @@ def _lambda_cases(rng: np.random.Generator) -> list[Case]:
         v_next = rng.normal(size=n) * 2 + 1
         v_next[terminated.astype(bool)] += 30.0
         inputs = {"rewards": rng.normal(size=n) * 2, "v_next": v_next, "terminated": terminated}
+        tags = tags if ends else (*tags, NO_END)
         return Case(name, inputs | {"gamma": gamma, "lam": lam}, tags)
 
     end = "episodes that end"
@@ -433,6 +439,7 @@ lambda_returns = Exercise(
     returns=array(),
     points=2,
     equation="(4.8)",
+    partial={NO_END: 1},
     mistakes=[
         Mistake(
             "lambda-swapped",

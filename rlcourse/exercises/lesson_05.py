@@ -152,6 +152,7 @@ epsilon_greedy = Exercise(
     agrees=_greedy_agrees,
     alike=_greedy_alike,
     tells=_greedy_tells,
+    by_itself=True,
     mistakes=[
         Mistake(
             "never-greedy-when-exploring",

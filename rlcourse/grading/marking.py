@@ -231,7 +231,7 @@ def _mark(exercise: Exercise, judged: Verdict, state: str, source: str) -> dict[
         "name": exercise.name,
         "number": exercise.number,
         "state": state,
-        "score": exercise.points if state == PASSED else 0,
+        "score": judged.earned if state in (PASSED, FAILED) else 0,
         "points": exercise.points,
         "equation": exercise.equation,
         "rung": judged.rung,

@@ -42,6 +42,18 @@ def by_loop(rewards, gamma):
 
 
 BROKEN = {
+    "points for a property that no case has": (broken(partial={"on Sundays": 1}), "'on Sundays'"),
+    "points for no thought": (
+        broken(
+            points=2,
+            partial={"any": 1},
+            cases=lambda rng: [
+                *SOUND.cases(rng),
+                Case("nothing", {"rewards": np.zeros(0), "gamma": 0.5}, ("any",)),
+            ],
+        ),
+        "the constant 0 earns points",
+    ),
     "a mistake that is right": (
         broken(mistakes=[*SOUND.mistakes, mistake("harmless", by_loop)]),
         "the mistake 'harmless'",
