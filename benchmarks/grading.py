@@ -5,7 +5,8 @@
 Submissions are mixed: a third right, a third with one operator of one answer changed, a third with
 one answer missing. Peers grade the first few of the same submissions, and their time for one is compared:
 nbgrader runs the lesson's own check cells; otter-grader, where it is installed (the extra `bench`),
-runs each notebook with one test an exercise.
+runs each notebook with one test an exercise. With its own requirements it may want a Python of its own, which
+`--otter` names; it has to have this course installed too.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import sys
 import tempfile
 import time
 import zipfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +131,7 @@ def nbgrader(lesson: str, notebooks: list[str], folder: Path) -> dict[str, float
     return measured([*command, "autograde", lesson, "--create"], **how)
 
 
-def otter(lesson: str, notebooks: list[str], folder: Path) -> dict[str, float]:
+def otter(lesson: str, notebooks: list[str], folder: Path, python: str) -> dict[str, float]:
     there = folder / "otter"
     there.mkdir()
     for i, text in enumerate(notebooks):
@@ -140,15 +142,7 @@ def otter(lesson: str, notebooks: list[str], folder: Path) -> dict[str, float]:
             bundle.writestr(f"tests/{name}.py", _OTTER_TEST.format(name=name))
     total = {"seconds": 0.0, "MiB": 0.0}
     for i in range(len(notebooks)):
-        command = [
-            sys.executable,
-            "-m",
-            "otter",
-            "run",
-            f"student{i}.ipynb",
-            "-a",
-            "autograder.zip",
-        ]
+        command = [python, "-m", "otter", "run", f"student{i}.ipynb", "-a", "autograder.zip"]
         run = measured(command, cwd=there, env=os.environ | {"MPLBACKEND": "agg"})
         total = {"seconds": total["seconds"] + run["seconds"], "MiB": max(total["MiB"], run["MiB"])}
     return total
@@ -169,6 +163,7 @@ def main() -> None:
     parser.add_argument("--submissions", type=int, default=300)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--peers", type=int, default=3, help="how many of them the peers grade")
+    parser.add_argument("--otter", metavar="PYTHON", help="the Python that has otter-grader")
     given = parser.parse_args()
     notebooks = submissions(given.lesson, given.submissions)
     with tempfile.TemporaryDirectory() as name:
@@ -177,9 +172,13 @@ def main() -> None:
         one = run["seconds"] / len(notebooks)
         print(f"lesson {given.lesson}, {len(notebooks)} submissions, {given.workers} workers")
         print(f"rlcourse      {run['seconds']:7.1f} s  {one:8.3f} s each  {run['MiB']:6.0f} MiB")
-        peers = {"nbgrader": nbgrader, "otter": otter}
+        peers = {
+            "nbgrader": nbgrader,
+            "otter": partial(otter, python=given.otter or sys.executable),
+        }
         for peer, grade in peers.items():
-            if not given.peers or importlib.util.find_spec(peer) is None:
+            there = (peer == "otter" and given.otter) or importlib.util.find_spec(peer)
+            if not given.peers or not there:
                 print(f"{peer:12}  not measured" + ("" if not given.peers else ": not installed"))
                 continue
             theirs = grade(given.lesson, notebooks[: given.peers], folder)

@@ -21,6 +21,7 @@
 #   space* on DDPG, TD3 and SAC.
 
 # %%
+import tempfile
 from copy import deepcopy
 
 import numpy as np
@@ -629,10 +630,12 @@ plots.show(ax, alt="Two maps of the room, one for DDPG and one for TD3: what the
 # is grey.
 
 # %%
-film({"DDPG": gambler.agents[0], "TD3": careful.agents[0]}, CASINO, "casino.gif", seed=3)
-videos.show_gif(
-    "casino.gif", alt="Twelve points walk through the room under each of the two trained policies."
-)
+with tempfile.TemporaryDirectory() as folder:
+    casino = f"{folder}/casino.gif"
+    film({"DDPG": gambler.agents[0], "TD3": careful.agents[0]}, CASINO, casino, seed=3)
+    videos.show_gif(
+        casino, alt="Twelve points walk through the room under each of the two trained policies."
+    )
 
 # %% [markdown]
 # One more place to try your functions, if you have two minutes: `agent = TD3.for_env("Pendulum-v1", **mine)`, then
