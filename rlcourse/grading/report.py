@@ -159,9 +159,18 @@ h3 { font-size: 1em; margin: 1.6em 0 0.4em } figure { margin: 1em 0 } .scroll { 
 
 def page(result: dict[str, Any]) -> str:
     """The report as HTML; the same result gives the same bytes."""
+    from matplotlib import style  # a second to import, and only this page needs it
+
     title = f"Lesson {result['lesson']} · {result['title']}: class report"
+    # Whatever style the caller, or the teacher's matplotlibrc, has set.
+    with style.context("default"):
+        body = _body(result, title)
+    return feedback.document(title, body, _STYLE)
+
+
+def _body(result: dict[str, Any], title: str) -> str:
     found, made = items(result), misconceptions(result)
-    body = "".join(
+    return "".join(
         [
             f"<h1>{html.escape(title)}</h1>\n{_facts(result)}",
             _section("Points", _points(result)),
@@ -174,7 +183,6 @@ def page(result: dict[str, Any]) -> str:
             f"results.json; run with {html.escape(result['sandbox'])}.</footer>\n",
         ]
     )
-    return feedback.document(title, body, _STYLE)
 
 
 def _section(title: str, body: str) -> str:
@@ -444,7 +452,7 @@ def _short(text: str, most: int = 34) -> str:
 
 
 def _axes(rows: int) -> tuple[Any, Any]:
-    from matplotlib.figure import Figure  # a second to import, and only this page needs it
+    from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 1.1 + 0.36 * rows), layout="constrained")
     axes = figure.add_subplot()
@@ -462,8 +470,7 @@ def _inline(figure: Any, name: str, alt: str) -> str:
     import matplotlib as mpl
 
     stream = io.StringIO()
-    settings = {"svg.fonttype": "none", "svg.hashsalt": name, "font.family": "sans-serif"}
-    with mpl.rc_context(settings):
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
         figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
     svg = stream.getvalue()
     svg = svg[svg.index("<svg") :].replace(_INK, "currentColor")
