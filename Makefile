@@ -7,6 +7,7 @@
 VENV  := .venv
 BIN   := $(VENV)/bin
 STAMP := $(VENV)/.set-up
+OTTER := $(VENV)/otter
 START := $(firstword $(wildcard notebooks/00_*.ipynb))
 
 LAB_ARGS   ?=
@@ -54,7 +55,10 @@ bench: setup
 	@$(BIN)/python -c 'import stable_baselines3' 2>/dev/null \
 	|| $(BIN)/python -m pip install --disable-pip-version-check --root-user-action=ignore \
 		--constraint constraints.txt --no-build-isolation --editable '.[test,bench]'
+	@[ -x $(OTTER)/bin/otter ] || { $(BIN)/python -m venv $(OTTER) && \
+		$(OTTER)/bin/python -m pip install --quiet --disable-pip-version-check 'otter-grader==7.0.*'; }
 	$(BIN)/python benchmarks/run.py $(BENCH_ARGS)
+	$(BIN)/python benchmarks/grading.py --otter $(OTTER)/bin/python
 
 lint: setup
 	$(BIN)/ruff check .

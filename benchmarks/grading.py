@@ -1,12 +1,11 @@
 """Grading three hundred submissions, beside nbgrader and otter-grader on the same ones: time and memory.
 
-    python benchmarks/grading.py --lesson 05 --submissions 300 --peers 3
+    python benchmarks/grading.py --lessons 05 08 --submissions 300 --peers 3
 
 Submissions are mixed: a third right, a third with one operator of one answer changed, a third with
 one answer missing. Peers grade the first few of the same submissions, and their time for one is compared:
-nbgrader runs the lesson's own check cells; otter-grader, where it is installed (the extra `bench`),
-runs each notebook with one test an exercise. With its own requirements it may want a Python of its own, which
-`--otter` names; it has to have this course installed too.
+nbgrader runs the lesson's own check cells; otter-grader, where it is installed,
+runs each notebook with one test an exercise. It may want a Python of its own, which `--otter` names.
 """
 
 from __future__ import annotations
@@ -15,10 +14,12 @@ import argparse
 import importlib.util
 import json
 import os
+import platform
 import random
 import re
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 import zipfile
@@ -143,7 +144,10 @@ def otter(lesson: str, notebooks: list[str], folder: Path, python: str) -> dict[
     total = {"seconds": 0.0, "MiB": 0.0}
     for i in range(len(notebooks)):
         command = [python, "-m", "otter", "run", f"student{i}.ipynb", "-a", "autograder.zip"]
-        run = measured(command, cwd=there, env=os.environ | {"MPLBACKEND": "agg"})
+        # The course and what it needs, for a Python that has only otter-grader.
+        course = os.pathsep.join((str(HERE.parent), sysconfig.get_path("purelib")))
+        env = os.environ | {"MPLBACKEND": "agg", "PYTHONPATH": course}
+        run = measured(command, cwd=there, env=env)
         total = {"seconds": total["seconds"] + run["seconds"], "MiB": max(total["MiB"], run["MiB"])}
     return total
 
@@ -156,37 +160,60 @@ test = {{"name": "{name}", "points": 1, "suites": [{{"type": "doctest", "cases":
 
 # --------------------------------------------------------------------------------------- report
 
+HERE = Path(__file__).parent
+HEAD = """# Grading a class
+
+Written by `benchmarks/grading.py` from [grading.json](grading.json). {processors} processors, Python {python}. Ours grades with that many
+workers, each submission in a sandbox; a peer grades one after the other, as its command does, and the fewer of them.
+Seconds are wall-clock, set-up included.
+
+| lesson | | submissions | seconds | seconds each | MiB | times ours |
+|---|---|---|---|---|---|---|
+"""
+
+
+def table(results: dict[str, Any]) -> str:
+    text = HEAD.format(**results["machine"])
+    for lesson, rows in sorted(results["lessons"].items()):
+        one = rows["rlcourse"]["seconds"] / rows["rlcourse"]["submissions"]
+        for name, row in rows.items():
+            each = row["seconds"] / row["submissions"]
+            ratio = "" if name == "rlcourse" else f"{each / one:.0f}"
+            text += f"| {lesson} | {name} | {row['submissions']} | {row['seconds']:.1f} | {each:.3f} | {row['MiB']:.0f} | {ratio} |\n"
+    return text
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--lesson", default="05")
+    parser.add_argument("--lessons", nargs="+", default=["05", "08"])
     parser.add_argument("--submissions", type=int, default=300)
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--peers", type=int, default=3, help="how many of them the peers grade")
     parser.add_argument("--otter", metavar="PYTHON", help="the Python that has otter-grader")
     given = parser.parse_args()
-    notebooks = submissions(given.lesson, given.submissions)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        run = ours(given.lesson, notebooks, folder, given.workers)
-        one = run["seconds"] / len(notebooks)
-        print(f"lesson {given.lesson}, {len(notebooks)} submissions, {given.workers} workers")
-        print(f"rlcourse      {run['seconds']:7.1f} s  {one:8.3f} s each  {run['MiB']:6.0f} MiB")
-        peers = {
-            "nbgrader": nbgrader,
-            "otter": partial(otter, python=given.otter or sys.executable),
-        }
-        for peer, grade in peers.items():
-            there = (peer == "otter" and given.otter) or importlib.util.find_spec(peer)
-            if not given.peers or not there:
-                print(f"{peer:12}  not measured" + ("" if not given.peers else ": not installed"))
-                continue
-            theirs = grade(given.lesson, notebooks[: given.peers], folder)
-            each = theirs["seconds"] / given.peers
-            print(
-                f"{peer:12}  {theirs['seconds']:7.1f} s  {each:8.3f} s each  {theirs['MiB']:6.0f} MiB"
-                f"  {each / one:6.1f} times ours"
-            )
+    peers = {"nbgrader": nbgrader, "otter": partial(otter, python=given.otter or sys.executable)}
+    found = {
+        name: (name == "otter" and given.otter) or importlib.util.find_spec(name) for name in peers
+    }
+    machine = {"processors": os.cpu_count(), "python": platform.python_version()}
+    results: dict[str, Any] = {"machine": machine, "lessons": {}}
+    for lesson in given.lessons:
+        notebooks = submissions(lesson, given.submissions)
+        rows = results["lessons"][lesson] = {}
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            rows["rlcourse"] = ours(lesson, notebooks, folder, given.workers)
+            rows["rlcourse"]["submissions"] = len(notebooks)
+            for peer, grade in peers.items():
+                if given.peers and found[peer]:
+                    rows[peer] = grade(lesson, notebooks[: given.peers], folder)
+                    rows[peer]["submissions"] = given.peers
+        (HERE / "grading.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        (HERE / "grading.md").write_text(table(results), encoding="utf-8")
+    print(table(results))
+    for peer in peers:
+        if given.peers and not found[peer]:
+            print(f"{peer} is not installed: not measured.")
 
 
 if __name__ == "__main__":
