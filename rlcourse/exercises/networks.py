@@ -7,6 +7,7 @@ Like `probes` and `harness`, this may share a process with a student's code: no 
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ import torch
 from torch import nn
 
 from rlcourse.lab.replay import Batch
+from rlcourse.lab.seeding import torch_seed
 
 from .harness import caller, signature_mismatch
 from .plain import Tensor, transferable
@@ -61,9 +63,9 @@ class SmallNetwork(nn.Module):
     def __init__(self, kind: str, weights: Sequence[np.ndarray]):
         super().__init__()
         self.kind = kind
-        # Without initialisation, which would draw from torch's own generator.
-        self.first = nn.utils.skip_init(nn.Linear, weights[0].shape[1], weights[0].shape[0])
-        self.last = nn.utils.skip_init(nn.Linear, weights[2].shape[1], weights[2].shape[0])
+        with torch_seed(0):
+            self.first = nn.Linear(weights[0].shape[1], weights[0].shape[0])
+            self.last = nn.Linear(weights[2].shape[1], weights[2].shape[0])
         with torch.no_grad():
             for parameter, values in zip(self.parameters(), weights, strict=True):
                 parameter.copy_(torch.from_numpy(values))
@@ -236,7 +238,7 @@ def updates(function: Any, **inputs: Any) -> dict[str, Any]:
     Report: `returned`: what came back from each call; `weights`: part -> (1 + calls, n), flat, before and
     after each call; `same_objects`: no weight was replaced by another object; `own_memory`: none shares its
     memory with that of another part; `recorded`: a weight has become part of a graph. Noted: `clips`, whether a clipping
-    function of PyTorch was called.
+    function of PyTorch was called the first time.
     """
     parts = dict(_parts(inputs))
     before = {name: [id(leaf) for leaf in _leaves(part)] for name, part in parts.items()}
@@ -247,7 +249,7 @@ def updates(function: Any, **inputs: Any) -> dict[str, Any]:
     returned, weights = [], {name: [_flat(_leaves(part))] for name, part in parts.items()}
     for i in range(calls):
         arguments = [x[i] if isinstance(x, list) else x for x in inputs.values()]
-        with clips:
+        with clips if i == 0 else contextlib.nullcontext():  # looking on takes time
             returned.append(_call(function, arguments))
         parts = dict(_parts(inputs))
         for name, part in parts.items():
@@ -354,8 +356,7 @@ def _call(function: Any, arguments: Any, **more: Any) -> Any:
     if mismatch:
         raise Misuse("signature", mismatch)
     # Whoever draws from torch's own generator gets the same numbers every time, and leaves it as it was.
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+    with torch_seed(0):
         return function(*arguments, **more)
 
 

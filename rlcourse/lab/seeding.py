@@ -25,9 +25,13 @@ def torch_seed(seed: int) -> Iterator[None]:
 
     For what torch draws without being given a generator: the first weights of a layer.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    before = torch.get_rng_state()
+    # Not `torch.manual_seed`, which writes a stack trace each time and seeds devices that are not used.
+    torch.default_generator.manual_seed(seed)
+    try:
         yield
+    finally:
+        torch.set_rng_state(before)
 
 
 @contextmanager
