@@ -277,6 +277,7 @@ samples = tables.episode_gradients(seen, seen.reward, theta, grad_log_softmax)
 error = np.abs(samples.mean(axis=0) - true.numpy()) / (samples.std(axis=0) / np.sqrt(len(samples)))
 print("∂J/∂θ in state 0:", true[0].numpy().round(4), "sampled:", samples.mean(axis=0)[0].round(4))
 print(f"largest difference: {error.max():.1f} standard errors, of {error.size} entries")
+print("by " + authorship("grad_log_softmax", "softmax_policy"))
 assert error.max() < 4.5
 
 # %% [markdown]
@@ -408,6 +409,7 @@ print(
     sep="",
 )
 print(f"largest difference: {(gradient - numerical).abs().max():.1e}")
+print("the theorem by " + authorship("exact_policy_gradient"))
 assert (gradient - numerical).abs().max() < 1e-7
 
 # %% [markdown]
@@ -474,6 +476,7 @@ p_star = 2 - np.sqrt(2)
 for name, p in {"ε-greedy left": 0.05, "ε-greedy right": 0.95, "a fair coin": 0.5,
                 "2 − √2": p_star, "gradient ascent": path[-1]}.items():  # fmt: skip
     print(f"{name:16} p = {p:.3f}   J = {corridor_value(p):7.2f}")
+print("ascended with " + authorship("exact_policy_gradient", "softmax_policy"))
 assert abs(path[-1] - p_star) < 1e-3 and abs(corridor_value(p_star) + 6 + 4 * np.sqrt(2)) < 1e-9
 
 # %%
@@ -590,6 +593,7 @@ for bonus in (5, 0):
         print(f"{bonus} more a step, b = {name:12} variance {variances[bonus, name]:7.1f}, "
               f"mean within {error.max():.1f} standard errors of ∇J")  # fmt: skip
         assert error.max() < 4.5
+print("by " + authorship("grad_log_softmax"))
 
 # %% [markdown]
 # All six have the right mean. Their variances differ. Without a baseline the 5 that everybody gets make the noise
@@ -704,6 +708,7 @@ ax.set_ylim(0, 1.05)
 plots.show(ax, alt="The cosine between the direction of practice and the true gradient: about 0.8 on average at "
            "γ = 0, with a lowest world near one half, rising to 1 at γ = 1.")  # fmt: skip
 print({g: float(c.round(4)) for g, c in zip(gammas, cosines.mean(axis=0), strict=True)})
+print("∇J by " + authorship("exact_policy_gradient"))
 
 # %% [markdown]
 # At γ = 0.99 the two directions cannot be told apart, and practice uses such γ. For a table the cosine is never
@@ -749,6 +754,7 @@ print(
     "· |g − ∇J| / |∇J| =",
     round(distance, 3),
 )
+print("by " + authorship("grad_log_softmax"))
 assert (
     errors["γᵗ kept, b = V(s)"][:, -1].mean() < 0.2
     and abs(errors["γᵗ dropped, b = V(s)"][:, -1].mean() - distance) < 0.1

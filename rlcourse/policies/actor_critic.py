@@ -212,8 +212,8 @@ class A2C(OnPolicyAgent):
     n_envs: int = 8
     horizon: int | None = 16
     lr: float = 2e-3
-    gamma: float = 0.99
-    lam: float = 0.95
+    gamma: float = 0.98
+    lam: float = 0.9
     value_coef: float = 0.5
     entropy_coef: float = 0.01
     max_grad_norm: float = 0.5

@@ -237,10 +237,12 @@ class PPO(OnPolicyAgent):
 
 @dataclass(kw_only=True, eq=False)
 class PPOKL(PPO):
-    """PPO with the adaptive KL penalty. kl_coef_min: the coefficient's floor."""
+    """PPO with the adaptive KL penalty. kl_coef_min: the coefficient's floor (0: none, as in the paper)."""
 
+    horizon: int | None = 128
+    lr: float = 3e-3
     kl_coef: float = 1.0
-    kl_coef_min: float = 0.0
+    kl_coef_min: float = 1.0
     kl_target: float = 0.01
     beta_low: float = 1 / 1.5
     beta_high: float = 1.5

@@ -242,4 +242,4 @@ def test_a_replacement_drives_the_agent(rng):
     agent.update(make_rollout(rng, 4, columns=2), rng)
     assert calls == [7]
     whole = A2C.for_env(Bandit(), a2c_update=lambda state, rollout: state.gamma)
-    assert whole.update(make_rollout(rng, 4), rng) == {"loss": 0.99}
+    assert whole.update(make_rollout(rng, 4), rng) == {"loss": whole.gamma}
