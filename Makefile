@@ -46,7 +46,7 @@ lab: setup
 setup: $(STAMP)
 
 test: setup
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(TEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(TEST_ARGS)
 
 build: setup
 	$(BIN)/rlcourse build
