@@ -187,11 +187,13 @@ def figure(results, path: Path) -> None:
             ratios = [theirs["cpu"] / mine["cpu"] for mine, theirs in pairs(results, section, name)
                       if mine.get("reached", True) and theirs.get("reached", True)]  # fmt: skip
             axis.plot([place] * len(ratios), ratios, "o", color="C0", alpha=0.6)
-            wanted = FASTER.get(name, OFF_POLICY_FASTER) if section == "steps" else SOONER
-            axis.plot([place - 0.3, place + 0.3], [wanted] * 2, color="C1")
+            if section == "steps" or name in SOONER_WANTED:
+                wanted = FASTER.get(name, OFF_POLICY_FASTER) if section == "steps" else SOONER
+                dash = axis.plot([place - 0.3, place + 0.3], [wanted] * 2, color="C1")
         axis.set_xticks(range(len(names)), names, rotation=40, ha="right")
         axis.set_yscale("log", base=2)
         axis.yaxis.set_major_formatter(lambda value, _: f"{value:g}×")
         axis.axhline(1, color="0.6", linewidth=0.8)
+        axis.legend(dash, ["wanted of the median"], loc="upper right")
     fig.savefig(path, dpi=150)
     plt.close(fig)
