@@ -189,7 +189,9 @@ def main() -> None:
     parser.add_argument("--submissions", type=int, default=300)
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--peers", type=int, default=3, help="how many of them the peers grade")
-    parser.add_argument("--otter", metavar="PYTHON", help="the Python that has otter-grader")
+    # Not resolved: the link in a virtual environment is what makes it one.
+    parser.add_argument("--otter", metavar="PYTHON", type=os.path.abspath,
+                        help="the Python that has otter-grader")  # fmt: skip
     given = parser.parse_args()
     peers = {"nbgrader": nbgrader, "otter": partial(otter, python=given.otter or sys.executable)}
     found = {
