@@ -2,11 +2,10 @@
 
 from types import SimpleNamespace
 
-import jupytext
 import numpy as np
 import pytest
 import torch
-from running import SOURCES
+from running import left_by
 
 from rlcourse.lab.evaluation import evaluate
 from rlcourse.lab.replay import ReplayBuffer
@@ -19,13 +18,7 @@ BOUND = 100.0  # 1 / (1 - gamma): every reward is 1
 
 @pytest.fixture(scope="module")
 def lesson():
-    """What the solved lesson's cells leave behind."""
-    (source,) = (path for path in SOURCES if path.stem.startswith("08"))
-    left = {"__name__": "lesson_08"}
-    for number, cell in enumerate(jupytext.read(source).cells):
-        if cell.cell_type == "code" and "record_episode" not in cell.source:
-            exec(compile(cell.source, f"cell {number}", "exec"), left)
-    return SimpleNamespace(**left)
+    return SimpleNamespace(**left_by("08", without="record_episode"))
 
 
 def test_consecutive_steps_are_correlated_and_drawn_ones_are_not(lesson):

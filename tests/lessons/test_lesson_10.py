@@ -1,20 +1,13 @@
 """What lesson 10 says of its figures, asserted on the numbers that its own cells compute."""
 
-import jupytext
 import numpy as np
 import pytest
-from running import SOURCES
+from running import left_by
 
 
 @pytest.fixture(scope="module")
 def lesson():
-    """The names that the solved lesson's cells leave behind; their own assertions hold as well."""
-    source = next(path for path in SOURCES if path.stem.startswith("10"))
-    names = {}
-    for cell in jupytext.read(source).cells:
-        if cell.cell_type == "code":
-            exec(compile(cell.source, source.name, "exec"), names)
-    return names
+    return left_by("10")
 
 
 def test_exact_ascent_finds_the_best_coin(lesson):

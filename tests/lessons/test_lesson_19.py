@@ -1,22 +1,15 @@
 """What lesson 19 says of its figures, asserted on the numbers that its own cells compute."""
 
-import jupytext
 import numpy as np
 import pytest
-from running import SOURCES
+from running import left_by
 
 RETURN, ALPHA, ENTROPY = 0, 1, 2  # the columns of a look
 
 
 @pytest.fixture(scope="module")
 def lesson():
-    """The names that the solved lesson's cells leave behind; their own assertions hold as well."""
-    source = next(path for path in SOURCES if path.stem.startswith("19"))
-    names = {}
-    for cell in jupytext.read(source).cells:
-        if cell.cell_type == "code":
-            exec(compile(cell.source, source.name, "exec"), names)
-    return names
+    return left_by("19")
 
 
 def test_tenfold_rewards_need_the_tenfold_price(lesson):
