@@ -141,15 +141,14 @@ def otter(lesson: str, notebooks: list[str], folder: Path, python: str) -> dict[
         bundle.writestr("otter_config.json", "{}")
         for name in exercises.names(lesson):
             bundle.writestr(f"tests/{name}.py", _OTTER_TEST.format(name=name))
-    total = {"seconds": 0.0, "MiB": 0.0}
-    for i in range(len(notebooks)):
-        command = [python, "-m", "otter", "run", f"student{i}.ipynb", "-a", "autograder.zip"]
-        # The course and what it needs, for a Python that has only otter-grader.
-        course = os.pathsep.join((str(HERE.parent), sysconfig.get_path("purelib")))
-        env = os.environ | {"MPLBACKEND": "agg", "PYTHONPATH": course}
-        run = measured(command, cwd=there, env=env)
-        total = {"seconds": total["seconds"] + run["seconds"], "MiB": max(total["MiB"], run["MiB"])}
-    return total
+    # The course and what it needs, for a Python that has only otter-grader.
+    course = os.pathsep.join((str(HERE.parent), sysconfig.get_path("purelib")))
+    env = os.environ | {"MPLBACKEND": "agg", "PYTHONPATH": course}
+    command = [python, "-m", "otter", "run", "-a", "autograder.zip"]
+    runs = [
+        measured([*command, f"student{i}.ipynb"], cwd=there, env=env) for i in range(len(notebooks))
+    ]
+    return {"seconds": sum(run["seconds"] for run in runs), "MiB": max(run["MiB"] for run in runs)}
 
 
 _OTTER_TEST = """OK_FORMAT = True

@@ -14,16 +14,24 @@ BEGIN, END = "<!-- begin: benchmarks/run.py --table -->", "<!-- end -->"
 FASTER = {"DQN": 2.0, "PPO": 5.0, "A2C": 5.0}
 OFF_POLICY_FASTER, SOONER, SHARE = 1.25, 5.0, 0.60
 SOONER_WANTED = ("DQN", "PPO", "DDPG", "TD3", "SAC")
+SEEDS = 5  # of a whole run
 
 
 def write(results: dict[str, Any], folder: Path) -> None:
-    """Put the tables between the marks in README.md, and draw benchmarks.png."""
+    """Put the tables between the marks in README.md, and draw results.png."""
     readme = folder / "README.md"
     before, _, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
     after = rest.partition(END)[2]
     text = f"{before}{BEGIN}\n\n{tables(results)}\n{END}{after}"
     readme.write_text(text, encoding="utf-8")
     figure(results, folder / "results.png")
+
+
+def wanted_of(section: str, name: str) -> float | None:
+    """The ratio that is wanted of a row, if one is."""
+    if section == "steps":
+        return FASTER.get(name, OFF_POLICY_FASTER)
+    return SOONER if name in SOONER_WANTED else None
 
 
 def seeds_of(results, section: str, name: str, side: str) -> dict[int, dict[str, Any]]:
@@ -62,7 +70,7 @@ def steps_table(results) -> str:
             median(theirs[clock] / mine[clock] for mine, theirs in both)
             for clock in ("cpu", "wall")
         )
-        wanted = FASTER.get(name, OFF_POLICY_FASTER)
+        wanted = wanted_of("steps", name)
         rows.append(
             [name, *(f"{v:,.0f}" for v in speed[0]), f"**{ratio:.2f}×**", f"{wall:.2f}×",
              f"{wanted:g}×", reached(ratio >= wanted, len(both))]
@@ -82,7 +90,7 @@ def mark_table(results) -> str:
         sides = list(zip(*both, strict=True))
         mine, theirs = ([median_time(side, clock) for clock in CLOCKS] for side in sides)
         ratios = [quotient(a, b) for a, b in zip(theirs, mine, strict=True)]
-        wanted = SOONER if name in SOONER_WANTED else None
+        wanted = wanted_of("mark", name)
         rows.append(
             [name, f"{ours.SYSTEMS[name].mark:g}", *map(to_mark, sides), f"**{ratios[0]:.1f}×**",
              f"{ratios[1]:.1f}×", f"{wanted:g}×" if wanted else "",
@@ -146,7 +154,7 @@ def share_line(results) -> str:
 
 
 def missing(results) -> str:
-    """What has not been measured with the five seeds that a whole run has."""
+    """What has not been measured with all seeds."""
     wanted = {
         "steps": (ours.SAME, "ours", "SB3"),
         "mark": (ours.COMPARED, "ours", "SB3"),
@@ -158,14 +166,14 @@ def missing(results) -> str:
             name: min(len(seeds_of(results, section, name, side)) for side in sides)
             for name in names
         }
-        short = [f"{name} ({count} of 5)" for name, count in counts.items() if count < 5]
+        short = [f"{name} ({count} of {SEEDS})" for name, count in counts.items() if count < SEEDS]
         if short:
             lines.append(f"- `{section}`: {', '.join(short)}")
     return "### Seeds not measured yet\n\n" + "\n".join(lines) + "\n" if lines else ""
 
 
-def reached(yes: bool, seeds: int = 5) -> str:
-    few = "" if seeds >= 5 else f", by {seeds} of 5 seeds"
+def reached(yes: bool, seeds: int = SEEDS) -> str:
+    few = "" if seeds >= SEEDS else f", by {seeds} of {SEEDS} seeds"
     return ("reached" if yes else "not reached") + few
 
 
@@ -187,8 +195,8 @@ def figure(results, path: Path) -> None:
             ratios = [theirs["cpu"] / mine["cpu"] for mine, theirs in pairs(results, section, name)
                       if mine.get("reached", True) and theirs.get("reached", True)]  # fmt: skip
             axis.plot([place] * len(ratios), ratios, "o", color="C0", alpha=0.6)
-            if section == "steps" or name in SOONER_WANTED:
-                wanted = FASTER.get(name, OFF_POLICY_FASTER) if section == "steps" else SOONER
+            wanted = wanted_of(section, name)
+            if wanted is not None:
                 dash = axis.plot([place - 0.3, place + 0.3], [wanted] * 2, color="C1")
         axis.set_xticks(range(len(names)), names, rotation=40, ha="right")
         axis.set_yscale("log", base=2)
