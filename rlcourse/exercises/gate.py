@@ -67,11 +67,11 @@ def _behaviour(exercise: Exercise, seed: int) -> Iterator[str]:
                     f"the mistake {mistake.name!r} ({_called(function)}) is called "
                     f"{verdict.mistake!r} ({verdict.headline}: {verdict.explanation})"
                 )
-    for label, function in lazy_answers(exercise, seed):
+    for label, function, may_earn in lazy_answers(exercise, seed):
         verdict = verdict_of(function)
         if verdict.state != FAILED:
             yield f"{label} passes"
-        elif verdict.earned and not label.startswith("a function that ignores"):
+        elif verdict.earned and not may_earn:
             yield f"{label} earns points"
     tags = {tag for case in cases_of(exercise, seed) for tag in case.tags}
     for tag in exercise.partial.keys() - tags:
@@ -83,17 +83,21 @@ def stub(*_arguments: Any) -> None:
     raise NotImplementedError("Exercise 0.0: stub")
 
 
-def lazy_answers(exercise: Exercise, seed: int) -> Iterator[tuple[str, Callable[..., Any]]]:
-    """Answers without thought: constants, an argument handed back, an argument never looked at."""
+def lazy_answers(exercise: Exercise, seed: int) -> Iterator[tuple[str, Callable[..., Any], bool]]:
+    """Answers without thought: constants, an argument handed back, an argument never looked at.
+
+    The last part says whether some of the points may be deserved: what ignores an argument can be
+    right wherever that makes no difference.
+    """
     cases = cases_of(exercise, seed)
     first = exercise.call is None
     example = exercise.reference(*_arguments(exercise, cases[0])) if first else None
     for number in (0.0, 1.0):
-        yield f"the constant {number:g}", lambda *_, x=number: _filled(example, x)
-    yield "nothing", lambda *_: None
+        yield f"the constant {number:g}", lambda *_, x=number: _filled(example, x), False
+    yield "nothing", lambda *_: None, False
     names = list(inspect.signature(exercise.reference).parameters)
     for index, name in enumerate(names):
-        yield f"the input `{name}` returned", lambda *given, i=index: given[i]
+        yield f"the input `{name}` returned", lambda *given, i=index: given[i], False
         if name in exercise.may_ignore or name not in cases[0].inputs:
             continue
         fixed = {repr(case.inputs[name]) for case in cases if name in case.inputs}
@@ -101,9 +105,10 @@ def lazy_answers(exercise: Exercise, seed: int) -> Iterator[tuple[str, Callable[
             yield (
                 f"a function that ignores `{name}` (it is the same in every case)",
                 exercise.reference,
+                True,
             )
             continue
-        yield f"a function that ignores `{name}`", _ignoring(exercise.reference, index)
+        yield f"a function that ignores `{name}`", _ignoring(exercise.reference, index), True
 
 
 def _ignoring(function: Callable[..., Any], index: int) -> Callable[..., Any]:

@@ -261,7 +261,7 @@ def updates(function: Any, **inputs: Any) -> dict[str, Any]:
         "recorded": any(leaf.grad_fn is not None for k in leaves for leaf in leaves[k]),
         "weights": {name: np.stack(w) for name, w in weights.items()},
         "returned": returned,
-        "notes": {"clips": min(clips.calls, 1)},
+        "notes": {"clips": int(clips.called)},
     }
 
 
@@ -334,10 +334,9 @@ def _fields(batch: Any) -> dict[str, Any]:
 
 
 class _Clips:
-    """Counts calls of PyTorch's clipping functions: where one stands in vain it leaves no other trace."""
+    """Whether a clipping function of PyTorch was called: where one stands in vain it leaves no other trace."""
 
-    def __init__(self) -> None:
-        self.calls = 0
+    called = False
 
     def __enter__(self) -> None:
         self.before = sys.getprofile()
@@ -347,7 +346,8 @@ class _Clips:
         sys.setprofile(self.before)
 
     def _look(self, frame: Any, event: str, _argument: Any) -> None:
-        self.calls += event == "call" and frame.f_code.co_name.startswith("clip_grad_")
+        if event == "call" and frame.f_code.co_name.startswith("clip_grad_"):
+            self.called = True
 
 
 def _call(function: Any, arguments: Any, **more: Any) -> Any:
