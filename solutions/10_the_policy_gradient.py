@@ -23,7 +23,6 @@
 
 # %%
 import tempfile
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -995,17 +994,18 @@ print(f"random policy  {never:.0f}")
 # it is. These agents *draw* their actions while they learn. For a film, take the likeliest action each time:
 
 # %%
-film = Path(tempfile.mkdtemp()) / "cartpole.gif"
 scores = [evaluate(agent, "CartPole-v1", episodes=20, seed=1).mean() for agent in agents]
 best = int(np.argmax(scores))
-total = videos.record_episode(agents[best], "CartPole-v1", film, seed=3, max_frames=100)
+with tempfile.TemporaryDirectory() as folder:
+    film = f"{folder}/cartpole.gif"
+    total = videos.record_episode(agents[best], "CartPole-v1", film, seed=3, max_frames=100)
+    videos.show_gif(
+        film, alt="The trained agent keeps the pole upright while the cart moves only a little."
+    )
 print(
     "greedy returns of the five agents:",
     np.round(scores).astype(int),
     f"· the film's episode: {total:.0f}",
-)
-videos.show_gif(
-    film, alt="The trained agent keeps the pole upright while the cart moves only a little."
 )
 
 # %% [markdown]

@@ -24,7 +24,6 @@
 # %%
 import inspect
 import tempfile
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -944,9 +943,10 @@ print(
 # And the agent acting (the first seed's greedy policy, one episode):
 
 # %%
-film = Path(tempfile.mkdtemp()) / "pendulum.gif"
-returned = videos.record_episode(mine[0][0], "Pendulum-v1", film, seed=0, max_frames=100)
-videos.show_gif(film, alt="A pendulum is swung up and then balanced upright.")
+with tempfile.TemporaryDirectory() as folder:
+    film = f"{folder}/pendulum.gif"
+    returned = videos.record_episode(mine[0][0], "Pendulum-v1", film, seed=0, max_frames=100)
+    videos.show_gif(film, alt="A pendulum is swung up and then balanced upright.")
 print(f"return {returned:.0f}, learned with {authorship(*yours)}")
 
 # %% [markdown]
