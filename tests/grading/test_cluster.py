@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -28,19 +29,27 @@ def scheduler(tmp_path_factory):
     commands = [["scheduler", "--port", "0", *common]] + 2 * [
         ["worker", "--nthreads", "1", "--no-nanny", "--local-directory", str(folder), *common]
     ]
-    log = (folder / "log").open("w")
-    processes = [
-        subprocess.Popen([sys.executable, "-m", "dask", *c], stdout=log, stderr=log, cwd=folder)
-        for c in commands
-    ]
-    try:
+    with contextlib.ExitStack() as stack:
+        log = stack.enter_context((folder / "log").open("w"))
+        processes = []
+        for command in commands:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "dask", *command], stdout=log, stderr=log, cwd=folder
+            )
+            stack.callback(_stop, process)
+            processes.append(process)
         yield _address(file, processes)
-    finally:
-        for process in reversed(processes):
-            process.terminate()
-        for process in processes:
-            process.wait(timeout=60)
-        log.close()
+
+
+def _stop(process):
+    # One at a time, the scheduler last: a worker that is told to stop by a signal and by the
+    # closing scheduler at once may forget to (seen with distributed 2026.8), so it is not asked for ever.
+    process.terminate()
+    try:
+        process.wait(timeout=20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _address(file, processes):
