@@ -916,7 +916,7 @@ print(f"entropy over the last five looks: {inside[:, -5:, 2].mean():.2f} nats")
 
 # %% [markdown]
 # Nobody chose this α. It moves with what the policy is doing: entropy above the target pulls it down, entropy below pushes it up, by (19.16). And
-# the entropy settles about where we asked for it, while Q, and with it the size of everything in (19.19), has changed a hundredfold.
+# the entropy settles about where we asked for it, while the returns of the figure before, and with them the Q in (19.19), have changed several times over.
 
 # %% [markdown]
 # The entropy is asked for *on average over states*, and the policy spends it where it is cheap. Here is the
