@@ -124,13 +124,14 @@ def _malformed_tensor(value: Any, form: Shape, reference: Any, name: str) -> str
 
 def _malformed_figures(value: Any, name: str) -> str:
     if not isinstance(value, dict) or not value:
-        return (
-            f"{name} should be a dictionary of numbers, a name for each; it is {describe(value)}."
-        )
+        found = "empty" if value == {} else describe(value)
+        return f"{name} should be a dictionary of numbers, a name for each; it is {found}."
     for key, figure in value.items():
         single = _single(_loose(figure))
-        if type(single) not in (int, float) or not np.isfinite(single):
-            return f"{name} should hold finite numbers; {key!r} is {describe(figure)}."
+        number = type(single) in (int, float)
+        if not number or not np.isfinite(single):
+            found = single if number else describe(figure)
+            return f"{name} should hold finite numbers; {key!r} is {found}."
     return ""
 
 
@@ -215,7 +216,8 @@ def difference(exercise: Exercise, case: Case, value: Any, reference: Any) -> st
         if not close(value["value"], reference["value"]):
             return _value_difference(case, value["value"], reference["value"], form, close)
         return _report_difference(value, reference, form, close)
-    if isinstance(value, dict) and isinstance(reference, dict) and form.kind != "figures":
+    seen = form.kind != "figures" or _has(value, "returned")
+    if isinstance(value, dict) and isinstance(reference, dict) and seen:
         return _report_difference(
             _comparable(value, form), _comparable(reference, form), form, close
         )
@@ -316,6 +318,8 @@ def _difference(case: Case, value: Any, reference: Any, close: Close) -> str:
                 "has the right value, but a gradient flows through it: it should be a mere number."
             )
         value, reference = value.data, reference.data
+    if type(_single(value)) is bool and type(_single(reference)) is bool:
+        return f"is {_single(value)} where it should be {_single(reference)}."
     if not (_numeric(value) and _numeric(reference)):
         return "is not what the equation gives."
     a = np.asarray(value, dtype=np.float64)
@@ -325,9 +329,10 @@ def _difference(case: Case, value: Any, reference: Any, close: Close) -> str:
     return (
         _whole_pattern(case, a, b, close)
         or _place_pattern(case, a, b, close)
+        or _near(a, b)
         or (
             _size(a, b)
-            if a.ndim == 0
+            if a.size == 1
             else f"is wrong in {_wrong(a, b, close).sum()} of {a.size} places."
         )
     )
@@ -337,6 +342,8 @@ def _whole_pattern(case: Case, a: np.ndarray, b: np.ndarray, close: Close) -> st
     """A relation between all of a and all of b: sign, factor, offset, order."""
     if close(a, -b):
         return "has the opposite sign."
+    if not a.any():
+        return "is zero everywhere." if a.ndim else "is zero."
     nonzero = np.abs(b) > 1e-12
     if nonzero.any() and close(a[~nonzero], b[~nonzero]):
         ratio = a[nonzero] / b[nonzero]
@@ -392,8 +399,17 @@ def _wrong(a: np.ndarray, b: np.ndarray, close: Close) -> np.ndarray:
     return ~np.isclose(a, b, rtol=tolerance["rtol"], atol=tolerance["atol"], equal_nan=True)
 
 
+def _near(a: np.ndarray, b: np.ndarray) -> str:
+    if not np.allclose(a, b, rtol=1e-4, atol=0.0):
+        return ""
+    return (
+        "is right in its first digits only: "
+        "does something round on the way, or a loop stop too early?"
+    )
+
+
 def _size(a: np.ndarray, b: np.ndarray) -> str:
-    return f"is too {'large' if float(a) > float(b) else 'small'}."
+    return f"is too {'large' if a.item() > b.item() else 'small'}."
 
 
 def common_tag(cases: Sequence[Case], wrong: Sequence[bool]) -> str:

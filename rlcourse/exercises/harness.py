@@ -128,7 +128,7 @@ def run(function: Callable[..., Any], case: Case, call: str | None = None) -> Ou
 # Python's own exceptions; a class of one's own might run anything when it is asked for its message.
 _HARMLESS_STR = {
     t.__str__
-    for t in vars(builtins).values()
+    for t in (*vars(builtins).values(), *vars(np.exceptions).values())
     if isinstance(t, type) and issubclass(t, BaseException)
 }
 

@@ -381,6 +381,8 @@ def _recognise(
     wrong cases, and only one mistake that fits, to be believed.
     """
     partial: list[Mistake] = []
+    # Two wrong answers to a yes-or-no question are always the same: no sign of the same mistake.
+    two_valued = exercise.returns.kind == "bool"
     whole: list[tuple[Mistake, Callable[..., Any]]] = []
     for mistake in exercise.mistakes:
         if mistake.shows is not None and mistake.shows(cases, outcomes):
@@ -389,7 +391,7 @@ def _recognise(
             explained = _explained(exercise, function, cases, outcomes, faults)
             if explained == len(cases):
                 whole.append((mistake, function))
-            elif explained >= 2 and mistake not in partial:
+            elif explained >= 2 and not two_valued and mistake not in partial:
                 partial.append(mistake)
     if whole:
         return _same_doing(exercise, cases, outcomes, whole)
@@ -452,7 +454,7 @@ def _same_outcome(exercise: Exercise, case: Case, a: Outcome, b: Outcome, with_n
 
 def _kind(value: Any) -> Any:
     """Enough of a value's type to tell an index array from a float one."""
-    if isinstance(value, np.ndarray):
+    if isinstance(value, np.ndarray) and value.ndim:  # a 0-d array is a number
         return value.ndim, value.dtype.kind in "iu"
     if isinstance(value, tuple | list):
         return tuple(_kind(item) for item in value)

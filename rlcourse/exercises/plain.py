@@ -81,7 +81,8 @@ def _exact(base: type, value: Any) -> Any:
 
 
 def _scalar(array: np.ndarray) -> Any:
-    item = array.item()
+    # A long double has no Python number of its own.
+    item = (array.astype(np.float64) if array.dtype.kind == "f" else array).item()
     return item if type(item) in (bool, int, float) else Opaque(str(array.dtype))
 
 
