@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,10 +17,12 @@ from rlcourse.lab import replay
 from rlcourse.lab.networks import polyak_update as polyak
 from rlcourse.values import dqn
 
+from .comparing import describe, difference, same
 from .declaration import Exercise, Lesson, Mistake, anything, loss_value, number, tensor
 from .harness import Case
-from .networks import ATOL, RTOL, AgentState, Optimizer, network, transitions
+from .networks import ATOL, RTOL, AgentState, Optimizer, experiences, network, transitions
 from .networks import tensor as recipe
+from .plain import Tensor
 from .probes import Rng
 
 # ---------------------------------------------------------------------------------- ReplayBuffer
@@ -156,6 +159,96 @@ def _cast(**dtypes: torch.dtype) -> Callable:
 
 
 _DOUBLE = dict.fromkeys(("obs", "reward", "next_obs", "terminated"), torch.float64)
+_DTYPES = dict.fromkeys(replay.Batch._fields, "torch.float32") | {"action": "torch.int64"}
+
+_close = partial(same, rtol=RTOL, atol=ATOL)
+
+
+def _as_remembered(case: Case, answer: dict, mistake: dict) -> bool:
+    """Whether a mistake explains a memory: one that is made beside a wrong dtype, too, or a wrong error."""
+    extras = {"dtypes": _DTYPES, "empty": "ValueError"}
+    return all(
+        _close(answer[key], mistake[key])
+        if key not in extras
+        else mistake[key] == extras[key] or answer[key] != extras[key]
+        for key in mistake
+    )
+
+
+def _row(batch: dict, i: int) -> tuple:
+    return tuple(batch[field].data[i] for field in replay.Batch._fields)
+
+
+def _draws_unwritten_rows(cases, outcomes) -> bool:
+    """Slots below `capacity` were drawn, and whatever lay there was handed out (zeros, NaN, rubbish)."""
+    unwritten = 0
+    for case, outcome in zip(cases, outcomes, strict=False):
+        given, report = case.inputs, outcome.value
+        if report is None or not all(_well_formed(batch, given) for batch in report["batches"]):
+            return False
+        rows = experiences(given["seed"], given["rows"], given["obs_dim"])
+        rng = np.random.default_rng(given["rng"].seed)
+        for n, batch in zip(given["sample_at"], report["batches"], strict=True):
+            slots = rng.integers(given["capacity"], size=given["batch_size"])
+            for i, slot in enumerate(slots):
+                if slot >= n:
+                    unwritten += 1
+                    continue
+                newest = slot + (n - 1 - slot) // given["capacity"] * given["capacity"]
+                if not _close(_row(batch, i), tuple(rows[newest])):
+                    return False
+    return unwritten > 0
+
+
+def _well_formed(batch: dict, given: dict) -> bool:
+    return not _malformed(batch, given)
+
+
+def _malformed(batch: dict, given: dict) -> str:
+    """What is no tensor in a drawn batch, or has the wrong shape."""
+    for field, column in batch.items():
+        wide = (given["obs_dim"],) if field in ("obs", "next_obs") else ()
+        shape = (given["batch_size"], *wide)
+        if column is None:
+            return f"The batch has no field `{field}`."
+        if not isinstance(column, Tensor) or column.data.shape != shape:
+            return f"`{field}` of a batch should be a tensor of shape {shape}; it is {describe(column)}."
+        if column.requires_grad:
+            return f"`{field}` of a batch wants a gradient; it is data."
+    return ""
+
+
+def _told_of_memory(case: Case, answer: dict, right: dict) -> str:
+    """Of the first batch that is wrong: its form, its columns, or which transitions it holds."""
+    given = case.inputs
+    rows = [tuple(x) for x in experiences(given["seed"], given["rows"], given["obs_dim"])]
+    for n, mine, theirs in zip(
+        given["sample_at"], answer["batches"], right["batches"], strict=True
+    ):
+        malformed = _malformed(mine, given)
+        if malformed:
+            return malformed
+        if _close(mine, theirs) or not _close(answer["lengths"], right["lengths"]):
+            continue
+        drawn = [_row(mine, i) for i in range(given["batch_size"])]
+        kept = rows[max(0, n - given["capacity"]) : n]
+        if all(any(_close(row, x) for x in kept) for row in drawn):
+            return (
+                "Every row you draw is one that should be in memory, but it comes from another slot. "
+                "Either the slots are not those that `rng.integers(len(self), size=batch_size)` draws, "
+                "or not every transition is in its own slot, n mod `capacity`."
+            )
+        if all(any(_close(row, x) for x in rows[:n]) for row in drawn):
+            return "You still draw transitions that should have been overwritten."
+        wrong = [f"`{field}`" for field in mine if not _close(mine[field], theirs[field])]
+        if len(wrong) < len(mine) and not {"`obs`", "`next_obs`", "`reward`"} <= set(wrong):
+            verb = "is" if len(wrong) == 1 else "are"
+            return (
+                f"The right rows are drawn, but {' and '.join(wrong)} {verb} not what was put in."
+            )
+        return "You draw rows that were never put in."
+    return difference(ReplayBuffer, case, answer, right)
+
 
 ReplayBuffer = Exercise(
     "ReplayBuffer",
@@ -168,6 +261,8 @@ ReplayBuffer = Exercise(
     notes=["rng"],
     rtol=RTOL,
     atol=ATOL,
+    alike=_as_remembered,
+    tells=_told_of_memory,
     mistakes=[
         Mistake(
             "forgets-the-overwrite",
@@ -176,7 +271,6 @@ ReplayBuffer = Exercise(
             "Add seven transitions to a memory for three. What is its length, and what is in it?",
             _list_memory(when_full="stop"),
             _list_memory(when_full="grow"),
-            _list_memory(when_full="grow", guarded=False),
             _array_memory(stops=True),
         ),
         Mistake(
@@ -185,6 +279,7 @@ ReplayBuffer = Exercise(
             "never written: you would train on zeros that never happened.",
             "How many rows hold a transition after the third `add`? Draw below that number.",
             *_both(high=lambda stored, capacity: capacity),
+            shows=_draws_unwritten_rows,
         ),
         Mistake(
             "newest-never-drawn",
@@ -208,7 +303,6 @@ ReplayBuffer = Exercise(
             "with them: all rows now hold the latest observation.",
             "Store the numbers, not the array: copy it, or write it into an array that you own.",
             _list_memory(keep=lambda obs, next_obs: (obs, next_obs)),
-            _list_memory(keep=lambda obs, next_obs: (obs, next_obs), guarded=False),
             _list_memory(keep=lambda obs, next_obs: (obs.copy(), next_obs)),
             _list_memory(keep=lambda obs, next_obs: (obs, next_obs.copy())),
         ),
@@ -218,17 +312,10 @@ ReplayBuffer = Exercise(
             "actions, and the networks want float32 for everything else.",
             "Print `batch.action.dtype` and its four neighbours. NumPy's arrays are float64 unless you say "
             "otherwise.",
-            *_both(give=_cast(**_DOUBLE)),
-            *_both(give=_cast(obs=torch.float64, next_obs=torch.float64)),
-            *_both(give=_cast(reward=torch.float64, terminated=torch.float64)),
-            *_both(give=_cast(reward=torch.float64)),
-            *_both(give=_cast(action=torch.float32)),
-            *_both(give=_cast(action=torch.int32)),
-            *_both(give=_cast(action=torch.float64, **_DOUBLE)),
-            *_both(give=_cast(terminated=torch.bool)),
-            *_both(give=_cast(terminated=torch.int64)),
-            *_both(give=_cast(reward=torch.float64, terminated=torch.bool)),
-            *_both(give=_cast(reward=torch.float64, terminated=torch.int64)),
+            *[
+                _list_memory(give=_cast(**dtypes))
+                for dtypes in (_DOUBLE, {"action": torch.float32}, {"terminated": torch.bool})
+            ],
         ),
         Mistake(
             "sliding-window",
@@ -236,7 +323,6 @@ ReplayBuffer = Exercise(
             "transitions, but here each one keeps its slot, n mod `capacity`, until it is overwritten.",
             "Write over the oldest row instead of throwing it out at the front. It is faster, too.",
             _list_memory(when_full="slide"),
-            _list_memory(when_full="slide", guarded=False),
         ),
     ],
     also_correct=[

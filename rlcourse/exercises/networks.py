@@ -291,14 +291,14 @@ def remembering(
     """Make a replay buffer, add `rows` transitions from arrays that are used again, sample now and then.
 
     Report: `empty`: what sampling from the empty buffer raised; `lengths` (rows,): len after each add;
-    `batches`: after as many adds as `sample_at` says, field -> array; `again`: a second sample of the last
-    slots, drawn alike, after the first was overwritten with zeros; `dtypes`: field -> name.
+    `batches`: after as many adds as `sample_at` says, field -> array, None where the batch lacks it; `again`:
+    a second sample of the last slots, drawn alike, after the first was overwritten with zeros; `dtypes`:
+    field -> name.
     """
     mismatch = signature_mismatch(make, 2)
     if mismatch:
         raise Misuse("signature", mismatch)
     buffer = make(capacity, obs_dim)
-    data = np.random.default_rng(seed)
     report: dict[str, Any] = {"empty": "nothing", "lengths": [], "batches": [], "again": {}}
     try:
         buffer.sample(batch_size, np.random.default_rng(seed))
@@ -307,27 +307,40 @@ def remembering(
     except Exception as error:
         report["empty"] = type(error).__name__
     obs, next_obs = np.zeros(obs_dim, np.float32), np.zeros(obs_dim, np.float32)
-    for n in range(1, rows + 1):
-        obs[:], next_obs[:] = data.normal(size=obs_dim), data.normal(size=obs_dim)
-        action, reward = int(data.integers(3, 9)), float(data.normal())
-        buffer.add(obs, action, reward, next_obs, bool(data.random() < 0.4))
+    for n, row in enumerate(experiences(seed, rows, obs_dim), start=1):
+        obs[:], next_obs[:] = row.obs, row.next_obs
+        buffer.add(obs, row.action, row.reward, next_obs, row.terminated)
         report["lengths"].append(len(buffer))
         if n in sample_at:
             report["batches"].append(_fields(buffer.sample(batch_size, rng)))
-    draw = int(data.integers(2**31))
-    first = buffer.sample(batch_size, np.random.default_rng(draw))
+    first = buffer.sample(batch_size, np.random.default_rng(seed))
     for column in _fields(first).values():
         if isinstance(column, torch.Tensor):
-            column.zero_()
-    last = _fields(buffer.sample(batch_size, np.random.default_rng(draw)))
+            column.detach().zero_()
+    last = _fields(buffer.sample(batch_size, np.random.default_rng(seed)))
     report["again"] = last
     report["dtypes"] = {k: str(getattr(v, "dtype", type(v).__name__)) for k, v in last.items()}
     report["lengths"] = np.array(report["lengths"])
     return report
 
 
+def experiences(seed: int, n: int, obs_dim: int) -> list[Batch]:
+    """n transitions to be remembered, of which no two are alike."""
+    rng = np.random.default_rng(seed)
+    return [
+        Batch(
+            obs=rng.normal(size=obs_dim).astype(np.float32),
+            action=int(rng.integers(3, 9)),
+            reward=float(rng.normal()),
+            next_obs=rng.normal(size=obs_dim).astype(np.float32),
+            terminated=bool(rng.random() < 0.4),
+        )
+        for _ in range(n)
+    ]
+
+
 def _fields(batch: Any) -> dict[str, Any]:
-    return {name: getattr(batch, name) for name in Batch._fields}
+    return {name: getattr(batch, name, None) for name in Batch._fields}
 
 
 # ------------------------------------------------------------------------------------ the pieces
