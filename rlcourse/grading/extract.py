@@ -13,6 +13,7 @@ import re
 import symtable
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 # Nobody writes this much; reading it would keep the others waiting.
 MAX_CELL, MAX_CODE = 200_000, 2_000_000
@@ -129,9 +130,12 @@ class _Statement:
     cell: CodeCell
     index: int
     binds: frozenset[str]
-    needs: frozenset[str]
     text: str
     is_import: bool
+
+    @cached_property
+    def needs(self) -> set[str]:
+        return _needs(self.text)  # Takes longest, and few statements are asked for theirs.
 
 
 def extract(data: bytes, names: Sequence[str]) -> Extraction:
@@ -169,10 +173,8 @@ def _statements(cell: CodeCell) -> Iterable[_Statement]:
     for index, node in enumerate(tree.body):
         if _is_check(node):
             continue
-        text = _text_of(node, lines)
-        binds, needs = _binds(node), _needs(text)
         is_import = isinstance(node, ast.Import | ast.ImportFrom)
-        yield _Statement(cell, index, frozenset(binds), frozenset(needs), text, is_import)
+        yield _Statement(cell, index, frozenset(_binds(node)), _text_of(node, lines), is_import)
 
 
 def _text_of(node: ast.stmt, lines: list[bytes]) -> str:
@@ -258,13 +260,13 @@ def _closure(
     for i, statement in enumerate(statements):
         for bound in statement.binds:
             binding.setdefault(bound, []).append(i)
-    asked, seen, chosen = [name], set(), set()
+    asked, seen, chosen = [name, "*"], set(), set()  # `import *` may bring any name
     while asked:
         wanted = asked.pop()
         if wanted in seen:
             continue
         seen.add(wanted)
-        for i in (*binding.get(wanted, ()), *binding.get("*", ())):
+        for i in binding.get(wanted, ()):
             # `np.random.seed(0)` does not define np; only its import does.
             if i in chosen or (wanted in modules and not statements[i].is_import):
                 continue
@@ -286,7 +288,11 @@ def _by_cell(statements: list[_Statement]) -> list[tuple[CodeCell, list[int]]]:
 
 
 def _mentions_definition(source: str, name: str) -> bool:
-    return re.search(rf"^\s*(async\s+)?def\s+{re.escape(name)}\b", source, re.MULTILINE) is not None
+    # Blanks of its own line only: `\s` would try every run of empty lines from each of its lines.
+    return (
+        re.search(rf"^[ \t]*(async[ \t]+)?def[ \t]+{re.escape(name)}\b", source, re.MULTILINE)
+        is not None
+    )
 
 
 def _is_later(
