@@ -31,6 +31,7 @@ def mdp_cases(
 
         made = [
             case("four states, three actions", 4, 3, 0.9),
+            case("the same shapes again, other numbers", 4, 3, 0.7),
             case("as many states as actions", 4, 4, 0.8, "S = A"),
             case("few reachable states", 6, 2, 0.9, branching=2),
             case("a deterministic policy", 5, 3, 0.7, "deterministic policy", deterministic=True),
@@ -55,8 +56,8 @@ def best_reachable(P: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 
 NO_PROBABILITIES = (
-    "You add up the values of the states that can be reached, without their probabilities. Weigh each next "
-    "state by how likely it is."
+    "You add up the values of the next states without their probabilities. Weigh each next state by how likely "
+    "it is."
 )
 NO_GAMMA = (
     "The next state's value enters without γ: it comes one step later, so it counts γ of itself."
@@ -103,10 +104,10 @@ q_from_v = Exercise(
         ),
         Mistake(
             "best-next-state",
-            "You take the best of the states that can be reached. You choose the action, not where the world "
-            "puts you.",
+            "You take the best of the next states. You choose the action, not where the world puts you.",
             "Who decides which s′ comes after s and a, and how?",
             lambda v, P, R, gamma: R + gamma * best_reachable(P, v),
+            lambda v, P, R, gamma: R + gamma * v.max(),
         ),
     ],
     also_correct=[
@@ -129,6 +130,7 @@ def _table_cases(rng: np.random.Generator) -> list[Case]:
 
     return [
         case("four states, three actions", 4, 3),
+        case("the same shapes again, other numbers", 4, 3),
         case("as many states as actions", 4, 4, "S = A"),
         case("a deterministic policy", 5, 3, "deterministic policy", deterministic=True),
         case("values all negative", 4, 3, "negative values", shift=-9.0),
@@ -158,6 +160,12 @@ v_from_q = Exercise(
             "You average over the actions as if all were equally likely. π gives the weights.",
             "Which argument have you not used?",
             lambda q, pi: q.mean(axis=1),
+        ),
+        Mistake(
+            "averaged-twice",
+            "You weigh by π and then divide by the number of actions as well. The weights alone make the average: "
+            "they sum to 1.",
+            "What should come out if all actions are worth the same?",
             lambda q, pi: (pi * q).mean(axis=1),
         ),
         Mistake(
@@ -248,11 +256,14 @@ def _backup_inputs(rng, P, R, pi, gamma) -> dict:
     return {"v": rng.normal(size=len(R)) * 3, "P": P, "R": R, "pi": pi, "gamma": gamma}
 
 
-def _in_place(v, P, R, pi, gamma):
-    v = v.copy()
+def _into_v(v, P, R, pi, gamma):
     for s in range(len(v)):
         v[s] = pi[s] @ (R[s] + gamma * P[s] @ v)
     return v
+
+
+def _in_place(v, P, R, pi, gamma):
+    return _into_v(v.copy(), P, R, pi, gamma)
 
 
 def _backup_by_loop(v, P, R, pi, gamma):
@@ -301,6 +312,7 @@ bellman_backup = Exercise(
             "T^π v: every state is to be backed up from the same old v.",
             "Does your loop write into the array that it reads from?",
             _in_place,
+            _into_v,
         ),
         Mistake(
             "ignores-policy",
@@ -335,17 +347,27 @@ def _without_gamma(P_pi, gamma):
 
 
 def _shows_singular(cases: Sequence[Case], outcomes: Sequence[Outcome]) -> bool:
-    """I − P^π is singular: an exception, or numbers beyond anything that rewards and γ allow."""
+    """I − P^π is singular: an exception, or enormous numbers that it takes nearly to 0."""
 
-    def odd(case: Case, outcome: Outcome) -> bool:
+    def singular(case: Case, outcome: Outcome) -> bool:
         if outcome.failure is not None:
-            return outcome.failure.type_name == "LinAlgError"
-        value, bound = outcome.value, np.abs(case.inputs["R"]).max() / (1 - case.inputs["gamma"])
-        if not isinstance(value, np.ndarray) or value.dtype.kind != "f":
+            known = outcome.failure.type_name == "LinAlgError"
+            return known and "ingular" in outcome.failure.message
+        P, R, pi, gamma = case.inputs.values()
+        bound = np.abs(R).max() / (1 - gamma)
+        value = outcome.value
+        if not (isinstance(value, np.ndarray) and value.shape == (len(R),)):
             return False
-        return not np.isfinite(value).all() or np.abs(value).max() > 1e6 * bound
+        left = np.abs(_without_gamma(policy_transition(P, pi), gamma) @ value).max()
+        return np.isfinite(left) and np.abs(value).max() > max(1e6 * bound, 1e3 * left)
 
-    return len(outcomes) == len(cases) and all(map(odd, cases, outcomes))
+    def undefined(outcome: Outcome) -> bool:
+        return isinstance(outcome.value, np.ndarray) and not np.isfinite(outcome.value).all()
+
+    with np.errstate(invalid="ignore"):
+        shown = [singular(*pair) for pair in zip(cases, outcomes, strict=False)]
+    odd = [found or undefined(outcome) for found, outcome in zip(shown, outcomes, strict=True)]
+    return len(outcomes) == len(cases) and all(odd) and any(shown)
 
 
 def _iterated(P, R, pi, gamma):
@@ -385,8 +407,8 @@ solve_bellman = Exercise(
         ),
         Mistake(
             "no-gamma",
-            "γ is missing from the matrix. The rows of I − P^π sum to 0, so it is singular: it has no inverse, and "
-            "the numbers that come out mean nothing.",
+            "Your matrix is singular: it has no inverse, and numbers that come out mean nothing. So it is when γ is "
+            "missing: the rows of I − P^π sum to 0.",
             "What do the rows of a Markov chain's matrix sum to? Then what do those of I minus it?",
             _solved(_without_gamma),
             lambda P, R, pi, g: np.linalg.lstsq(
@@ -406,7 +428,9 @@ solve_bellman = Exercise(
             "You wrote 1 − γP: NumPy subtracts from *every* entry. The identity has ones only on the diagonal.",
             "Print 1 − M and the identity minus M for a small M.",
             _solved(lambda P_pi, g: 1 - g * P_pi),
-            _solved(lambda P_pi, g: np.ones(P_pi.shape) - g * P_pi),
+            lambda P, R, pi, g: np.linalg.lstsq(
+                1 - g * policy_transition(P, pi), policy_reward(R, pi), rcond=None
+            )[0],
         ),
         Mistake(
             "reward-unweighted",
@@ -455,24 +479,34 @@ def sweep_mdps(rng: np.random.Generator) -> list[tuple[str, tuple, dict]]:
         """One state that is paid for ever, beside two where nothing happens."""
         return separate(3, 2), np.eye(3)[state][:, None].repeat(2, axis=1)
 
+    # Changes of |v| alone look as if all had settled after two sweeps.
+    turns = np.array([[2.0, 2.0], [-1.0, -1.0], [1.5, 1.5], [-1.0, -1.0], [0.0, 0.0]])
+
+    # In state 0 action 0 is paid for ever, action 1 leaves for where nothing happens.
+    leaving = separate(2, 2)
+    leaving[0, 1] = leaving[1, 1]
+
     # Action 1 of state 0 is never best, and learns a sweep later than all values: q moves, v rests.
     aside = np.zeros((3, 2, 3))
     aside[0, 0, 2] = aside[0, 1, 1] = 1.0
     aside[1, :, 2] = aside[2, :, 2] = 1.0
     return [
-        made("an action that is never best learns last", aside,
-             np.array([[10.0, 0.0], [1.0, 1.0], [0.0, 0.0]]), 0.9, 1e-6, "v settles before q"),
         made("four states", P, R, 0.9, 1e-6),
         made("as many states as actions", *random(3, 3), 0.8, 1e-8, "S = A"),
+        made("an action that is never best learns last", aside,
+             np.array([[10.0, 0.0], [1.0, 1.0], [0.0, 0.0]]), 0.9, 1e-6, "v settles before q"),
         made("rewards that cancel", separate(2, 2), swap, 0.9, 1e-4, "rewards that cancel"),
         made("rewards all negative", P, -np.abs(R) - 1, 0.9, 1e-6, "negative rewards"),
         made("rewards all positive", P, np.abs(R) + 1, 0.9, 1e-6),
         made("the first state settles long after the others", *slow(0), 0.9, 1e-5, "one slow state"),
         made("the last state settles long after the others", *slow(2), 0.9, 1e-5, "one slow state"),
+        made("one action settles long after the other", leaving, np.array([[1.0, 0.0], [0.0, 0.0]]), 0.9, 1e-5,
+             "one slow action"),
         made("no rewards", P, np.zeros_like(R), 0.9, 1e-6, "R = 0"),
         made("a tolerance so large that one sweep is enough", P, R, 0.9, 1e3, "a large tolerance"),
         made("an episode of four steps, γ = 1", lengthy, np.array([[-1.0, -1.0]] * 4 + [[0.0, 0.0]]), 1.0, 1e-6,
              "γ = 1"),
+        made("an episode with gains and losses in turn, γ = 1", lengthy, turns, 1.0, 1e-6, "γ = 1"),
         made("one state", *random(1, 2), 0.5, 1e-7, "S = 1"),
         made("γ = 0", P, R, 0.0, 1e-6, "γ = 0"),
         made("a coarse tolerance", *random(6, 2, 2), 0.95, 0.05),
@@ -513,6 +547,14 @@ def _evaluating(
     return policy_evaluation
 
 
+def _stopping(measure: Callable) -> list[Callable]:
+    """Both kinds of sweep, stopped by `measure(new - old)`."""
+    return [
+        _evaluating(change=lambda new, old: measure(new - old), sweep=sweep)
+        for sweep in (dp.bellman_backup, _in_place)
+    ]
+
+
 def _same_array(P, R, pi, gamma, tolerance):
     v, sweeps = np.zeros(len(R)), 0
     while True:
@@ -549,18 +591,22 @@ policy_evaluation = Exercise(
     mistakes=[
         Mistake(
             "signed-differences",
-            "You add up the changes and take the absolute value afterwards: changes of opposite sign cancel. Take "
-            "absolute values first.",
+            "You add up the changes with their signs, so that changes of opposite sign cancel. Take absolute values "
+            "first.",
             "What does your test say if one state rises by 1 and another falls by 1?",
-            _evaluating(change=lambda new, old: abs((new - old).sum())),
-            _evaluating(change=lambda new, old: abs((new - old).mean())),
-            _evaluating(change=lambda new, old: (new - old).sum()),
+            *_stopping(lambda change: abs(change.sum())),
+            *_stopping(lambda change: abs(change.mean())),
+            *_stopping(np.sum),
+            *_stopping(np.mean),
         ),
         Mistake(
             "no-absolute-value",
-            "You take the largest change without its absolute value: falling values look settled.",
-            "What does your test say if every reward is −1?",
-            _evaluating(change=lambda new, old: (new - old).max()),
+            "You look for the largest change with its sign: changes in one direction, of falling values say, look "
+            "settled. Take absolute values first.",
+            "What does your test say if every reward is −1? And if every reward is 1?",
+            *_stopping(np.max),
+            *_stopping(lambda change: (-change).max()),
+            *_stopping(lambda change: abs(change.max())),
         ),
         Mistake(
             "one-sweep",
@@ -572,14 +618,13 @@ policy_evaluation = Exercise(
             "mean-change",
             "You look at the mean change. One state may still be moving while all others rest: take the largest.",
             "How small is the mean change if one of a thousand states still moves by 1?",
-            _evaluating(change=lambda new, old: np.abs(new - old).mean()),
-            _evaluating(change=lambda new, old: np.abs(new - old).mean(), sweep=_in_place),
+            *_stopping(lambda change: np.abs(change).mean()),
         ),
         Mistake(
             "any-state-settled",
             "You stop as soon as *one* state hardly changes. All of them must have settled.",
             "`any` or `all`? Smallest or largest change?",
-            _evaluating(change=lambda new, old: np.abs(new - old).min()),
+            *_stopping(lambda change: np.abs(change).min()),
         ),
         Mistake(
             "last-sweep-not-counted",
@@ -590,8 +635,8 @@ policy_evaluation = Exercise(
         ),
         Mistake(
             "old-and-new-same-array",
-            "You stop after one sweep, since old and new are the same array, and nothing ever differs from itself: an "
-            "assignment makes a second *name*, not a second array.",
+            "You stop after one sweep. So it is when old and new are the same array, and nothing ever differs from "
+            "itself: an assignment makes a second *name*, not a second array.",
             "What does `old is v` say just before your test?",
             _same_array,
         ),
