@@ -185,7 +185,7 @@ def verdict(exercise: Exercise, cases: Sequence[Case], outcomes: Sequence[Outcom
     wrong = [fault is not None for fault in faults] + [True] * missing
     return Verdict(
         **common, rung=fault.rung, headline=fault.headline,
-        explanation=_located(exercise, cases, wrong, first, fault), instead=fault.instead,
+        explanation=_located(cases, wrong, faults, first), instead=fault.instead,
     )  # fmt: skip
 
 
@@ -268,16 +268,19 @@ def _fault(
         elif exercise.agrees is None:
             text = difference(exercise, case, outcome.value, reference.value)
         instead = f"Compare your code with equation {exercise.equation}, term by term."
+        if exercise.returns.kind == "figures":
+            instead = "Compare your steps with the lesson's, one by one and in their order."
         return _Fault(
             "values", "wrong values", text or "Your result is not what the equation gives.", instead
         )
     for key in exercise.notes:
         if outcome.notes.get(key) != reference.notes.get(key):
+            misused = "`rng`" if key == "rng" else "the environment"
             return _Fault(
                 "conduct",
-                "wrong use of the environment",
+                f"wrong use of {misused}",
                 _conduct(key, outcome, reference),
-                "Walk through the loop for one short episode on paper.",
+                "Walk through one short run on paper, and count.",
             )
     return None
 
@@ -314,11 +317,13 @@ _MISUSE = {
         "Q(s, a) needs both: the observations and the actions.",
     ),
     "own-backward": (
-        "Your function calls backward() itself; it should return the loss and leave that to the caller.",
+        "Your function calls backward() itself; it should return its result and leave that to the caller.",
         "Return the tensor; do not step, and do not differentiate.",
     ),
     "not-a-row": ("select() was given something that is not one row of q.", "Give it q[s]."),
 }  # fmt: skip
+
+_NO_ENVIRONMENT = ("no-action", "own-backward", "not-a-row")
 
 
 def _failed_run(exercise: Exercise, failure: Failure) -> _Fault:
@@ -340,7 +345,8 @@ def _failed_run(exercise: Exercise, failure: Failure) -> _Fault:
         )
     if failure.tag in _MISUSE:
         text, instead = _MISUSE[failure.tag]
-        return _Fault("exception", "wrong use of the environment", text, instead)
+        given = "what is given" if failure.tag in _NO_ENVIRONMENT else "the environment"
+        return _Fault("exception", f"wrong use of {given}", text, instead)
     if _unwritten(failure):
         return _Fault("written", "not written yet", "", "")
     said = f": {failure.message}" if failure.message else ""
@@ -355,10 +361,12 @@ def _failed_run(exercise: Exercise, failure: Failure) -> _Fault:
 
 
 def _located(
-    exercise: Exercise, cases: Sequence[Case], wrong: Sequence[bool], first: int, fault: _Fault
+    cases: Sequence[Case], wrong: Sequence[bool], faults: Sequence[_Fault | None], first: int
 ) -> str:
-    """The fault's text, and where it happens: in every case, in those of one kind, or in this one."""
-    if all(wrong) or fault.rung == "signature":
+    """The first fault's text, and where it holds: in every case, in those of one kind, or in this one."""
+    fault = faults[first]
+    everywhere = all(wrong) and len({each.text for each in faults}) == 1
+    if everywhere or fault.rung == "signature":
         return fault.text
     tag = common_tag(cases, wrong)
     if tag:
@@ -383,6 +391,7 @@ def _recognise(
     partial: list[Mistake] = []
     # Two wrong answers to a yes-or-no question are always the same: no sign of the same mistake.
     two_valued = exercise.returns.kind == "bool"
+    repeated = sum(fault is not None for fault in faults) >= 2
     whole: list[tuple[Mistake, Callable[..., Any]]] = []
     for mistake in exercise.mistakes:
         if mistake.shows is not None and mistake.shows(cases, outcomes):
@@ -391,7 +400,7 @@ def _recognise(
             explained = _explained(exercise, function, cases, outcomes, faults)
             if explained == len(cases):
                 whole.append((mistake, function))
-            elif explained >= 2 and not two_valued and mistake not in partial:
+            elif explained and repeated and not two_valued and mistake not in partial:
                 partial.append(mistake)
     if whole:
         return _same_doing(exercise, cases, outcomes, whole)
