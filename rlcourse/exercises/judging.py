@@ -368,6 +368,8 @@ def _located(
     everywhere = all(wrong) and len({each.text for each in faults}) == 1
     if everywhere or fault.rung == "signature":
         return fault.text
+    if sum(wrong) == 1:  # that one case has some property or other proves nothing
+        return f"{fault.text} Only one case is wrong: {cases[first].name}."
     tag = common_tag(cases, wrong)
     if tag:
         return f"{fault.text} This happens exactly where: {tag}."
