@@ -30,7 +30,8 @@ def _episode_lists(rng: np.random.Generator) -> list[Case]:
     many = [episode(length, 4) for length in (6, 9, 1, 12)]
     sparse = [episode(length, 3) for length in (5, 7)]
     return_to_start = [(np.array([2, 0, 2, 1, 2]), rng.normal(size=5))]
-    whole = [(np.array([0, 1, 0]), np.array([3, -1, 2])), (np.array([1]), np.array([5]))]
+    # Their returns are no whole numbers: an integer array for returns loses what it must not lose.
+    whole = [(np.array([0, 1, 0]), np.array([3, -2, 1])), (np.array([1]), np.array([5]))]
     cases = []
     for first in (True, False):
         cases += [
@@ -141,6 +142,11 @@ mc_prediction = Exercise(
             "What happens to a state that only one of ten episodes visits?",
             _mc(divide=lambda total, visits, episodes: total / max(len(episodes), 1)),
             _mc(divide=lambda total, visits, episodes: _nan(total, len(episodes), episodes)),
+            _mc(
+                divide=lambda total, visits, episodes: np.array(
+                    [x / len(episodes) for x in total.tolist()]
+                )
+            ),
         ),
         Mistake(
             "nan-unvisited",
@@ -250,16 +256,16 @@ def _window_cases(rng: np.random.Generator) -> list[Case]:
         tags = tags if ends else (*tags, NO_END)
         return Case(name, inputs | {"terminated": terminated, "gamma": gamma}, tags)
 
-    end = "an end inside the window"
+    end, at_once = "an end inside the window", "the first step ends the episode"
     return [
         case("five steps without an end", 5, 0.9),
         case("three steps, `terminated` as bool", 3, 0.8, (), np.bool_, "`terminated` as bool"),
         case("one step", 1, 0.7, (), np.int64),
-        case("one step that ends the episode", 1, 0.7, (0,), np.float64, end),
+        case("one step that ends the episode", 1, 0.7, (0,), np.float64, end, at_once),
         case("an end in the middle", 6, 0.9, (2,), np.float64, end),
         case("an end in the middle, as bool", 5, 0.85, (1,), np.bool_, end, "`terminated` as bool"),
         case("an end at the last step", 4, 0.9, (3,), np.int64, end),
-        case("an end at the first step", 4, 0.9, (0,), np.int64, end),
+        case("an end at the first step", 4, 0.9, (0,), np.int64, end, at_once),
         case("two ends", 7, 0.9, (2, 5), np.float64, end),
         case("γ = 1 without an end", 4, 1.0, (), np.float64, "γ = 1"),
         case("γ = 1 with an end", 5, 1.0, (2,), np.float64, "γ = 1", end),
@@ -327,7 +333,7 @@ n_step_return = Exercise(
         ),
         Mistake(
             "ignores-termination",
-            "You never look at `terminated`: an end inside the window cuts everything after it.",
+            "An end inside the window changes nothing in your return: it has to cut everything after it.",
             "What should the return be if the very first step ends the episode?",
             _forward(stops=lambda k, d: False),
         ),
@@ -455,9 +461,11 @@ lambda_returns = Exercise(
         ),
         Mistake(
             "no-final-bootstrap",
-            "Your recursion starts from 0. The segment stops there, but the task does not: the tail is worth V(s_T).",
+            "The return behind the last step counts as 0 in your recursion. The segment stops there, but the task "
+            "does not: the tail is worth V(s_T).",
             "What is the λ-return of a segment of one step, for any λ?",
             _lambda(last=lambda v_next: 0.0),
+            lambda r, v, d, g, lam: _lambda()(r, np.append(v[:-1], 0.0), d, g, lam),
         ),
         Mistake(
             "carries-across-end",
@@ -511,6 +519,7 @@ def _walk_cases(rng: np.random.Generator) -> list[Case]:
         case("γ = 1", random_env(rng, ends=0.3, limit=30), 6, 0.1, 1.0, terminal),
         case("step size 1", random_env(rng, limit=9), 5, 1.0, 0.9, cut),
         case("one state", random_env(rng, 1, 2, ends=0.2, limit=20), 4, 0.5, 0.5),
+        case("an episode of 250 steps", random_env(rng, limit=250), 1, 0.1, 0.9, cut),
         case("no episodes", random_env(rng, limit=5), 0, 0.5, 0.9, "no episodes"),
     ]  # fmt: skip
 

@@ -22,8 +22,10 @@ def _row_cases(rng: np.random.Generator) -> list[Case]:
         seed = int(rng.integers(2**31))
         return Case(name, {"q_row": np.asarray(q_row), "epsilon": epsilon, "seed": seed}, tags)
 
-    def row(n: int) -> np.ndarray:
-        return rng.permutation(n) + rng.uniform(0, 0.5, size=n)
+    def row(n: int, shift: float = 0.0) -> np.ndarray:
+        q = rng.permutation(n) + rng.uniform(0, 0.5, size=n) + shift
+        # Never the first: a search that finds nothing better than its start must be seen.
+        return np.roll(q, 1) if np.argmax(q) == 0 else q
 
     tie = "the best value occurs twice"
     return [
@@ -32,7 +34,7 @@ def _row_cases(rng: np.random.Generator) -> list[Case]:
         case("ε = 0.2, four actions", row(4), 0.2),
         case("ε = ½, three actions", row(3), 0.5),
         case("ε = ½, and the best value occurs twice", [0.3, 1.5, 1.5], 0.5, tie),
-        case("ε = ½, all values negative", -1.0 - row(5), 0.5),
+        case("ε = ½, all values negative", row(5, shift=-6.0), 0.5),
         case("ε = ½, the last action is the best", [-1.0, 0.0, 2.0], 0.5),
         case("ε = 1", row(4), 1.0, "ε = 1"),
         case("one action only", [0.7], 0.5, "A = 1"),
@@ -80,7 +82,10 @@ def _greedy_tells(case: Case, value: dict, _reference: dict) -> str:
     if not value["unchanged"]:
         return "Your function changes `q_row` in place; the caller still needs it."
     if not value["repeats"]:
-        return "Two runs with the same seed differ: not all of your randomness comes from `rng`."
+        return (
+            "Two runs with the same seed differ: something is drawn elsewhere than from `rng`, or is "
+            "kept from one call to the next."
+        )
     p, best = _probabilities(case), int(np.argmax(case.inputs["q_row"]))
     if not _close(value["counts"], p, 5.0).all():
         what = (
@@ -188,8 +193,8 @@ epsilon_greedy = Exercise(
         ),
         Mistake(
             "global-generator",
-            "Some of your randomness comes from `np.random` instead of `rng`: the run cannot be "
-            "repeated.",
+            "Some of your randomness does not come from `rng` but from another generator, such as that "
+            "of `np.random`: the run cannot be repeated.",
             "Every random number has to be drawn from the generator that was passed in.",
             _global_generator,
             _global_choice,
@@ -229,8 +234,10 @@ def transition_cases(*also: str) -> Callable[[np.random.Generator], list[Case]]:
                 # What stands in the row of a terminal state is anybody's guess.
                 q[terminated.astype(bool)] += 50 * rng.choice([-1.0, 1.0])
                 tables[table] = q
-            if ties:
-                tables["q_next"][:] = np.round(tables["q_next"] / 3)
+            if ties:  # two actions are best in every row
+                two = rng.permuted(np.tile(np.arange(n_actions), (n, 1)), axis=1)[:, :2]
+                best = tables["q_next"].max(axis=1, keepdims=True) + 1
+                np.put_along_axis(tables["q_next"], two, best, axis=1)
             inputs = {"reward": rng.normal(size=n) * 2}
             if "qb_next" in also:
                 inputs |= {"qa_next": tables["q_next"], "qb_next": tables["qb_next"]}
@@ -329,7 +336,9 @@ sarsa_target = Exercise(
             "to action i.",
             "Print the shape of what you pick out of `q_next`. You want one number a row.",
             lambda r, q, a, d, g: r + g * (1.0 - d) * q[:, a],
+            lambda r, q, a, d, g: r + g * (1.0 - d)[:, None] * q[:, a],
             lambda r, q, a, d, g: r[:, None] + g * (1.0 - d)[:, None] * q[:, a],
+            lambda r, q, a, d, g: r + g * (1.0 - d) * q[:, a].T,
         ),
         Mistake(
             "mean-over-actions",
@@ -498,7 +507,9 @@ double_q_target = Exercise(
             "with its own best action.",
             "Print the shape of what you pick out of `qb_next`. You want one number a row.",
             lambda r, qa, qb, d, g: r + g * (1.0 - d) * qb[:, qa.argmax(axis=1)],
+            lambda r, qa, qb, d, g: r + g * (1.0 - d)[:, None] * qb[:, qa.argmax(axis=1)],
             lambda r, qa, qb, d, g: r[:, None] + g * (1.0 - d)[:, None] * qb[:, qa.argmax(axis=1)],
+            lambda r, qa, qb, d, g: r + g * (1.0 - d) * qb[:, qa.argmax(axis=1)].T,
         ),
     ],
     also_correct=[
@@ -526,13 +537,16 @@ def _control_cases(stochastic_ends: bool) -> Callable[[np.random.Generator], lis
         exploring, terminal, cut = Select("epsilon-greedy", 0.3), "terminal ends", "time limits"
         both = random_env(rng, 4, 2, ends=0.2, limit=1)
         both.ends[:] = True
+        costly = random_env(rng, limit=9)
+        costly.R[:] = -1.0 - np.abs(costly.R)
         made = [
             case("ends in terminal states", random_env(rng, ends=0.3, limit=40), greedy, 12, 0.5, 0.9, terminal),
             case("the second-best action", random_env(rng, 6, 3, ends=0.2, limit=40), second, 12, 0.3, 0.8, terminal),
             case("the worst action", random_env(rng, 4, 4, ends=0.2, limit=40), worst, 10, 0.4, 0.95, terminal),
             case("cut off after 7 steps", random_env(rng, limit=7), greedy, 10, 0.5, 0.9, cut),
             case("cut off, with exploration", random_env(rng, limit=12), exploring, 10, 0.5, 0.9, cut),
-            case("long, with exploration", random_env(rng, 4, 2, limit=60), exploring, 4, 0.2, 0.95, cut),
+            case("an episode of 250 steps", random_env(rng, 4, 2, limit=250), exploring, 1, 0.2, 0.95, cut),
+            case("negative rewards only", costly, exploring, 6, 0.5, 0.9, cut),
             case("deterministic, with exploration", random_env(rng, limit=15, deterministic=True), exploring, 8, 0.5, 0.9, cut),
             case("both flags at once", both, greedy, 10, 0.5, 0.9, terminal),
             case("γ = 0", random_env(rng, limit=9), exploring, 5, 0.5, 0.0, cut, "γ = 0"),
@@ -557,8 +571,9 @@ def _sarsa_with(
     masks: Callable = lambda terminated, truncated: terminated,
     chooses_first: bool = True,
     chooses_again: bool = False,
+    chooses_after: bool = False,
     keeps_action: bool = False,
-    chooses_at_end: bool = True,
+    chooses_at: Callable = lambda terminated, truncated: True,
 ) -> Callable:
     """SARSA with its parts exchangeable, so that each mistake differs in one of them."""
 
@@ -574,11 +589,13 @@ def _sarsa_with(
                 s_next, reward, terminated, truncated, _ = env.step(a)
                 done = terminated or truncated
                 a_next = 0
-                if chooses_at_end or not terminated:
+                if chooses_at(terminated, truncated):
                     a_next = select(choose_next(q, s, s_next, a), rng)
                 alive = 0.0 if masks(terminated, truncated) else 1.0
                 y = reward + gamma * alive * future(q, s_next, a_next)
                 q[s, a] += step_size * (y - q[s, a])
+                if chooses_after:
+                    a_next = select(q[s_next], rng)
                 s, a = s_next, (a if keeps_action else a_next)
         return q
 
@@ -612,9 +629,22 @@ LOOP_TRUNCATION = (
 WHICH_FLAG = "Which of the two flags belongs into the target, and which only ends the loop?"
 
 
+def _unless_terminal(terminated: bool, truncated: bool) -> bool:
+    return not terminated
+
+
+def _unless_over(terminated: bool, truncated: bool) -> bool:
+    return not (terminated or truncated)
+
+
 def _both_ways(**parts) -> tuple[Callable, Callable]:
     """A mistake made by loops that choose an action at a terminal state, and by loops that do not."""
-    return _sarsa_with(**parts), _sarsa_with(**parts, chooses_at_end=False)
+    return _sarsa_with(**parts), _sarsa_with(**parts, chooses_at=_unless_terminal)
+
+
+def _all_ways(**parts) -> tuple[Callable, ...]:
+    """The same where the action at the end is not used: by loops that never choose there, too."""
+    return *_both_ways(**parts), _sarsa_with(**parts, chooses_at=_unless_over)
 
 
 sarsa = Exercise(
@@ -640,13 +670,14 @@ sarsa = Exercise(
             "Follow a′ through one round of your loop: where does it go?",
             *_both_ways(chooses_again=True),
             *_both_ways(chooses_again=True, chooses_first=False),
+            *_both_ways(chooses_after=True),
         ),
         Mistake(
             "max",
             "Your target takes the largest value of s′: that is Q-learning. SARSA learns about the policy "
             "that acts.",
             "Compare equations (5.6) and (5.8): which one has a maximum?",
-            *_both_ways(future=lambda q, s_next, a_next: q[s_next].max()),
+            *_all_ways(future=lambda q, s_next, a_next: q[s_next].max()),
             lambda *arguments: _q_learning_with()(*arguments),
         ),
         Mistake(
@@ -659,10 +690,10 @@ sarsa = Exercise(
             "bootstraps-terminal", LOOP_TERMINAL, WHICH_FLAG, _sarsa_with(masks=lambda d, c: False)
         ),
         Mistake(
-            "masks-truncation", LOOP_TRUNCATION, WHICH_FLAG, *_both_ways(masks=lambda d, c: d or c)
+            "masks-truncation", LOOP_TRUNCATION, WHICH_FLAG, *_all_ways(masks=lambda d, c: d or c)
         ),
     ],
-    also_correct=[_sarsa_with(), _sarsa_with(chooses_at_end=False), _sarsa_through_target],
+    also_correct=[_sarsa_with(), _sarsa_with(chooses_at=_unless_terminal), _sarsa_through_target],
 )
 
 
@@ -670,6 +701,7 @@ def _q_learning_with(
     *,
     target_value: Callable = lambda q, s, s_next, select, rng: q[s_next].max(),
     masks: Callable = lambda terminated, truncated: terminated,
+    looks_always: bool = False,
     greedy: bool = False,
 ) -> Callable:
     """Q-learning with its parts exchangeable."""
@@ -681,9 +713,9 @@ def _q_learning_with(
             while True:
                 a = int(q[s].argmax()) if greedy else select(q[s], rng)
                 s_next, reward, terminated, truncated, _ = env.step(a)
-                y = reward
-                if not masks(terminated, truncated):
-                    y += gamma * target_value(q, s, s_next, select, rng)
+                y, masked = reward, masks(terminated, truncated)
+                if looks_always or not masked:
+                    y += gamma * (not masked) * target_value(q, s, s_next, select, rng)
                 q[s, a] = (1 - step_size) * q[s, a] + step_size * y
                 s = s_next
                 if terminated or truncated:
@@ -691,6 +723,10 @@ def _q_learning_with(
         return q
 
     return q_learning
+
+
+def _selected(q, s, s_next, select, rng):
+    return q[s_next, select(q[s_next], rng)]
 
 
 def _chooses_early(at_end: str) -> Callable:
@@ -742,9 +778,8 @@ q_learning = Exercise(
             "Your target uses the value of an action that `select` chose in s′: that is SARSA. Q-learning "
             "is off-policy: its target is greedy, whatever is done next.",
             "Compare equations (5.6) and (5.8): which one asks what happens next?",
-            _q_learning_with(
-                target_value=lambda q, s, s_next, select, rng: q[s_next, select(q[s_next], rng)]
-            ),
+            _q_learning_with(target_value=_selected),
+            _q_learning_with(target_value=_selected, looks_always=True),
             *_both_ways(),
         ),
         Mistake(
