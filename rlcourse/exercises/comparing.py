@@ -327,9 +327,9 @@ def _difference(case: Case, value: Any, reference: Any, close: Close) -> str:
     if a.shape != b.shape:
         return f"has shape {a.shape} instead of {b.shape}."
     return (
-        _whole_pattern(case, a, b, close)
+        _near(a, b)
+        or _whole_pattern(case, a, b, close)
         or _place_pattern(case, a, b, close)
-        or _near(a, b)
         or (
             _size(a, b)
             if a.size == 1

@@ -491,10 +491,11 @@ def sweep_mdps(rng: np.random.Generator) -> list[tuple[str, tuple, dict]]:
     aside[0, 0, 2] = aside[0, 1, 1] = 1.0
     aside[1, :, 2] = aside[2, :, 2] = 1.0
     return [
-        made("four states", P, R, 0.9, 1e-6),
-        made("as many states as actions", *random(3, 3), 0.8, 1e-8, "S = A"),
+        # First, since here v is the same in place: what is told of a wrong count is true of both.
         made("an action that is never best learns last", aside,
              np.array([[10.0, 0.0], [1.0, 1.0], [0.0, 0.0]]), 0.9, 1e-6, "v settles before q"),
+        made("four states", P, R, 0.9, 1e-6),
+        made("as many states as actions", *random(3, 3), 0.8, 1e-8, "S = A"),
         made("rewards that cancel", separate(2, 2), swap, 0.9, 1e-4, "rewards that cancel"),
         made("rewards all negative", P, -np.abs(R) - 1, 0.9, 1e-6, "negative rewards"),
         made("rewards all positive", P, np.abs(R) + 1, 0.9, 1e-6),
