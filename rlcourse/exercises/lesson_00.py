@@ -24,6 +24,7 @@ def reward_cases(rng: np.random.Generator) -> list[Case]:
     return [
         case("seven rewards, γ = 0.9", rng.normal(size=7), 0.9),
         case("rewards of both signs, γ = 0.5", rng.normal(size=12) * 3, 0.5),
+        case("seven costs, γ = 0.5", -rng.uniform(1, 2, size=7), 0.5),
         case("one reward", rng.normal(size=1) + 2, 0.8),
         case("whole-number rewards", rng.integers(-9, 10, size=6), 0.7, "whole-number rewards"),
         case(
@@ -32,6 +33,7 @@ def reward_cases(rng: np.random.Generator) -> list[Case]:
         case("no rewards at all", np.zeros(0), 0.9, "T = 0"),
         case("γ = 0", rng.normal(size=5), 0.0, "γ = 0"),
         case("γ = 1", rng.normal(size=5), 1.0, "γ = 1"),
+        case("150 rewards, γ = 0.99", rng.normal(size=150) + 1, 0.99),
         case("400 rewards, γ = 0.1", rng.normal(size=400), 0.1, "a long episode with a small γ"),
     ]
 
@@ -75,6 +77,7 @@ discounted_return = Exercise(
             "Look for `mean` or a division by T, and at equation (0.1) for one.",
             lambda rewards, gamma: _return_by_loop(rewards, gamma) / max(len(rewards), 1),
             lambda rewards, gamma: float(np.mean(gamma ** np.arange(len(rewards)) * rewards)),
+            lambda rewards, gamma: float(np.mean(rewards)),
         ),
         Mistake(
             "weights-reversed",
@@ -192,12 +195,12 @@ def _error_cases(rng: np.random.Generator) -> list[Case]:
 
     wide = "prediction of shape (B, 1)"
     return [
-        case("four predictions as a column", column(4), rng.normal(size=4) + 1, wide),
-        case("four predictions in a row", rng.normal(size=4), rng.normal(size=4)),
+        case("five predictions as a column", column(5), rng.normal(size=5) + 1, wide),
+        case("five predictions in a row", rng.normal(size=5), rng.normal(size=5)),
         case("a batch of 32", column(32), rng.normal(size=32) * 2, wide),
         case("one prediction as a column", column(1), rng.normal(size=1) + 3, wide),
         case("one prediction", rng.normal(size=1), rng.normal(size=1) + 3),
-        case("errors that cancel", np.array([1.0, 3.0]), np.array([2.0, 2.0])),
+        case("errors that cancel", np.array([1.0, 3.0]), np.array([1.5, 2.5])),
         case("a batch without error", np.array([[0.5], [0.25]]), np.array([0.5, 0.25]), wide),
     ]
 
@@ -270,6 +273,9 @@ def _episode_cases(rng: np.random.Generator) -> list[Case]:
     both.ends[:] = True
     at_once = random_env(rng)
     at_once.ends[:] = True
+    corridor = random_env(rng, 12)  # whatever is done, the next state is the next number
+    corridor.P[:], corridor.start[:] = np.eye(12, k=1)[:, None], np.eye(12)[0]
+    corridor.P[-1, :, 0] = corridor.ends[-1] = 1
     return [
         case(
             "an episode that ends in a terminal state", random_env(rng, ends=0.25), "terminal end"
@@ -279,6 +285,7 @@ def _episode_cases(rng: np.random.Generator) -> list[Case]:
         ),
         case("an episode cut off after 6 steps", random_env(rng, limit=6), "time limit"),
         case("an episode of 150 steps", random_env(rng, 8, 4, limit=150), "time limit"),
+        case("twelve steps to a terminal state", corridor, "terminal end"),
         case("an episode of one step", at_once, "terminal end"),
         case("one step, both flags set at its end", both, "both flags"),
     ]
@@ -318,7 +325,7 @@ run_episode = Exercise(
     returns=several(rewards=array(), terminated=boolean()),
     points=2,
     equation="(0.4)",
-    notes=["resets", "steps", "choices"],
+    notes=["resets", "steps", "choices", "rng"],
     mistakes=[
         Mistake(
             "waits-for-terminated",

@@ -8,6 +8,7 @@ import numpy as np
 
 from rlcourse.tabular import mdp, returns
 
+from .comparing import difference
 from .declaration import Exercise, Lesson, Mistake, array, number, several
 from .harness import Case
 from .lesson_00 import reward_cases
@@ -93,6 +94,7 @@ returns_to_go = Exercise(
             "episode, makes γ^t zero.",
             "Is there a way from G_{t+1} to G_t that never divides?",
             _divided_by_powers,
+            lambda rewards, gamma: np.nan_to_num(_divided_by_powers(rewards, gamma)),
         ),
         Mistake(
             "own-reward-missing",
@@ -216,12 +218,14 @@ policy_reward = Exercise(
             "unweighted-sum",
             "You add up the rewards of all actions. Only one action is taken at a time: weigh each by π(a|s).",
             "What should come out where the policy always takes the same action?",
+            lambda R, pi: R.sum(axis=1),
             lambda R, pi: R.sum(axis=1) * 1.0,
         ),
         Mistake(
             "best-action",
             "You take the largest reward. That is what a greedy policy would get, not π.",
             "What should come out where the policy never takes the best action?",
+            lambda R, pi: R.max(axis=1),
             lambda R, pi: R.max(axis=1) * 1.0,
         ),
         Mistake(
@@ -273,7 +277,14 @@ def _occupancy_cases(rng: np.random.Generator) -> list[Case]:
 
     unreachable = np.array([[0.5, 0.5, 0.0], [1.0, 0.0, 0.0], [0.2, 0.3, 0.5]])
     inputs = {"P_pi": unreachable, "start": np.array([1.0, 0.0, 0.0]), "gamma": 0.85}
-    return [*_chain_cases(rng, make), Case("a state that cannot be reached", inputs)]
+    ring = {"P_pi": np.roll(np.eye(5), 1, axis=1), "start": np.eye(5)[2], "gamma": 0.99}
+    return [
+        *_chain_cases(rng, make),
+        Case("a state that cannot be reached", inputs),
+        Case(
+            "round and round a ring, γ = 0.99", ring, ("γ near 1",)
+        ),  # never forgets where it began
+    ]
 
 
 def _solved(matrix: Callable, right: Callable) -> Callable:
@@ -311,6 +322,18 @@ def _stationary(P_pi, start, gamma):
     return p
 
 
+def _shows_stationary(cases, outcomes) -> bool:
+    """Whether one more step changes nothing, wherever there is but one such distribution."""
+    return all(
+        isinstance(d := outcome.value, np.ndarray)
+        and d.shape == case.inputs["start"].shape
+        and np.allclose(d @ case.inputs["P_pi"], d, atol=1e-6)
+        and np.isclose(d.sum(), 1)
+        for case, outcome in zip(cases, outcomes, strict=False)
+        if case.inputs["P_pi"].min() > 0
+    )
+
+
 discounted_occupancy = Exercise(
     "discounted_occupancy",
     reference=mdp.discounted_occupancy,
@@ -342,6 +365,7 @@ discounted_occupancy = Exercise(
             lambda P_pi, start, gamma: _series(P_pi, start, gamma, first=0.0),
             lambda P_pi, start, gamma: mdp.discounted_occupancy(P_pi, start @ P_pi, gamma),
             lambda P_pi, start, gamma: mdp.discounted_occupancy(P_pi, start, gamma) - (1 - gamma) * start,
+            lambda P_pi, start, gamma: (d := _series(P_pi, start, gamma, first=0.0)) / d.sum(),
         ),
         Mistake(
             "start-ignored",
@@ -350,7 +374,9 @@ discounted_occupancy = Exercise(
             lambda P_pi, start, gamma: mdp.discounted_occupancy(
                 P_pi, np.full(len(start), 1 / len(start)), gamma
             ),
+            lambda P_pi, start, gamma: mdp.discounted_occupancy(P_pi, np.eye(len(start))[0], gamma),
             _stationary,
+            shows=_shows_stationary,
         ),
         Mistake(
             "plus-gamma",
@@ -431,6 +457,7 @@ expected_return = Exercise(
             lambda P, R, pi, start, gamma: float(
                 np.sum(_by_values(P, R, pi, np.eye(len(start)), gamma))
             ),
+            lambda P, R, pi, start, gamma: _by_values(P, R, pi, np.eye(len(start))[0], gamma),
         ),
     ],
     also_correct=[_discounted_sum, _by_pairs, _by_values],
@@ -498,6 +525,40 @@ def _by_inverse(rng, row):
     )
 
 
+def _all_walks(rule: Callable) -> Callable:
+    """For `shows`: whether every walk of a step or more keeps to rule(inputs, states, actions)."""
+
+    def shows(cases, outcomes) -> bool:
+        return all(
+            _is_walk(outcome.value, case.inputs) and rule(case.inputs, *outcome.value[:2])
+            for case, outcome in zip(cases, outcomes, strict=False)
+            if case.inputs["horizon"]
+        )
+
+    return shows
+
+
+def _is_walk(value, inputs) -> bool:
+    if not (isinstance(value, tuple | list) and all(isinstance(x, np.ndarray) for x in value)):
+        return False
+    T, (S, A) = inputs["horizon"], inputs["R"].shape
+    return [x.shape for x in value] == [(T + 1,), (T,), (T,)] and all(
+        x.dtype.kind in "iu" and np.isin(x, np.arange(n)).all()
+        for x, n in zip(value[:2], (S, A), strict=True)
+    )
+
+
+def _first_other_draw(case, value, reference) -> str:
+    """Where a walk leaves the right one: what comes later follows from it."""
+    (states, actions, _), (s, a, _) = value, reference
+    for t in range(len(s)):
+        if states[t] != s[t]:
+            return f"The first state or action that is another than it should be is s_{t}."
+        if t < len(a) and actions[t] != a[t]:
+            return f"The first state or action that is another than it should be is a_{t}."
+    return difference(sample_trajectory, case, value, reference)
+
+
 sample_trajectory = Exercise(
     "sample_trajectory",
     reference=mdp.sample_trajectory,
@@ -506,6 +567,7 @@ sample_trajectory = Exercise(
     points=2,
     equation="(1.2)",
     notes=["rng"],
+    tells=_first_other_draw,
     mistakes=[
         Mistake(
             "reward-on-arrival",
@@ -526,6 +588,9 @@ sample_trajectory = Exercise(
             "You always move to the likeliest next state. Sample it: the most likely path is not the average one.",
             "Run it twice with different seeds. Can the paths differ?",
             _sampled(move=lambda rng, row: row.argmax()),
+            shows=_all_walks(
+                lambda inputs, s, a: np.array_equal(inputs["P"][s[:-1], a].argmax(axis=1), s[1:])
+            ),
         ),
         Mistake(
             "start-ignored",
@@ -540,6 +605,10 @@ sample_trajectory = Exercise(
             _sampled(begin=lambda rng, start: rng.integers(len(start))),
             _sampled(begin=lambda rng, start: start.argmax()),
             _sampled(begin=lambda rng, start: 0),
+            shows=lambda *seen: any(
+                _all_walks(lambda inputs, s, a, rule=rule: s[0] == rule(inputs["start"]))(*seen)
+                for rule in (np.argmax, lambda start: 0)
+            ),
         ),
         Mistake(
             "last-state-missing",
