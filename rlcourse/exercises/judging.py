@@ -175,14 +175,16 @@ def verdict(exercise: Exercise, cases: Sequence[Case], outcomes: Sequence[Outcom
         passed=passed, total=total, printed=outcome.printed,
         earned=_earned_in_part(exercise, cases, faults),
     )  # fmt: skip
+    wrong = [fault is not None for fault in faults] + [True] * missing
     if failure is None or failure.tag != "signature":
-        mistake = _recognise(exercise, cases, outcomes, faults)
+        mistake, whole = _recognise(exercise, cases, outcomes, faults)
         if mistake is not None:
+            # Who makes a mistake here and there is not to read that it is made always.
+            why = mistake.why if whole else f"{mistake.why} {_where(cases, wrong, first)}"
             return Verdict(
                 **common, rung=fault.rung, mistake=mistake.name,
-                headline=mistake.name, explanation=mistake.why, instead=mistake.instead,
+                headline=mistake.name, explanation=why, instead=mistake.instead,
             )  # fmt: skip
-    wrong = [fault is not None for fault in faults] + [True] * missing
     return Verdict(
         **common, rung=fault.rung, headline=fault.headline,
         explanation=_located(cases, wrong, faults, first), instead=fault.instead,
@@ -368,12 +370,14 @@ def _located(
     everywhere = all(wrong) and len({each.text for each in faults}) == 1
     if everywhere or fault.rung == "signature":
         return fault.text
+    return f"{fault.text} {_where(cases, wrong, first)}"
+
+
+def _where(cases: Sequence[Case], wrong: Sequence[bool], first: int) -> str:
     if sum(wrong) == 1:  # that one case has some property or other proves nothing
-        return f"{fault.text} Only one case is wrong: {cases[first].name}."
+        return f"Only one case is wrong: {cases[first].name}."
     tag = common_tag(cases, wrong)
-    if tag:
-        return f"{fault.text} This happens exactly where: {tag}."
-    return f"{fault.text} The case: {cases[first].name}."
+    return f"This happens exactly where: {tag}." if tag else f"The case: {cases[first].name}."
 
 
 # --------------------------------------------------------------------------------- known mistakes
@@ -384,8 +388,8 @@ def _recognise(
     cases: Sequence[Case],
     outcomes: Sequence[Outcome],
     faults: Sequence[_Fault | None],
-) -> Mistake | None:
-    """The mistake that explains the outcomes: all of them, else at least every wrong one.
+) -> tuple[Mistake | None, bool]:
+    """The mistake that explains the outcomes, and whether all of them or just every wrong one.
 
     The weaker match (an answer that is right in cases where the plain mistake is not) needs two
     wrong cases, and only one mistake that fits, to be believed.
@@ -397,7 +401,7 @@ def _recognise(
     whole: list[tuple[Mistake, Callable[..., Any]]] = []
     for mistake in exercise.mistakes:
         if mistake.shows is not None and mistake.shows(cases, outcomes):
-            return mistake
+            return mistake, True
         for function in mistake.implementations:
             explained = _explained(exercise, function, cases, outcomes, faults)
             if explained == len(cases):
@@ -405,8 +409,8 @@ def _recognise(
             elif explained and repeated and not two_valued and mistake not in partial:
                 partial.append(mistake)
     if whole:
-        return _same_doing(exercise, cases, outcomes, whole)
-    return partial[0] if len(partial) == 1 else None
+        return _same_doing(exercise, cases, outcomes, whole), True
+    return partial[0] if len(partial) == 1 else None, False
 
 
 def _same_doing(
