@@ -12,7 +12,7 @@ import signal
 import threading
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -100,7 +100,18 @@ def outcomes_of(
     except TimeLimit:
         limit = f"no answer after {seconds:g} seconds"
         outcomes.append(Outcome(failure=Failure("TimeLimit", "time", limit, "")))
+    if len(outcomes) == len(cases) and not _repeats(function, exercise, cases[0], outcomes[0]):
+        outcomes[0] = replace(outcomes[0], repeats=False)
     return outcomes
+
+
+def _repeats(function: Callable[..., Any], exercise: Exercise, case: Case, before: Outcome) -> bool:
+    """Whether a case that gave a value gives the same value again, whatever was called in between."""
+    with contextlib.suppress(TimeLimit), time_limit(SECONDS):
+        now = run(function, case, exercise.call)
+        valued = before.failure is None and now.failure is None
+        return not valued or same_answer(exercise, before.value, now.value)
+    return True
 
 
 def _stops(outcome: Outcome) -> bool:
@@ -185,6 +196,13 @@ def verdict(exercise: Exercise, cases: Sequence[Case], outcomes: Sequence[Outcom
                 **common, rung=fault.rung, mistake=mistake.name,
                 headline=mistake.name, explanation=why, instead=mistake.instead,
             )  # fmt: skip
+    if fault.rung in ("values", "conduct") and not outcomes[0].repeats:
+        return Verdict(
+            **common, rung=fault.rung, headline="not the same twice",
+            explanation="Called again with the same inputs, your function gives another result: something is "
+            "kept from one call to the next, or is drawn at random without being asked for.",
+            instead="Look for variables outside your function, and for default values that it changes.",
+        )  # fmt: skip
     return Verdict(
         **common, rung=fault.rung, headline=fault.headline,
         explanation=_located(cases, wrong, faults, first), instead=fault.instead,
