@@ -332,6 +332,10 @@ _MISUSE = {
         "Your loop gave step() something that is no action.",
         "An action is one integer from 0 to A − 1.",
     ),
+    "own-action": (
+        "Your loop draws an action from the action space itself; whoever chooses was passed in.",
+        "Which argument of your function says how to choose an action? It needs `rng` to do so.",
+    ),
     "no-action": (
         "A critic was called with the observations alone.",
         "Q(s, a) needs both: the observations and the actions.",

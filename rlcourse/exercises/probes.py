@@ -63,6 +63,9 @@ class Env:
 class _Discrete:
     n: int
 
+    def sample(self):
+        raise Misuse("own-action", "whom to ask for an action was passed in")
+
 
 class TableEnv:
     """The environment of an `Env` recipe, with Gymnasium's `reset` and `step`."""
