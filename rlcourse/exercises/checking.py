@@ -23,14 +23,14 @@ def check(function: Callable[..., Any], name: str | None = None) -> Callable[...
     Returns the function to go on with: `function` if it is right, the reference if not, so that
     the lesson runs to its end. HTML in a notebook, plain text elsewhere.
     """
-    wanted = name or getattr(function, "__name__", None)
-    if wanted is None:
+    if not callable(function):
         _refuse("check() wants a function: write check(f), with nothing behind the f.")
         return function
     try:
-        exercise = get(wanted)
+        # A lambda and a callable object have a name, but none of an exercise.
+        exercise = get(name or getattr(function, "__name__", type(function).__name__))
     except Unknown as unknown:
-        _refuse(str(unknown))
+        _refuse(f"{unknown} An answer is written as `def` and the exercise's name.")
         return function
     result = judge_exercise(function, exercise)
     show(rendered(result))
@@ -40,7 +40,7 @@ def check(function: Callable[..., Any], name: str | None = None) -> Callable[...
 
 
 def _refuse(sentence: str) -> None:
-    card = _card(f"<b>✗</b> {html.escape(sentence)}", "wrong")
+    card = _card(f"<b>✗</b> {inline(sentence)}", "wrong")
     show({"text/plain": f"✗ {sentence}", "text/html": card})
 
 
