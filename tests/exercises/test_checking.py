@@ -144,6 +144,27 @@ def test_rung_conduct_counts_resets():
     assert verdict.rung == "conduct" and "reset()" in verdict.explanation
 
 
+def test_a_mistake_made_here_and_there_is_told_with_the_place():
+    def n_step_return(rewards, v_boot, terminated, gamma):
+        end = next((k for k, d in enumerate(terminated) if d), 0)
+        if end:  # step 0 is as good as none
+            return float(gamma ** np.arange(end + 1) @ rewards[: end + 1])
+        return float(gamma ** np.arange(len(rewards) + 1) @ np.append(rewards, v_boot))
+
+    verdict = wrong(n_step_return, "n_step_return")
+    assert verdict.mistake == "ignores-termination"
+    assert "exactly where: the first step ends the episode" in verdict.explanation
+
+
+def test_a_function_that_remembers_is_told_so():
+    def answer(rewards, gamma, total=[0.0]):  # noqa: B006 - this is the mistake
+        for reward in reversed(rewards):
+            total[0] = reward + gamma * total[0]
+        return float(total[0])
+
+    assert wrong(answer).headline == "not the same twice"
+
+
 def test_printing_and_warnings_cost_nothing(capsys):
     @named("discounted_return")
     def answer(rewards, gamma):
