@@ -418,7 +418,7 @@ def _recognise(
     """
     partial: list[Mistake] = []
     # Two wrong answers to a yes-or-no question are always the same: no sign of the same mistake.
-    two_valued = exercise.returns.kind == "bool"
+    two_valued = exercise.returns.kind == "bool" or exercise.returns.dtype == "mask"
     repeated = sum(fault is not None for fault in faults) >= 2
     whole: list[tuple[Mistake, Callable[..., Any]]] = []
     for mistake in exercise.mistakes:
