@@ -23,7 +23,7 @@ def reward_cases(rng: np.random.Generator) -> list[Case]:
 
     return [
         case("seven rewards, γ = 0.9", rng.normal(size=7), 0.9),
-        case("rewards of both signs, γ = 0.5", rng.normal(size=12) * 3, 0.5),
+        case("seven others of both signs, γ = 0.9", rng.normal(size=7) * 3, 0.9),
         case("seven costs, γ = 0.5", -rng.uniform(1, 2, size=7), 0.5),
         case("one reward", rng.normal(size=1) + 2, 0.8),
         case("whole-number rewards", rng.integers(-9, 10, size=6), 0.7, "whole-number rewards"),
@@ -76,6 +76,7 @@ discounted_return = Exercise(
             "of good rewards is worth more than a short one.",
             "Look for `mean` or a division by T, and at equation (0.1) for one.",
             lambda rewards, gamma: _return_by_loop(rewards, gamma) / max(len(rewards), 1),
+            lambda rewards, gamma: _return_by_loop(rewards, gamma) / len(rewards),
             lambda rewards, gamma: float(np.mean(gamma ** np.arange(len(rewards)) * rewards)),
             lambda rewards, gamma: float(np.mean(rewards)),
         ),
