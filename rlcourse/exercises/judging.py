@@ -8,6 +8,7 @@ Below the first two, a known mistake that explains the outcome is named before a
 from __future__ import annotations
 
 import contextlib
+import re
 import signal
 import threading
 import zlib
@@ -344,10 +345,14 @@ _MISUSE = {
         "Your function calls backward() itself; it should return its result and leave that to the caller.",
         "Return the tensor; do not step, and do not differentiate.",
     ),
+    "no-grad-left-on": (
+        "Your function switches gradients off and leaves them off, for everybody who comes after it.",
+        "A block `with torch.no_grad():` ends where its indentation ends.",
+    ),
     "not-a-row": ("select() was given something that is not one row of q.", "Give it q[s]."),
 }  # fmt: skip
 
-_NO_ENVIRONMENT = ("no-action", "own-backward", "not-a-row")
+_NO_ENVIRONMENT = ("no-action", "own-backward", "no-grad-left-on", "not-a-row")
 
 
 def _failed_run(exercise: Exercise, failure: Failure) -> _Fault:
@@ -476,7 +481,7 @@ def _same_outcome(exercise: Exercise, case: Case, a: Outcome, b: Outcome, with_n
     if a.failure is not None or b.failure is not None:
         if a.failure is None or b.failure is None:
             return False
-        return (a.failure.type_name, a.failure.tag) == (b.failure.type_name, b.failure.tag)
+        return _kind_of_failure(a.failure) == _kind_of_failure(b.failure)
     if a.changed != b.changed:
         return False
     if with_notes and any(a.notes.get(key) != b.notes.get(key) for key in exercise.notes):
@@ -487,6 +492,12 @@ def _same_outcome(exercise: Exercise, case: Case, a: Outcome, b: Outcome, with_n
     alike = same_answer(exercise, a.value, b.value)
     any_kind = exercise.returns.dtype == "mask"
     return alike and (any_kind or _kind(a.value) == _kind(b.value))
+
+
+def _kind_of_failure(failure: Failure) -> tuple[str, ...]:
+    """Type and tag; of a RuntimeError, which PyTorch raises for everything, the message's words as well."""
+    words = re.sub(r"\d+", "", failure.message) if failure.type_name == "RuntimeError" else ""
+    return failure.type_name, failure.tag, words
 
 
 def _kind(value: Any) -> Any:

@@ -376,8 +376,9 @@ epsilon_schedule = Exercise(
         ),
         Mistake(
             "rises",
-            "Your ε rises: `start` and `end` have changed places. Explore first, exploit later.",
-            "What should come out at step 0?",
+            "Your ε does not fall from `start` to `end`: it rises, or comes back to `start`. Explore first, "
+            "exploit later.",
+            "Are `start` and `end` exchanged somewhere, or a sign? What should come out at step 0, and what long after?",
             lambda t, start, end, T: end + (start - end) * min(t / T, 1.0),
             lambda t, start, end, T: start - (end - start) * min(t / T, 1.0),
         ),
@@ -387,6 +388,8 @@ epsilon_schedule = Exercise(
             "the same *amount* away.",
             "Half-way, (8.5) is the mean of `start` and `end`. What is yours?",
             lambda t, start, end, T: start * (end / start) ** min(t / T, 1.0),
+            lambda t, start, end, T: start * (end / start) ** (t / T),
+            lambda t, start, end, T: np.geomspace(start, end, T + 1)[min(t, T)],
             lambda t, start, end, T: (
                 end if t >= T else start * float(np.exp(np.log(max(end, 1e-300) / start) * t / T))
             ),
@@ -405,7 +408,7 @@ epsilon_schedule = Exercise(
         ),
         Mistake(
             "stops-at-zero",
-            "Your ε falls on to 0. The floor is `end`: a little exploration stays for ever.",
+            "Your ε ends at 0. The floor is `end`: a little exploration stays for ever.",
             "What should come out long after `decay_steps`?",
             lambda t, start, end, T: max(0.0, start + (end - start) * t / T),
             lambda t, start, end, T: max(start + (end - start) * min(t / T, 1.0) * start / (start - end), 0.0)
@@ -415,7 +418,8 @@ epsilon_schedule = Exercise(
         ),
         Mistake(
             "integer-division",
-            "`//` divides whole numbers and throws the rest away: ε stays at `start` and then jumps.",
+            "Your ε stays at `start` all the way and then jumps. If there is a `//` in your code: it divides whole "
+            "numbers and throws the rest away.",
             "What are `3 // 10` and `3 / 10`?",
             lambda t, start, end, T: start + (end - start) * min(t // T, 1),
             lambda t, start, end, T: start + (end - start) * (t // T),
@@ -564,6 +568,8 @@ def _loss(
     detach: bool = True,
     online: bool = False,
     masks: bool = True,
+    best: Callable = lambda q: q.max(dim=1).values,
+    column: Callable = lambda reward: reward,
     pick: Callable = lambda q, action: q[torch.arange(len(q)), action],
     distance: Callable = _hand_huber,
 ) -> Callable:
@@ -572,7 +578,7 @@ def _loss(
     def dqn_loss(q_net, target_net, batch, gamma):
         q_next = (q_net if online else target_net)(batch.next_obs)
         alive = 1 - batch.terminated if masks else 1.0
-        y = batch.reward + gamma * alive * q_next.max(dim=1).values
+        y = column(batch.reward) + gamma * alive * best(q_next)
         return distance(pick(q_net(batch.obs), batch.action), y.detach() if detach else y)
 
     return dqn_loss
@@ -623,12 +629,25 @@ dqn_loss = Exercise(
         ),
         Mistake(
             "b-by-b",
-            "A column (B, 1) met a row (B,), so every prediction was compared with every label of the "
-            "batch, and the mean is over all pairs.",
-            "Print the shapes of the predictions and of the labels just before the loss.",
+            "A column (B, 1) met a row (B,), so every sample was paired with every other one of the batch, "
+            "and the mean is over all pairs.",
+            "Print the shapes of the predictions, of the labels and of what the labels are made of.",
             *[_loss(distance=d) for d in _pairwise(_hand_huber)],
             *[_loss(distance=d) for d in _pairwise(lambda q, y: ((q - y) ** 2).mean())],
             *[_loss(distance=d, detach=False) for d in _pairwise(_hand_huber)],
+            _loss(best=lambda q: q.amax(dim=1, keepdim=True)),
+            _loss(best=lambda q: q.amax(dim=1, keepdim=True), detach=False),
+            _loss(column=lambda reward: reward[:, None]),
+        ),
+        Mistake(
+            "every-action-in-every-row",
+            "`q[:, action]` takes, in *every* row, the columns of *all* the actions. Row b has one action: the "
+            "b-th.",
+            "Print the shape of your predictions. It should be (B,).",
+            _loss(pick=lambda q, action: q[:, action]),
+            _loss(pick=lambda q, action: q[:, action], detach=False),
+            _loss(pick=lambda q, action: q[:, action].T),
+            _loss(pick=lambda q, action: q[:, action].mean(dim=1)),
         ),
         Mistake(
             "squared-error",
@@ -637,6 +656,7 @@ dqn_loss = Exercise(
             "Compare your loss with (8.10) for an error of 10.",
             _loss(distance=mse_loss),
             _loss(distance=_half_square),
+            _loss(distance=mse_loss, detach=False),
         ),
         Mistake("terminal-bootstrap", TERMINAL, MASK, _loss(masks=False), _loss(masks=False, detach=False)),
         Mistake(
@@ -644,6 +664,7 @@ dqn_loss = Exercise(
             "You add up the samples' losses. (8.11) is a mean: otherwise the step would grow with the batch.",
             "What happens to your loss when every row of the batch comes twice?",
             _loss(distance=lambda q, y: smooth_l1_loss(q, y, reduction="sum")),
+            _loss(distance=lambda q, y: smooth_l1_loss(q, y, reduction="sum"), detach=False),
         ),
         Mistake(
             "blocked",
@@ -758,8 +779,8 @@ polyak_update = Exercise(
         ),
         Mistake(
             "rebinds",
-            "The weights of the target network are still the old ones: you gave a new tensor to a *name*, "
-            "or hung new Parameters into the network, which whoever holds the old ones never sees.",
+            "The weights of the target network are still the old ones. Did you give a new tensor to a *name*, "
+            "or hang new Parameters into the network? Whoever holds the old ones sees neither.",
             "Write the new numbers *into* the parameter: with a method that ends in an underscore.",
             _rebinds,
             torch.no_grad()(_rebinds),
@@ -858,6 +879,8 @@ def _update(
 
     def dqn_update(agent_state, batch):
         me: SimpleNamespace = agent_state
+        if follow == "first":
+            polyak(me.target_net, me.q_net, share(me.rho))
         loss = loss_of(me.q_net, me.target_net, batch, me.gamma)
         if clear == "first":
             me.optimizer.zero_grad()
@@ -889,6 +912,18 @@ def _autograd_update(agent_state, batch):
     return loss
 
 
+def _told_of_update(case: Case, answer: dict, right: dict) -> str:
+    """The usual words, and whether the very first loss is another one already."""
+    said = difference(dqn_update, case, answer, right)
+    if not _close(answer["weights"], right["weights"]):
+        mine, theirs = (
+            getattr(x["returned"][0], "data", x["returned"][0]) for x in (answer, right)
+        )
+        if not _close(mine, theirs):
+            said += " Nor is the loss that comes back from the first call that of (8.11)."
+    return said
+
+
 dqn_update = Exercise(
     "dqn_update",
     reference=dqn.dqn_update,
@@ -899,6 +934,7 @@ dqn_update = Exercise(
     call="updates",
     rtol=RTOL,
     atol=ATOL,
+    tells=_told_of_update,
     mistakes=[
         Mistake(
             "gradients-pile-up",
@@ -911,7 +947,7 @@ dqn_update = Exercise(
         ),
         Mistake(
             "no-clipping",
-            "The gradient goes into the step at its full length: clipping is missing.",
+            "The gradient goes into the step at its full length: nothing has clipped it by then.",
             "One norm over all of `q_net`'s parameters. When does the gradient exist, and when is it used?",
             _update(clip=_nothing),
             _update(clip=_nothing, clear="last"),
@@ -920,8 +956,8 @@ dqn_update = Exercise(
         Mistake(
             "clip-misplaced",
             "You clip where it does nothing: before `backward` there is no gradient yet, after the step it "
-            "has been used.",
-            "Clip when the gradient exists and has not been used.",
+            "has been used. (To clip another network's, or to a length of your own, does nothing either.)",
+            "Clip when the gradient exists and has not been used: whose, and to which length?",
             _update(clip=_nothing, before=clip_grad_norm_),
             _update(clip=_nothing, after=clip_grad_norm_),
             _update(clip=_nothing, after=clip_grad_norm_, clear="last"),
@@ -941,6 +977,7 @@ dqn_update = Exercise(
             "then the target moves towards the *new* weights.",
             "Read (8.14) from left to right: which φ stands in the last formula?",
             _update(follow="before"),
+            _update(follow="first"),
             _update(follow="never"),
         ),
         Mistake(

@@ -64,8 +64,8 @@ class SmallNetwork(nn.Module):
         super().__init__()
         self.kind = kind
         with torch_seed(0):
-            self.first = nn.Linear(weights[0].shape[1], weights[0].shape[0])
-            self.last = nn.Linear(weights[2].shape[1], weights[2].shape[0])
+            sizes = weights[0].shape[::-1], weights[2].shape[::-1]
+            self.first, self.last = (nn.Linear(*n, dtype=torch.float32) for n in sizes)
         with torch.no_grad():
             for parameter, values in zip(self.parameters(), weights, strict=True):
                 parameter.copy_(torch.from_numpy(values))
@@ -223,12 +223,19 @@ def gradients(function: Any, **inputs: Any) -> dict[str, Any]:
     """Call once; report the value, and the gradient that it sends to every input that could get one.
 
     Report: `value`; `gradients`: for each part of a tuple (or the one value), input name -> flat
-    gradient of the part's sum with fixed weights, zeros where none arrives.
+    gradient of the part's sum with fixed weights, zeros where none arrives; `weights`: input name -> (2, n),
+    flat, before and after the call.
     """
+    given = {name: list(_leaves(part)) for name, part in _parts(inputs)}
+    before = {name: _flat(leaves) for name, leaves in given.items()}
     value = _call(function, inputs.values())
-    _refuse_own_backward(inputs)
+    _refuse_own_backward(given)
     parts = value if isinstance(value, tuple | list) else (value,)
-    return {"value": value, "gradients": [_gradients(part, inputs) for part in parts]}
+    return {
+        "value": value,
+        "gradients": [_gradients(part, given) for part in parts],
+        "weights": {k: np.stack([before[k], _flat(given[k])]) for k in given},
+    }
 
 
 @caller
@@ -251,15 +258,15 @@ def updates(function: Any, **inputs: Any) -> dict[str, Any]:
         arguments = [x[i] if isinstance(x, list) else x for x in inputs.values()]
         with clips if i == 0 else contextlib.nullcontext():  # looking on takes time
             returned.append(_call(function, arguments))
-        parts = dict(_parts(inputs))
-        for name, part in parts.items():
-            weights[name].append(_flat(_leaves(part)))
-    leaves = {name: list(_leaves(part)) for name, part in parts.items()}
+        found = dict(_parts(inputs))
+        leaves = {name: list(_leaves(found[name])) if name in found else [] for name in parts}
+        for name in parts:
+            weights[name].append(_flat(leaves[name]))
     return {
         "same_objects": all(before[k] == [id(leaf) for leaf in leaves[k]] for k in before),
         "own_memory": _own_memory(list(leaves.values())),
         "recorded": any(leaf.grad_fn is not None for k in leaves for leaf in leaves[k]),
-        "weights": {name: np.stack(w) for name, w in weights.items()},
+        "weights": {name: _rows(w) for name, w in weights.items()},
         "returned": returned,
         "notes": {"clips": int(clips.called)},
     }
@@ -369,8 +376,11 @@ def _call(function: Any, arguments: Any, **more: Any) -> Any:
     if mismatch:
         raise Misuse("signature", mismatch)
     # Whoever draws from torch's own generator gets the same numbers every time, and leaves it as it was.
-    with torch_seed(0):
-        return function(*arguments, **more)
+    with torch_seed(0), torch.enable_grad():
+        value = function(*arguments, **more)
+        if not torch.is_grad_enabled():
+            raise Misuse("no-grad-left-on", "gradients were switched off, and not on again")
+    return value
 
 
 def _leaves(part: Any) -> Iterator[torch.Tensor]:
@@ -395,27 +405,32 @@ def _flat(leaves: Any) -> np.ndarray:
     return np.concatenate(arrays) if arrays else np.zeros(0)
 
 
-def _gradients(part: Any, inputs: dict[str, Any]) -> dict[str, np.ndarray]:
+@torch.enable_grad()
+def _gradients(part: Any, given: dict[str, list[torch.Tensor]]) -> dict[str, np.ndarray]:
     """input -> flat gradient of `part`; of a vector, of its sum with the weights 1, 2, 3, …"""
-    wanted = {name: list(_leaves(x)) for name, x in _parts(inputs)}
-    leaves = [leaf for own in wanted.values() for leaf in own]
-    found: list[Any] = [None] * len(leaves)
-    if isinstance(part, torch.Tensor) and part.requires_grad and leaves:
+    found: dict[int, Any] = {}
+    # Whoever froze a network by `requires_grad_(False)` has kept the gradient out, too.
+    asked = [leaf for own in given.values() for leaf in own if leaf.requires_grad]
+    if isinstance(part, torch.Tensor) and part.requires_grad and asked:
         weights = torch.arange(1, part.numel() + 1, dtype=part.dtype).reshape(part.shape)
         total = (part * weights).sum()
-        found = list(torch.autograd.grad(total, leaves, retain_graph=True, allow_unused=True))
-    full = [torch.zeros_like(x) if g is None else g for x, g in zip(leaves, found, strict=True)]
-    report, i = {}, 0
-    for name, own in wanted.items():
-        report[name] = _flat(full[i : i + len(own)])
-        i += len(own)
-    return report
+        arrived = torch.autograd.grad(total, asked, retain_graph=True, allow_unused=True)
+        found = {id(leaf): g for leaf, g in zip(asked, arrived, strict=True) if g is not None}
+    return {
+        name: _flat(found.get(id(leaf), torch.zeros_like(leaf)) for leaf in own)
+        for name, own in given.items()
+    }
 
 
-def _refuse_own_backward(inputs: dict[str, Any]) -> None:
-    for name, part in _parts(inputs):
-        if any(leaf.grad is not None for leaf in _leaves(part)):
+def _refuse_own_backward(given: dict[str, list[torch.Tensor]]) -> None:
+    for name, own in given.items():
+        if any(leaf.grad is not None for leaf in own):
             raise Misuse("own-backward", f"backward() was called inside: `{name}` has gradients")
+
+
+def _rows(vectors: list[np.ndarray]) -> np.ndarray:
+    """Vectors as rows of a matrix; if their lengths differ, the last one alone."""
+    return np.stack(vectors) if len({len(v) for v in vectors}) == 1 else vectors[-1]
 
 
 def _own_memory(groups: list[list[torch.Tensor]]) -> bool:
