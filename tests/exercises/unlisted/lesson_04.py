@@ -1,5 +1,7 @@
 """Lesson 04: returns, targets and TD prediction. Keys as in `lesson_00`."""
 
+from collections import defaultdict
+
 import numpy as np
 
 from .lesson_05 import disguised, spoiled
@@ -73,6 +75,60 @@ def running(step):
     return mc_prediction
 
 
+def integer_returns(rewards, gamma):
+    g = np.zeros_like(rewards)
+    for t, value in enumerate(to_go(rewards, gamma)):
+        g[t] = value
+    return g
+
+
+def remembered(episodes, gamma, n_states, first_visit, found=defaultdict(list)):  # noqa: B006
+    """The default argument keeps what earlier calls have seen."""
+    for states, rewards in episodes:
+        g = to_go(rewards, gamma)
+        for t, s in enumerate(states):
+            if as_asked(list(states), t, first_visit):
+                found[int(s)].append(g[t])
+    return np.array([np.mean(found[s]) if s in found else 0.0 for s in range(n_states)])
+
+
+def never_reset(episodes, gamma, n_states, first_visit):
+    """g runs on from one episode into the next."""
+    total, number, g = np.zeros(n_states), np.zeros(n_states), 0.0
+    for states, rewards in episodes:
+        for t in reversed(range(len(states))):
+            g = rewards[t] + gamma * g
+            if as_asked(list(states), t, first_visit):
+                total[states[t]] += g
+                number[states[t]] += 1
+    return total / np.maximum(number, 1)
+
+
+def repeated_index(episodes, gamma, n_states, first_visit):
+    """Of a state that occurs twice in the index, NumPy adds the last only."""
+    total, number = np.zeros(n_states), np.zeros(n_states)
+    for states, rewards in episodes:
+        g = np.array(to_go(rewards, gamma))
+        if first_visit:
+            total[states] += g
+            number[states] += 1
+        else:
+            np.add.at(total, states, g)
+            np.add.at(number, states, 1)
+    return total / np.maximum(number, 1)
+
+
+def one_hot(episodes, gamma, n_states, first_visit):
+    total, number = np.zeros(n_states), np.zeros(n_states)
+    for states, rewards in episodes:
+        ahead = np.arange(len(states)) - np.arange(len(states))[:, None]
+        visits = np.eye(n_states)[states]
+        visits *= visits.cumsum(axis=0) == 1 if first_visit else 1
+        total += visits.T @ (np.triu(float(gamma) ** np.maximum(ahead, 0)) @ rewards)
+        number += visits.sum(axis=0)
+    return np.divide(total, number, out=np.zeros(n_states), where=number > 0)
+
+
 def by_dictionary(episodes, gamma, n_states, first_visit):
     found = {s: [] for s in range(n_states)}
     for states, rewards in episodes:
@@ -124,6 +180,24 @@ def last_end(rewards, v_boot, terminated, gamma):
     return float(g + (0 if len(ends) else gamma ** len(rewards) * v_boot))
 
 
+def end_at_zero_is_none(rewards, v_boot, terminated, gamma):
+    """`if end:` where `if end is not None:` was meant."""
+    end = next((k for k in range(len(rewards)) if terminated[k]), None)
+    rewards = rewards[: end + 1] if end else np.append(rewards, v_boot)
+    return float(np.polyval(rewards[::-1], gamma))
+
+
+def loop_else(rewards, v_boot, terminated, gamma):
+    total, weight = 0.0, 1.0
+    for r, d in zip(rewards, terminated, strict=True):
+        if d:
+            break
+        total, weight = total + weight * r, weight * gamma
+    else:
+        total += weight * v_boot
+    return float(total)
+
+
 # ------------------------------------------------------------------------------ lambda_returns
 
 
@@ -164,6 +238,25 @@ def linear_system(rewards, v_next, terminated, gamma, lam):
     return np.linalg.solve(A, b)
 
 
+def from_a_buffer(last):
+    """Filled from the back; `last` of what stands behind the last step, and of its reward."""
+
+    def lambda_returns(rewards, v_next, terminated, gamma, lam):
+        T = len(rewards)
+        g = np.append(np.zeros(T), last(v_next))
+        for t in reversed(range(T)):
+            bracket = (1 - lam) * v_next[t] + lam * g[t + 1]
+            g[t] = rewards[t] + (0.0 if terminated[t] else gamma * bracket)
+        return g[:-1]
+
+    return lambda_returns
+
+
+def last_is_its_reward(rewards, v_next, terminated, gamma, lam):
+    v_next = np.append(v_next[:-1], 0.0)
+    return from_a_buffer(lambda v: 0.0)(rewards, v_next, terminated, gamma, lam)
+
+
 # ------------------------------------------------------------------------------- td_prediction
 
 
@@ -190,6 +283,57 @@ def td(
         return v
 
     return td_prediction
+
+
+def at_most(steps):
+    def td_prediction(env, policy, episodes, step_size, gamma, rng):
+        v = np.zeros(env.observation_space.n)
+        for _ in range(episodes):
+            s, _ = env.reset()
+            for _ in range(steps):
+                s2, r, d, c, _ = env.step(policy(s, rng))
+                v[s] += step_size * (r + gamma * (not d) * v[s2] - v[s])
+                s = s2
+                if d or c:
+                    break
+        return v
+
+    return td_prediction
+
+
+class Kept:
+    """Goes on with the table of an earlier call."""
+
+    def __init__(self):
+        self.tables = {}
+
+    def __call__(self, env, *rest):
+        return td(start=lambda n: self.tables.setdefault(n, np.zeros(n)))(env, *rest)
+
+
+def recursive(env, policy, episodes, step_size, gamma, rng):
+    v = np.zeros(env.observation_space.n)
+
+    def walk(s):
+        s2, r, d, c, _ = env.step(policy(s, rng))
+        v[s] += step_size * (r + gamma * (1 - d) * v[s2] - v[s])
+        return None if d or c else walk(s2)
+
+    for _ in range(episodes):
+        walk(env.reset()[0])
+    return v
+
+
+def linear(env, policy, episodes, step_size, gamma, rng):
+    """Features that are unit vectors."""
+    w, x = np.zeros(env.observation_space.n), np.eye(env.observation_space.n)
+    for _ in range(episodes):
+        s, d, c = env.reset()[0], False, False
+        while not (d or c):
+            s2, r, d, c, _ = env.step(policy(s, rng))
+            w = w + step_size * (r + gamma * (1 - d) * x[s2] @ w - x[s] @ w) * x[s]
+            s = s2
+    return w
 
 
 def batch_after_the_episode(env, policy, episodes, step_size, gamma, rng):
@@ -247,10 +391,20 @@ WRONG = {
         "only-seen-states": lambda e, g, n, f: visits(as_asked)(e, g, n, f)[: 1 + max((int(max(s)) for s, _ in e), default=0)],
         "hard-coded-gamma": lambda e, g, n, f: visits(as_asked)(e, 0.9, n, f),
         "flag-swapped": lambda e, g, n, f: visits(as_asked)(e, g, n, not f),
+        "integer-returns": visits(as_asked, ret=integer_returns),
+        "remembered": remembered,
+        "never-reset": never_reset,
+        "discounted-from-the-start": visits(as_asked, ret=lambda r, g: np.cumsum((g ** np.arange(len(r)) * r)[::-1])[::-1]),
+        "nothing-is-the-first": visits(lambda s, t, f: not f or s[t] not in s[: t + 1]),
+        "none-before-the-last": visits(lambda s, t, f: not f or s[t] not in s[: t - 1]),
+        "empty-fails": lambda e, g, n, f: (np.concatenate([s for s, _ in e]), visits(as_asked)(e, g, n, f))[1],
         "first-episode-only": lambda e, g, n, f: visits(as_asked)(e[:1], g, n, f),
     },
     "td0_target": spoiled(td0) | {
         "current-value": lambda r, v, d, g: r + g * (1 - d.astype(float)) * v - v,
+        "rolled-mask": lambda r, v, d, g: td0(r, v, np.roll(d, 1), g),
+        "indexed-by-numbers": lambda r, v, d, g: r + g * np.where(np.isin(np.arange(len(r)), d.astype(int)), 0.0, v),
+        "powers-of-gamma": lambda r, v, d, g: r + g ** np.arange(1, len(r) + 1) * ~d.astype(bool) * v,
         "reversed-value": lambda r, v, d, g: td0(r, v[::-1], d, g),
     },
     "n_step_return": {
@@ -264,6 +418,10 @@ WRONG = {
         "array": lambda *a: np.array([n_step()(*a)]),
         "any-end-gives-first-reward": lambda r, v, d, g: float(r[0]) if np.any(d) else n_step()(r, v, d, g),
         "ignores-first-flag": n_step(keep=lambda d, k: d and k > 0),
+        "mask-not-accumulated": lambda r, v, d, g: float(
+            g ** np.arange(len(r)) @ (r * np.append(1.0, 1.0 - d[:-1])) + g ** len(r) * v * (1.0 - d[-1])
+        ),
+        "single-precision": lambda *a: np.float32(n_step()(*a)),
         "reversed-rewards": lambda r, v, d, g: n_step()(r[::-1], v, d[::-1], g),
     },
     "lambda_returns": {
@@ -276,10 +434,20 @@ WRONG = {
         "never-carries-anything": backwards(form=lambda r, g, m, lam, v, nxt: r + g * m * v),
         "lam-squared": lambda r, v, d, g, lam: backwards()(r, v, d, g, lam**2),
         "forgets-last": lambda *a: backwards()(*a)[:-1],
+        "masks-return-not-value": backwards(
+            form=lambda r, g, m, lam, v, nxt: r + g * ((1 - lam) * v + lam * m * nxt)
+        ),
+        "reward-shared-too": backwards(
+            form=lambda r, g, m, lam, v, nxt: (1 - lam) * (r + g * m * v) + lam * g * m * nxt
+        ),
         "shifted-values": lambda r, v, d, g, lam: backwards()(r, np.roll(v, 1), d, g, lam),
         "whole-number-result": lambda *a: backwards()(*a).astype(int),
     },
     "td_prediction": {
+        "at-most-100": at_most(100),
+        "at-most-200": at_most(200),
+        "kept-table": Kept(),
+        "own-actions": td(act=lambda policy, s, rng: int(rng.integers(2))),
         "starts-at-one": td(start=np.ones),
         "first-action-always": td(act=lambda policy, s, rng: 0),
         "asks-twice": td(act=lambda policy, s, rng: (policy(s, rng), policy(s, rng))[1]),
@@ -302,6 +470,7 @@ RIGHT = {
     "mc_prediction": {
         "running-mean": running(lambda n: 1 / n),
         "dictionary": by_dictionary,
+        "one-hot": one_hot,
         "bincount": lambda e, g, n, f: visits(as_asked)(e, g, n, f) + 0.0,
     },
     "td0_target": disguised(td0),
@@ -310,9 +479,11 @@ RIGHT = {
         "cut": cut,
         "forward": n_step(),
         "zero-d-array": lambda *a: np.array(masked_product(*a)),
+        "linear-system": lambda r, v, d, g: linear_system(r, np.append(0 * r[1:], v), d, g, 1.0)[0],
     },
     "lambda_returns": {
         "mixture": mixture,
+        "buffer": from_a_buffer(lambda v: v[-1]),
         "linear-system": linear_system,
         "value-plus-difference": backwards(
             form=lambda r, g, m, lam, v, nxt: r + g * m * (v + lam * (nxt - v))
@@ -320,6 +491,9 @@ RIGHT = {
     },
     "td_prediction": {
         "generator": generator_form,
+        "recursive": recursive,
+        "linear": linear,
+        "closes": lambda env, *rest: (td()(env, *rest), env.close())[0],
         "weighted": td(learn=lambda v, s, s2, delta, a: v.__setitem__(s, (1 - a) * v[s] + a * (delta + v[s]))),
         "empty-then-filled": td(start=lambda n: np.full(n, 0.0)),
     },
@@ -332,6 +506,13 @@ NAMED = {
         "last-visit/loop": visits(lambda s, t, f: not f or s[t] not in s[t + 1 :]),
         "undiscounted/cumsum": visits(as_asked, ret=lambda r, g: np.cumsum(r[::-1])[::-1]),
         "divides-by-episodes/loop": visits(as_asked, lambda n, e: max(len(e), 1)),
+        "divides-by-episodes/numbers": lambda e, g, n, f: np.array(
+            [x / len(e) for x in visits(as_asked, lambda number, e: 1)(e, g, n, f).tolist()]
+        ),
+        "last-visit/index": repeated_index,
+        "nan-unvisited/mean-of-none": lambda e, g, n, f: np.where(
+            visits(as_asked, ret=lambda r, g: np.ones(len(r)))(e, g, n, f), visits(as_asked)(e, g, n, f), np.nan
+        ),
     },
     "td0_target": {
         "bootstraps-terminal/loop": lambda r, v, d, g: np.array([x + g * y for x, y in zip(r, v, strict=True)]),
@@ -343,6 +524,11 @@ NAMED = {
     "n_step_return": {
         "gamma-n-minus-1/forward": n_step(boot=lambda g, n: g ** (n - 1)),
         "ignores-termination/forward": n_step(keep=lambda d, k: False),
+        "ignores-termination/end-at-zero": end_at_zero_is_none,
+        "last-reward-lost/loop-else": loop_else,
+        "rewards-after-end/product": lambda r, v, d, g: float(
+            g ** np.arange(len(r)) @ r + g ** len(r) * v * np.prod(1.0 - d)
+        ),
         "last-flag-only/forward": lambda r, v, d, g: float(
             g ** np.arange(len(r)) @ r + (0.0 if d[-1] else g ** len(r) * v)
         ),
@@ -356,6 +542,11 @@ NAMED = {
         "lambda-swapped/call": lambda r, v, d, g, lam: backwards()(r, v, d, g, 1 - lam),
         "bootstraps-terminal/mask": backwards(mask=lambda d: 1.0),
         "no-final-bootstrap/zero": backwards(final=lambda v, r: 0.0),
+        "no-final-bootstrap/buffer": from_a_buffer(lambda v: 0.0),
+        "no-final-bootstrap/reward": last_is_its_reward,
+        "carries-across-end/form": backwards(
+            form=lambda r, g, m, lam, v, nxt: r + g * ((1 - lam) * m * v + lam * nxt)
+        ),
         "gamma-on-value-only/form": backwards(form=lambda r, g, m, lam, v, nxt: r + m * ((1 - lam) * g * v + lam * nxt)),
         "weights-above-one/form": backwards(form=lambda r, g, m, lam, v, nxt: r + g * m * (v + lam * nxt)),
     },
@@ -365,6 +556,9 @@ NAMED = {
         "ignores-truncation/loop": td(ends=lambda d, c: d),
         "never-moves/loop": td(moves=False),
         "no-gamma/target": td(target=lambda r, g, d, c, v: r + (1 - d) * v),
+        "updates-next-state/moves-first": td(
+            learn=lambda v, s, s2, delta, a: v.__setitem__(s2, v[s2] + a * (delta + v[s] - v[s2]))
+        ),
         "updates-next-state/learn": td(learn=lambda v, s, s2, delta, a: v.__setitem__(s2, v[s2] + a * delta)),
     },
 }  # fmt: skip

@@ -1,5 +1,7 @@
 """Lesson 05: the targets and ε-greedy. Keys as in `lesson_00`."""
 
+import random
+
 import numpy as np
 
 
@@ -93,10 +95,109 @@ def others(q, rng):
     return a
 
 
+def search(start, better=lambda x, best: x > best):
+    """The greedy action by a search that begins with index 0 and the value `start`."""
+
+    def greedy(q, rng):
+        best, action = start, 0
+        for a, x in enumerate(q):
+            if better(x, best):
+                best, action = x, a
+        return action
+
+    return coin(uniform, greedy)
+
+
+class Decaying:
+    """Explores less from call to call."""
+
+    calls = 0
+
+    def __call__(self, q, epsilon, rng):
+        self.calls += 1
+        return coin(uniform)(q, epsilon / (1 + self.calls / 1000), rng)
+
+
+def at(q, action):
+    return q[np.arange(len(q)), action]
+
+
+def alive(d):
+    return 1.0 - np.asarray(d, dtype=float)
+
+
+def best_of(a):
+    return a == a.max(axis=1, keepdims=True)
+
+
 WRONG = {
     name: spoiled(rows(f)) | {"other-value": rows(EXCHANGED[name])} for name, f in FUTURE.items()
 }
+WRONG["sarsa_target"] |= {
+    "flat-index": lambda r, q, a, d, g: r + g * alive(d) * np.take(q, a),
+    "first-row": lambda r, q, a, d, g: r + g * alive(d) * q[0, a],
+    "action-as-value": lambda r, q, a, d, g: r + g * alive(d) * a,
+    "next-row's-action": lambda r, q, a, d, g: r + g * alive(d) * at(q, np.roll(a, -1)),
+    "column-meets-row": lambda r, q, a, d, g: (
+        r + g * alive(d) * np.take_along_axis(q, a[:, None], axis=1)
+    ),
+    "all-pairs-mean": lambda r, q, a, d, g: (
+        r + g * alive(d) * np.take_along_axis(q, a[:, None], axis=1)
+    ).mean(axis=1),
+}
+WRONG["expected_sarsa_target"] |= {
+    "every-row's-policy": lambda r, q, pi, d, g: r + g * alive(d) * (q @ pi.T).mean(axis=1),
+    "first-policy": lambda r, q, pi, d, g: r + g * alive(d) * (q @ pi[0]),
+    "a-sample": lambda r, q, pi, d, g: (
+        r + g * alive(d) * at(q, (pi.cumsum(1) > 0.5).argmax(axis=1))
+    ),
+    "best-product": lambda r, q, pi, d, g: r + g * alive(d) * (pi * q).max(axis=1),
+    "weights-in-place": lambda r, q, pi, d, g: (
+        r + g * alive(d) * np.multiply(q, pi, out=q).sum(axis=1)
+    ),
+}
+WRONG["q_learning_target"] |= {
+    "never-below-zero": lambda r, q, d, g: r + g * alive(d) * q.max(axis=1, initial=0.0),
+    "largest-size": lambda r, q, d, g: r + g * alive(d) * np.abs(q).max(axis=1),
+    "columns-best": lambda r, q, d, g: r + g * alive(d) * np.resize(q.max(axis=0), len(q)),
+    "soft-maximum": lambda r, q, d, g: r + g * alive(d) * np.logaddexp.reduce(q, axis=1),
+    "sorts-in-place": lambda r, q, d, g: (q.sort(axis=1), r + g * alive(d) * q[:, -1])[1],
+    "masked-then-max-of-all": lambda r, q, d, g: r + g * (alive(d)[:, None] * q).max(),
+}
+WRONG["double_q_target"] |= {
+    "last-of-the-best": lambda r, a, b, d, g: (
+        r + g * alive(d) * at(b, a.shape[1] - 1 - a[:, ::-1].argmax(axis=1))
+    ),
+    "best-of-the-best": lambda r, a, b, d, g: (
+        r + g * alive(d) * np.where(best_of(a), b, -np.inf).max(axis=1)
+    ),
+    "mean-of-the-best": lambda r, a, b, d, g: (
+        r + g * alive(d) * np.average(b, axis=1, weights=best_of(a))
+    ),
+    "sum-of-the-tables-selects": lambda r, a, b, d, g: (
+        r + g * alive(d) * at(b, (a + b).argmax(axis=1))
+    ),
+    "smaller-at-the-best": lambda r, a, b, d, g: (
+        r + g * alive(d) * np.minimum(at(a, a.argmax(1)), at(b, a.argmax(1)))
+    ),
+    "larger-of-all": lambda r, a, b, d, g: r + g * alive(d) * np.maximum(a, b).max(axis=1),
+    "masked-selection": lambda r, a, b, d, g: r + g * at(b, (alive(d)[:, None] * a).argmax(axis=1)),
+}
 WRONG["epsilon_greedy"] = {
+    "search-from-zero": search(0.0),
+    "search-keeps-the-last": search(-np.inf, better=lambda x, best: x >= best),
+    "decaying": Decaying(),
+    "misses-first-action": coin(lambda q, rng: int(rng.integers(1, max(len(q), 2)))),
+    "one-too-many": coin(lambda q, rng: int(rng.integers(len(q) + 1))),
+    "rounded": coin(lambda q, rng: round(rng.random() * (len(q) - 1))),
+    "one-number-for-both": lambda q, e, rng: (
+        lambda u: int(u * len(q)) if u < e else int(np.argmax(q))
+    )(rng.random()),
+    "normal-coin": coin(uniform, flip=lambda e, rng: rng.normal() < e),
+    "epsilon-of-each": coin(uniform, flip=lambda e, rng: rng.random() < e / 3),
+    "noisy-values": lambda q, e, rng: int(np.argmax(q + e * rng.normal(size=len(q)))),
+    "nothing-when-exploring": lambda q, e, rng: None if rng.random() < e else int(np.argmax(q)),
+    "positions": coin(uniform, lambda q, rng: np.where(q == q.max())[0]),
     "last-best": coin(uniform, last_best),
     "smallest": coin(uniform, lambda q, rng: int(np.argmin(q))),
     "largest-size": coin(uniform, lambda q, rng: int(np.argmax(np.abs(q)))),
@@ -112,7 +213,43 @@ WRONG["epsilon_greedy"] = {
 }  # fmt: skip
 
 RIGHT = {name: disguised(rows(f)) for name, f in FUTURE.items()}
+RIGHT["sarsa_target"] |= {
+    "choose": lambda r, q, a, d, g: r + g * alive(d) * np.choose(a, q.T),
+    "flat": lambda r, q, a, d, g: r + g * (1 - d) * q.ravel()[np.arange(len(q)) * q.shape[1] + a],
+    "one-hot-mask": lambda r, q, a, d, g: r + g * alive(d) * q[a[:, None] == np.arange(q.shape[1])],
+}
+RIGHT["expected_sarsa_target"] |= {
+    "row-times-column": lambda r, q, pi, d, g: (
+        r + g * alive(d) * (pi[:, None] @ q[..., None])[:, 0, 0]
+    ),
+    "expectation-of-targets": lambda r, q, pi, d, g: (
+        pi * (r[:, None] + g * alive(d)[:, None] * q)
+    ).sum(axis=1),
+}
+RIGHT["q_learning_target"] |= {
+    "reduced": lambda r, q, d, g: r + g * alive(d) * np.maximum.reduce(q, axis=1),
+    "best-target": lambda r, q, d, g: (r[:, None] + g * alive(d)[:, None] * q).max(axis=1),
+    "partitioned": lambda r, q, d, g: r + g * alive(d) * np.partition(q, -1, axis=1)[:, -1],
+    "least-cost": lambda r, q, d, g: r - g * (1 - d) * (-q).min(axis=1),
+}
+RIGHT["double_q_target"] |= {
+    "first-of-the-best": lambda r, a, b, d, g: (
+        r + g * alive(d) * b[best_of(a) & (best_of(a).cumsum(axis=1) == 1)]
+    ),
+    "stable-sort": lambda r, a, b, d, g: (
+        r + g * alive(d) * at(b, np.argsort(-a, axis=1, kind="stable")[:, 0])
+    ),
+}
 RIGHT["epsilon_greedy"] = {
+    "search": search(-np.inf),
+    "permutation": coin(lambda q, rng: int(rng.permutation(len(q))[0])),
+    "multinomial": lambda q, e, rng: int(
+        rng.multinomial(1, e / len(q) + (1 - e) * (np.arange(len(q)) == np.argmax(q))).argmax()
+    ),
+    "others-less-often": lambda q, e, rng: (
+        others(q, rng) if rng.random() < e - e / len(q) else int(np.argmax(q))
+    ),
+    "unsigned": coin(uniform, lambda q, rng: np.uint8(np.argmax(q))),
     "zero-d-array": coin(lambda q, rng: rng.integers(len(q)), lambda q, rng: np.array(np.argmax(q))),
     "cumulative": lambda q, e, rng: int(
         np.searchsorted(
@@ -137,6 +274,8 @@ NAMED["sarsa_target"] |= {
     "max/loop": rows(lambda q, a: sorted(q)[-1]),
     "mean-over-actions/loop": rows(lambda q, a: sum(q) / len(q)),
     "all-rows/where": lambda r, q, a, d, g: np.where(d, r, r + g * q[:, a]),
+    "all-rows/column-mask": lambda r, q, a, d, g: r + g * alive(d)[:, None] * q[:, a],
+    "all-rows/transposed": lambda r, q, a, d, g: r + g * alive(d) * q.T[a],
 }
 NAMED["expected_sarsa_target"] |= {
     "greedy-expectation/loop": rows(lambda q, pi: sorted(q)[-1]),
@@ -156,6 +295,10 @@ NAMED["double_q_target"] |= {
     "swapped/loop": rows(lambda qa, qb: qa[list(qb).index(max(qb))]),
     "min-of-both/loop": rows(lambda qa, qb: min(max(qa), max(qb))),
     "all-rows/where": lambda r, qa, qb, d, g: np.where(d, r, r + g * qb[:, np.argmax(qa, 1)]),
+    "all-rows/column-mask": lambda r, a, b, d, g: (
+        r + g * alive(d)[:, None] * b[:, a.argmax(axis=1)]
+    ),
+    "all-rows/transposed": lambda r, a, b, d, g: r + g * alive(d) * b.T[a.argmax(axis=1)],
 }
 NAMED["epsilon_greedy"] = {
     "never-greedy-when-exploring/rejection": coin(others),
@@ -165,5 +308,11 @@ NAMED["epsilon_greedy"] = {
     ),
     "always-greedy/loop": lambda q, e, rng: max(range(len(q)), key=lambda a: q[a]),
     "global-generator/coin": coin(uniform, flip=lambda e, rng: np.random.rand() < e),  # noqa: NPY002
+    "global-generator/python": lambda q, e, rng: coin(
+        lambda q, rng: random.randrange(len(q)), flip=lambda e, rng: random.random() < e
+    )(q, e, rng),
+    "random-ties/noise": coin(
+        uniform, lambda q, rng: int(np.argmax(q + 1e-9 * rng.random(len(q))))
+    ),
     "misses-last-action/scaled": coin(lambda q, rng: int(rng.random() * (len(q) - 1))),
 }  # fmt: skip

@@ -12,17 +12,18 @@ def sarsa(
     start=np.zeros,
     after=lambda env: None,
     count=lambda n: n,
+    most=10**9,
 ):
     def loop(env, select, episodes, step_size, gamma, rng):
         q = start((env.observation_space.n, env.action_space.n))
         for _ in range(count(episodes)):
             s, _ = env.reset()
-            a, d, c = first(select, q, s, rng), False, False
-            while not (d or c):
+            a, d, c, steps = first(select, q, s, rng), False, False, 0
+            while not (d or c) and steps < most:
                 s2, r, d, c, _ = env.step(a)
                 a2 = again(select, q, s, s2, a, rng)
                 q[s, a] = form(q[s, a], target(r, gamma, d, c, q, s2, a2), step_size)
-                s, a = s2, goes_on(a, a2)
+                s, a, steps = s2, goes_on(a, a2), steps + 1
             after(env)
         return q
 
@@ -59,22 +60,125 @@ def q_learning(
     after=lambda env: None,
     count=lambda n: n,
     extra=lambda select, q, s, rng: None,
+    most=10**9,
 ):
     def loop(env, select, episodes, step_size, gamma, rng):
         q = start((env.observation_space.n, env.action_space.n))
         for _ in range(count(episodes)):
             s, _ = env.reset()
-            d = c = False
-            while not (d or c):
+            d, c, steps = False, False, 0
+            while not (d or c) and steps < most:
                 a = choose(select, q, s, rng)
                 s2, r, d, c, _ = env.step(a)
                 q[s, a] = form(q[s, a], target(r, gamma, d, c, best(q, s, s2)), step_size)
                 extra(select, q, s2, rng)
-                s = s2 if moves else s
+                s, steps = s2 if moves else s, steps + 1
             after(env)
         return q
 
     return loop
+
+
+class Kept:
+    """Starts from the table of an earlier call."""
+
+    def __init__(self):
+        self.tables = {}
+
+    def __call__(self, shape):
+        return self.tables.setdefault(shape, np.zeros(shape))
+
+
+def sarsa_that_never_chooses_at_an_end(best):
+    """`best` of the next row and the next action; at a time limit there is none."""
+
+    def loop(env, select, episodes, step_size, gamma, rng):
+        q = np.zeros((env.observation_space.n, env.action_space.n))
+        for _ in range(episodes):
+            s, _ = env.reset()
+            a, done = select(q[s], rng), False
+            while not done:
+                s2, r, d, c, _ = env.step(a)
+                done = d or c
+                a2 = None if done else select(q[s2], rng)
+                q[s, a] += step_size * (r + gamma * (0.0 if d else best(q[s2], a2)) - q[s, a])
+                s, a = s2, a2
+        return q
+
+    return loop
+
+
+def sarsa_that_chooses_after_learning(env, select, episodes, step_size, gamma, rng):
+    """The action of the target is drawn before the update, the one that is taken after it."""
+    q = np.zeros((env.observation_space.n, env.action_space.n))
+    for _ in range(episodes):
+        s, d, c = env.reset()[0], False, False
+        a = select(q[s], rng)
+        while not (d or c):
+            s2, r, d, c, _ = env.step(a)
+            q[s, a] += step_size * (r + gamma * (not d) * q[s2, select(q[s2], rng)] - q[s, a])
+            s, a = s2, select(q[s2], rng)
+    return q
+
+
+def sarsa_with_a_row_for_the_end(env, select, episodes, step_size, gamma, rng):
+    """Terminal states share a last row, which stays at 0."""
+    q = np.zeros((env.observation_space.n + 1, env.action_space.n))
+    for _ in range(episodes):
+        s, d, c = env.reset()[0], False, False
+        a = select(q[s], rng)
+        while not (d or c):
+            s2, r, d, c, _ = env.step(a)
+            s2 = -1 if d else s2
+            a2 = select(q[s2], rng)
+            q[s, a] += step_size * (r + gamma * q[s2, a2] - q[s, a])
+            s, a = s2, a2
+    return q[:-1]
+
+
+def q_learning_that_draws_ahead(at_end):
+    """The next action is chosen after the update, one round early; `at_end`: also after the last."""
+
+    def loop(env, select, episodes, step_size, gamma, rng):
+        q = np.zeros((env.observation_space.n, env.action_space.n))
+        for _ in range(episodes):
+            s, d, c = env.reset()[0], False, False
+            a = select(q[s], rng)
+            while not (d or c):
+                s2, r, d, c, _ = env.step(a)
+                q[s, a] += step_size * (r + gamma * (not d) * q[s2].max() - q[s, a])
+                s = s2
+                if at_end or not (d or c):
+                    a = select(q[s], rng)
+        return q
+
+    return loop
+
+
+def q_learning_that_asks_in_the_target(env, select, episodes, step_size, gamma, rng):
+    q = np.zeros((env.observation_space.n, env.action_space.n))
+    for _ in range(episodes):
+        s, d, c = env.reset()[0], False, False
+        while not (d or c):
+            a = select(q[s], rng)
+            s2, r, d, c, _ = env.step(a)
+            q[s, a] += step_size * (r + gamma * (1 - d) * q[s2, select(q[s2], rng)] - q[s, a])
+            s = s2
+    return q
+
+
+def recursive(env, select, episodes, step_size, gamma, rng):
+    q = np.zeros((env.observation_space.n, env.action_space.n))
+
+    def walk(s):
+        a = select(q[s].tolist(), rng)
+        s2, r, d, c, _ = env.step(a)
+        q[s, a] += step_size * (r + (0.0 if d else gamma * max(q[s2])) - q[s, a])
+        return None if d or c else walk(s2)
+
+    for _ in range(episodes):
+        walk(env.reset()[0])
+    return q
 
 
 def whole_numbers(shape):
@@ -85,6 +189,9 @@ def spoiled(loop):
     """What goes wrong with either loop."""
     return {
         "starts-at-one": loop(start=np.ones),
+        "kept-table": loop(start=Kept()),
+        "at-most-100": loop(most=100),
+        "at-most-200": loop(most=200),
         "whole-number-table": loop(start=whole_numbers),
         "single-precision-table": loop(start=lambda n: np.zeros(n, dtype=np.float32)),
         "random-start": loop(start=lambda n: np.random.default_rng(0).normal(size=n)),
@@ -109,6 +216,16 @@ WRONG = {
     | {
         "min": sarsa(target=lambda r, g, d, c, q, s2, a2: r + (0 if d else g * q[s2].min())),
         "mean": sarsa(target=lambda r, g, d, c, q, s2, a2: r + (0 if d else g * q[s2].mean())),
+        "first-action-in-target": sarsa(
+            target=lambda r, g, d, c, q, s2, a2: r + g * (1 - d) * q[s2, 0]
+        ),
+        "first-of-the-two-draws": sarsa(
+            again=lambda select, q, s, s2, a, rng: (select(q[s2], rng), select(q[s2], rng))[0]
+        ),
+        "greedy-after-a-cut": sarsa_that_never_chooses_at_an_end(
+            lambda row, a2: row.max() if a2 is None else row[a2]
+        ),
+        "the-whole-table": sarsa(again=lambda select, q, s, s2, a, rng: select(q, rng)),
         "greedy-first": sarsa(first=lambda select, q, s, rng: int(np.argmax(q[s]))),
         "greedy-next": sarsa(again=lambda select, q, s, s2, a, rng: int(np.argmax(q[s2]))),
         "asks-twice": sarsa(
@@ -124,6 +241,9 @@ WRONG = {
         "argmax": q_learning(best=lambda q, s, s2: int(q[s2].argmax())),
         "no-gamma": q_learning(target=lambda r, g, d, c, y: r + (0 if d else y)),
         "never-moves": q_learning(moves=False),
+        "never-below-zero": q_learning(best=lambda q, s, s2: max(0.0, q[s2].max())),
+        "draws-ahead-at-the-end": q_learning_that_draws_ahead(at_end=True),
+        "column": q_learning(best=lambda q, s, s2: q[:, int(q[s2].argmax())].max()),
         "random-behaviour": q_learning(
             choose=lambda select, q, s, rng: int(rng.integers(q.shape[1]))
         ),
@@ -134,12 +254,15 @@ WRONG = {
 RIGHT = {
     "sarsa": {
         "no-choice-at-the-end": sarsa_without_a_last_choice,
+        "row-for-the-end": sarsa_with_a_row_for_the_end,
         "weighted": sarsa(form=lambda q, y, alpha: (1 - alpha) * q + alpha * y),
         "bool-arithmetic": sarsa(
             target=lambda r, g, d, c, q, s2, a2: r + g * (not d) * q[s2, a2]
         ),
     },
     "q_learning": {
+        "draws-ahead": q_learning_that_draws_ahead(at_end=False),
+        "recursive": recursive,
         "plus": q_learning(form=lambda q, y, alpha: q + alpha * (y - q)),
         "look-up": q_learning(best=lambda q, s, s2: q[s2, q[s2].argmax()]),
         "sorted": q_learning(best=lambda q, s, s2: sorted(q[s2])[-1]),
@@ -150,6 +273,13 @@ NAMED = {
     "sarsa": {
         "action-from-old-state/loop": sarsa(again=lambda select, q, s, s2, a, rng: select(q[s], rng)),
         "max/loop": sarsa(target=lambda r, g, d, c, q, s2, a2: r + (0 if d else g * max(q[s2]))),
+        "chooses-again/after-learning": sarsa_that_chooses_after_learning,
+        "chooses-again/in-the-target": q_learning_that_asks_in_the_target,
+        "max/no-choice-at-an-end": sarsa_that_never_chooses_at_an_end(lambda row, a2: row.max()),
+        "max/q-learning": q_learning(),
+        "masks-truncation/no-choice-at-an-end": sarsa_that_never_chooses_at_an_end(
+            lambda row, a2: 0.0 if a2 is None else row[a2]
+        ),
         "stale-action/loop": sarsa(goes_on=lambda a, a2: a),
         "bootstraps-terminal/loop": sarsa(target=lambda r, g, d, c, q, s2, a2: r + g * q[s2, a2]),
         "masks-truncation/loop": sarsa(
@@ -157,6 +287,8 @@ NAMED = {
         ),
     },
     "q_learning": {
+        "sarsa-target/asks": q_learning_that_asks_in_the_target,
+        "sarsa-target/sarsa": sarsa(),
         "never-explores/loop": q_learning(choose=lambda select, q, s, rng: int(np.argmax(q[s]))),
         "own-max/loop": q_learning(best=lambda q, s, s2: q[s].max()),
         "bootstraps-terminal/loop": q_learning(target=lambda r, g, d, c, y: r + g * y),
