@@ -479,8 +479,8 @@ def sweep_mdps(rng: np.random.Generator) -> list[tuple[str, tuple, dict]]:
         """One state that is paid for ever, beside two where nothing happens."""
         return separate(3, 2), np.eye(3)[state][:, None].repeat(2, axis=1)
 
-    # Changes of |v| alone look as if all had settled after two sweeps.
-    turns = np.array([[2.0, 2.0], [-1.0, -1.0], [1.5, 1.5], [-1.0, -1.0], [0.0, 0.0]])
+    # The second sweep turns signs and leaves every |v| as it was.
+    turns = np.array([1.0, -2.0, 4.0, -8.0, 0.0])[:, None].repeat(2, axis=1)
 
     # In state 0 action 0 is paid for ever, action 1 leaves for where nothing happens.
     leaving = separate(2, 2)

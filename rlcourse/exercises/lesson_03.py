@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
 from rlcourse.tabular import dynamic_programming as dp
 
 from .declaration import Exercise, Lesson, Mistake, array, integer, number, several
-from .harness import Case
+from .harness import Case, Outcome
 from .lesson_02 import (
     COUNT_GAMMA,
     GAMMA_ON_REWARD,
@@ -32,7 +33,9 @@ def _rows(rng: np.random.Generator) -> list[Case]:
     near = np.array([[1.0, 1.0 + 1e-7, 0.0], [2.0, 0.0, 2.0 + 1e-7]])
     return [
         case("four states, three actions", rng.normal(size=(4, 3))),
+        case("the same shape again, other numbers", rng.normal(size=(4, 3))),
         case("as many states as actions", rng.normal(size=(4, 4)), "S = A"),
+        case("two actions", rng.normal(size=(5, 2))),
         case("values that tie", ties, "ties"),
         case("a tie of the last two", [[0.0, 1.0, 1.0], [3.0, -1.0, 3.0]], "ties"),
         case("values that differ by 1e-7", near),
@@ -45,6 +48,31 @@ def _rows(rng: np.random.Generator) -> list[Case]:
 
 def _best(q: np.ndarray) -> np.ndarray:
     return (q == q.max(axis=1, keepdims=True)).astype(float)
+
+
+def _nearly_best(q: np.ndarray) -> np.ndarray:
+    return np.isclose(q, q.max(axis=1, keepdims=True)).astype(float)
+
+
+def _shared(best: np.ndarray) -> np.ndarray:
+    return best / best.sum(axis=1, keepdims=True)
+
+
+def _set_for_each_state(q):
+    pi = np.zeros(q.shape)
+    pi[np.arange(len(q)), q.argmax(axis=0)] = 1.0
+    return pi
+
+
+def _greedy_tells(_case: Case, value: np.ndarray, reference: np.ndarray) -> str:
+    if not np.isin(value, (0.0, 1.0)).all():
+        return (
+            "A greedy policy is sure of its action, but your rows hold other numbers than 0 and 1."
+        )
+    if (value.sum(axis=1) != 1).any():
+        return "A policy takes one action in each state, but not all of your rows sum to 1."
+    wrong = (value != reference).any(axis=1).sum()
+    return f"Your policy takes another action than the first of the best in {wrong} of {len(value)} states."
 
 
 def _greedy_by_loop(q):
@@ -76,13 +104,17 @@ greedy_policy = Exercise(
     returns=array(),
     points=1,
     equation="(3.2)",
+    tells=_greedy_tells,
     mistakes=[
         Mistake(
             "values",
             "You return the largest *value*. A policy says how likely each action is, not what it is worth.",
             "What do the rows of a policy sum to?",
             lambda q: q.max(axis=1),
+            lambda q: q.max(axis=1, keepdims=True),
+            lambda q: q.max(axis=1).tolist(),
             lambda q: np.repeat(q.max(axis=1, keepdims=True), q.shape[1], axis=1),
+            lambda q: _best(q) * q,
         ),
         Mistake(
             "indices",
@@ -90,19 +122,23 @@ greedy_policy = Exercise(
             "What is the shape of `pi[s, a]`? And of your result?",
             lambda q: q.argmax(axis=1),
             lambda q: q.argmax(axis=1).astype(float),
+            lambda q: q.argmax(axis=1)[:, None],
+            lambda q: q.argmax(axis=1).tolist(),
         ),
         Mistake(
             "splits-ties",
             "Where several actions are best you give each an equal share. That is optimal too, but here the *first* is "
             "asked for.",
             "Which index does `argmax` give on a tie?",
-            lambda q: _best(q) / _best(q).sum(axis=1, keepdims=True),
+            lambda q: _shared(_best(q)),
+            lambda q: _shared(_nearly_best(q)),
         ),
         Mistake(
             "all-the-best",
             "Where several actions are best you give each of them probability 1: such rows sum to more than 1.",
             "Print the sums of your rows.",
             _best,
+            _nearly_best,
         ),
         Mistake(
             "last-index",
@@ -117,6 +153,9 @@ greedy_policy = Exercise(
             lambda q: np.eye(q.shape[0])[q.argmax(axis=0)].T,
             lambda q: np.eye(q.shape[0])[q.argmax(axis=0)],
             lambda q: np.eye(q.shape[1])[q.argmax(axis=0)],
+            lambda q: (q == q.max(axis=0)).astype(float),
+            lambda q: q.argmax(axis=0),
+            _set_for_each_state,
         ),
     ],
     also_correct=[_greedy_by_loop, _greedy_by_put, _greedy_by_cumsum],
@@ -150,9 +189,10 @@ bellman_optimality_backup = Exercise(
         ),
         Mistake(
             "best-next-state",
-            "You take the best of the states that can be reached. The world picks s′, by p; you only pick a′.",
+            "You take the best of the next states. The world picks s′, by p; you only pick a′.",
             "Which of the two, s′ and a′, does the maximum in (3.5) run over?",
             lambda q, P, R, g: R + g * best_reachable(P, q.max(axis=1)),
+            lambda q, P, R, g: R + g * q.max(),
         ),
         Mistake(
             "max-outside",
@@ -201,18 +241,22 @@ def _iteration_cases(rng: np.random.Generator) -> list[Case]:
     ]
 
 
-def _rows_in_place(q, P, R, gamma):
+def _rows_in_place(q, P, R, gamma, next_value=np.max):
     q = q.copy()
     for s in range(len(q)):
-        q[s] = R[s] + gamma * P[s] @ q.max(axis=1)
+        q[s] = R[s] + gamma * P[s] @ next_value(q, axis=1)
     return q
 
 
-def _entries_in_place(q, P, R, gamma):
-    q = q.copy()
+def _entries_in_place(q, P, R, gamma, next_value=np.max):
+    q, v = q.copy(), next_value(q, axis=1)
     for s, a in np.ndindex(q.shape):
-        q[s, a] = R[s, a] + gamma * P[s, a] @ q.max(axis=1)
+        q[s, a] = R[s, a] + gamma * P[s, a].dot(v)
+        v[s] = next_value(q[s])
     return q
+
+
+SWEEPS = (dp.bellman_optimality_backup, _rows_in_place, _entries_in_place)
 
 
 def _iterating(
@@ -235,16 +279,41 @@ def _iterating(
     return value_iteration
 
 
-def _until_policy_settles(patience: int = 1) -> Callable:
+def _stopping(measure: Callable, sweeps: Sequence[Callable] = SWEEPS) -> list[Callable]:
+    """Several kinds of sweep, stopped by `measure(new - old)`."""
+    return [_iterating(change=lambda new, old: measure(new - old), sweep=sweep) for sweep in sweeps]
+
+
+def _until_policy_settles(
+    patience: int = 1, sweep: Callable = dp.bellman_optimality_backup, first: bool = True
+) -> Callable:
+    """first: whether the policy after the first sweep is compared with that of the zeros."""
+
     def value_iteration(P, R, gamma, tolerance):
         q, sweeps, quiet = np.zeros(R.shape), 0, 0
         while quiet < patience and sweeps < MAX_SWEEPS:
-            new = dp.bellman_optimality_backup(q, P, R, gamma)
-            quiet = quiet + 1 if (new.argmax(axis=1) == q.argmax(axis=1)).all() else 0
+            new = sweep(q, P, R, gamma)
+            same = (first or sweeps > 0) and (new.argmax(axis=1) == q.argmax(axis=1)).all()
+            quiet = quiet + 1 if same else 0
             q, sweeps = new, sweeps + 1
         return q, sweeps
 
     return value_iteration
+
+
+def _shows_one_number_a_state(cases: Sequence[Case], outcomes: Sequence[Outcome]) -> bool:
+    def one_each(case: Case, value) -> bool:
+        q = value[0] if isinstance(value, tuple | list) and len(value) == 2 else None
+        n_states = len(case.inputs["R"])
+        return (
+            isinstance(q, np.ndarray)
+            and q.dtype.kind == "f"
+            and q.shape in ((n_states,), (n_states, 1))
+        )
+
+    return len(outcomes) == len(cases) and all(
+        one_each(case, outcome.value) for case, outcome in zip(cases, outcomes, strict=True)
+    )
 
 
 def _values_beside(P, R, gamma, tolerance):
@@ -273,59 +342,65 @@ value_iteration = Exercise(
     mistakes=[
         Mistake(
             "signed-differences",
-            "The changes keep their signs: falling values look settled, or rises and falls cancel. Take absolute values "
-            "first.",
+            "The changes keep their signs: changes in one direction look settled, or rises and falls cancel. Take "
+            "absolute values first.",
             "What does your test say if every reward is −1? And if one entry rises by 1 and another falls by 1?",
-            _iterating(change=lambda new, old: abs((new - old).sum())),
-            _iterating(change=lambda new, old: (new - old).max()),
-            _iterating(change=lambda new, old: (new - old).sum()),
-            _iterating(change=lambda new, old: abs((new - old).mean())),
+            *_stopping(lambda change: abs(change.sum())),
+            *_stopping(np.max),
+            *_stopping(np.sum, SWEEPS[::2]),
+            *_stopping(lambda change: abs(change.max()), SWEEPS[::2]),
+            *_stopping(lambda change: (-change).max(), SWEEPS[::2]),
+            *_stopping(lambda change: abs(change.mean()), SWEEPS[:1]),
+            *_stopping(np.mean, SWEEPS[:1]),
         ),
         Mistake(
             "one-sweep",
             "You sweep once. T* only looks one step ahead: repeat it until nothing changes.",
             "Where is the loop around your sweep? And if there is one: is the old q that you compare with a copy?",
-            _iterating(most=1),
+            *(_iterating(most=1, sweep=sweep) for sweep in SWEEPS),
         ),
         Mistake(
             "mean-change",
             "You look at the mean change. One entry may still be moving while all others rest: take the largest.",
             "How small is the mean change if one of a thousand entries still moves by 1?",
-            _iterating(change=lambda new, old: np.abs(new - old).mean()),
-            _iterating(change=lambda new, old: np.abs(new - old).mean(), sweep=_rows_in_place),
+            *_stopping(lambda change: np.abs(change).mean()),
         ),
         Mistake(
             "any-entry-settled",
             "You stop as soon as *one* entry hardly changes. All of them must have settled.",
             "`any` or `all`? Smallest or largest change?",
-            _iterating(change=lambda new, old: np.abs(new - old).min()),
+            *_stopping(lambda change: np.abs(change).min()),
         ),
         Mistake(
             "policy-settled",
             "You stop when the greedy policy no longer changes. The policy is often right long before the values are, and "
             "a pause is not the end either.",
             "Whose changes does the task ask you to measure?",
-            _until_policy_settles(),
+            *(_until_policy_settles(sweep=sweep) for sweep in SWEEPS),
+            *(_until_policy_settles(sweep=sweep, first=False) for sweep in SWEEPS),
             _until_policy_settles(2),
+            _until_policy_settles(3),
         ),
         Mistake(
             "evaluates-uniform",
             "You average over the next actions: that converges to the values of the uniform policy.",
             "What is the difference between this loop and `policy_evaluation`?",
             _iterating(sweep=_uniform_backup),
+            _iterating(sweep=partial(_rows_in_place, next_value=np.mean)),
+            _iterating(sweep=partial(_entries_in_place, next_value=np.mean)),
         ),
         Mistake(
             "returns-v",
-            "You return the value of each state. The table over states *and* actions is asked for.",
+            "You return one number a state. The table over states *and* actions is asked for.",
             "What is the shape of q? And of your result?",
             _iterating(result=lambda q: q.max(axis=1)),
+            shows=_shows_one_number_a_state,
         ),
         Mistake(
             "last-sweep-not-counted",
             "Your number of sweeps is one too small: the sweep that finds no change was a sweep too.",
             "How many sweeps does it take to notice that all rewards are 0?",
-            _iterating(counted=-1),
-            _iterating(counted=-1, sweep=_rows_in_place),
+            *(_iterating(counted=-1, sweep=sweep) for sweep in SWEEPS),
         ),
     ],
     also_correct=[_iterating(), _values_beside, _iterating(sweep=_optimality_by_loop)],
@@ -337,7 +412,8 @@ value_iteration = Exercise(
 def _long_way(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """A corridor in which the news of the prize at its end travels one state a round.
 
-    Action 0 stays and pays a little, action 1 moves on at a cost; only the last move pays well.
+    Action 0 stays and pays a little, action 1 moves on at a cost; only the last move pays well. The way goes down
+    from the last state to the first: improved one by one, the states would pass the news on in a single round.
     """
     P, R = np.zeros((n, 2, n)), np.zeros((n, 2))
     for s in range(n - 1):
@@ -345,7 +421,14 @@ def _long_way(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]
         R[s] = 0.1 + 0.01 * rng.random(), -0.2 - 0.1 * rng.random()
     P[n - 1, :, n - 1] = 1.0
     R[n - 1] = 2.0, 1.5
-    return P, R
+    return P[::-1, :, ::-1], R[::-1]
+
+
+def _gamble() -> tuple[np.ndarray, np.ndarray]:
+    """Action 1 of state 0 may lead to a better state, and mostly leads to a worse one."""
+    P = np.eye(3)[:, None, :].repeat(2, axis=1)
+    P[0, 1] = 0.0, 0.2, 0.8
+    return P, np.array([[0.0, 0.0], [1.0, 0.9], [-1.0, -1.1]])
 
 
 def _policy_cases(rng: np.random.Generator) -> list[Case]:
@@ -362,8 +445,10 @@ def _policy_cases(rng: np.random.Generator) -> list[Case]:
     settled[:, 0] = np.abs(R).max() + 30.0
     return [
         case("five states, three actions", P, R, 0.9),
+        case("the same shapes again, other numbers", *random_mdp(rng, 5, 3), 0.8),
         case("as many states as actions", *random_mdp(rng, 4, 4), 0.8, "S = A"),
         case("a long way to the prize", *_long_way(9, rng), 0.9, "many rounds"),
+        case("a gamble that does not pay", *_gamble(), 0.9),
         case("few reachable states", *random_mdp(rng, 10, 4, 2), 0.95),
         case("the start is optimal", P, settled, 0.5, "the start is optimal"),
         case("a deterministic world", *random_mdp(rng, 10, 3, 1), 0.5),
@@ -392,18 +477,29 @@ def _policy_agrees(case: Case, value, reference) -> bool:
     return bool(one_hot and np.allclose((pi * q).sum(axis=1), q.max(axis=1), atol=1e-7))
 
 
-def _policy_alike(_case: Case, a, b) -> bool:
-    parts = isinstance(a, tuple | list) and isinstance(b, tuple | list) and len(a) == len(b) == 3
-    return parts and all(
-        np.shape(x) == np.shape(y) and np.allclose(x, y, rtol=1e-8, atol=1e-8)
-        for x, y in zip(a, b, strict=True)
+def _policy_alike(case: Case, a, b) -> bool:
+    """All three, except that which of two copies of an action is taken tells nothing."""
+    if not (isinstance(a, tuple | list) and isinstance(b, tuple | list) and len(a) == len(b) == 3):
+        return False
+    ties = "actions that tie" in case.tags
+    return all(
+        np.shape(x) == np.shape(y) and (free or np.allclose(x, y, rtol=1e-8, atol=1e-8))
+        for x, y, free in zip(a, b, (ties, False, ties), strict=True)
     )
 
 
-def _policy_tells(_case: Case, value, reference) -> str:
+def _policy_tells(case: Case, value, reference) -> str:
     (pi, v, rounds), (pi_star, v_star, rounds_star) = value, reference
     if not np.allclose(v, v_star, rtol=1e-8, atol=1e-8):
-        return "Your `v` is not the value of an optimal policy."
+        own = dp.solve_bellman(case.inputs["P"], case.inputs["R"], pi, case.inputs["gamma"])
+        if np.allclose(v, own, rtol=1e-8, atol=1e-8):
+            return (
+                "Your `v` is the value of your `pi`, but there is a better policy: does your loop end too early, or "
+                "do you improve on something else than Q^π?"
+            )
+        if np.allclose(v, own, rtol=1e-3, atol=1e-3):
+            return "Your `v` is nearly the value of your `pi`, but the evaluation is to be exact."
+        return "Your `v` is not the value of your `pi`."
     if not np.array_equal(pi, pi_star):
         return "Your `v` is right, but `pi` is not a greedy policy for it, one action a state."
     more = "more" if rounds > rounds_star else "fewer"
@@ -471,6 +567,21 @@ def _once(returned: str) -> Callable:
     return policy_iteration
 
 
+def _shows_one_improvement(cases: Sequence[Case], outcomes: Sequence[Outcome]) -> bool:
+    """The policy that the first round improves to, in every case, whatever v and rounds are."""
+
+    def once(case: Case, value) -> bool:
+        pi = value[0] if isinstance(value, tuple | list) and len(value) == 3 else None
+        best = _once("old")(*case.inputs.values())[0]
+        return "actions that tie" in case.tags or (
+            isinstance(pi, np.ndarray) and np.array_equal(pi, best)
+        )
+
+    return len(outcomes) == len(cases) and all(
+        once(case, outcome.value) for case, outcome in zip(cases, outcomes, strict=True)
+    )
+
+
 def _stale(P, R, gamma):
     """v is that of the policy before the one returned."""
     pi, v, rounds = np.eye(R.shape[1])[np.zeros(len(R), dtype=int)], np.zeros(len(R)), 0
@@ -497,14 +608,16 @@ policy_iteration = Exercise(
         Mistake(
             "one-improvement",
             "You improve once and return. Evaluate the better policy, improve again, and so on until nothing changes.",
-            "Where is the loop around evaluating and improving?",
+            "Where is the loop around evaluating and improving? And if there is one: is the policy that you compare "
+            "with a copy?",
             _once("old"),
             _once("new"),
+            shows=_shows_one_improvement,
         ),
         Mistake(
             "compares-values",
-            "You stop when the values are equal to the last ones: a round late, and with rounding perhaps never. The policy "
-            "is discrete: compare policies.",
+            "You stop a round late, as it happens if the *values* are compared with the last ones (and with rounding that "
+            "may go on for ever). The policy is discrete: compare policies, and stop at the first that is unchanged.",
             "How often can a policy change before it repeats? And a vector of floats?",
             _compares_values,
             _improving(stop=lambda pi, new, v, old_v: old_v is not None and (v == old_v).all()),
@@ -611,6 +724,8 @@ suboptimality_bound = Exercise(
     returns=number(),
     points=2,
     equation="(3.10)",
+    # A V* found by sweeps is one all the same.
+    alike=lambda case, a, b: isinstance(a, float) and np.isclose(a, b, rtol=1e-5, atol=1e-3),
     mistakes=[
         Mistake(
             "no-factor-2",
@@ -626,6 +741,8 @@ suboptimality_bound = Exercise(
             _bound(norm=np.linalg.norm),
             _bound(norm=lambda d: np.abs(d).sum()),
             _bound(norm=lambda d: np.sqrt(np.mean(d**2))),
+            _bound(norm=lambda d: np.mean(d**2)),
+            _bound(norm=lambda d: np.sum(d**2)),
         ),
         Mistake(
             "no-absolute-value",
@@ -633,6 +750,9 @@ suboptimality_bound = Exercise(
             "What does your function say about a v that is 60 too high everywhere?",
             _bound(norm=np.max),
             _bound(norm=lambda d: (-d).max()),
+            _bound(norm=lambda d: abs(d.max())),
+            _bound(norm=lambda d: d.max(initial=0.0)),
+            _bound(norm=lambda d: (-d).max(initial=0.0)),
         ),
         Mistake(
             "sharper-bound",
