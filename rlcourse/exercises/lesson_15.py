@@ -126,6 +126,7 @@ smoothed_target_action = Exercise(
             _smoothed(inside=_one_bound(torch.min, torch.max)),
             _smoothed(inside=_one_bound(torch.max, torch.min)),
             _smoothed(inside=_one_bound(lambda x: x.flatten()[0], lambda x: x.flatten()[0])),
+            _smoothed(inside=_one_bound(lambda x: x.flatten()[-1], lambda x: x.flatten()[-1])),
             _smoothed(inside=_one_bound(lambda x: x.mean(), lambda x: x.mean())),
         ),
         Mistake(
@@ -143,6 +144,7 @@ smoothed_target_action = Exercise(
             _smoothed(inside=lambda a, low, high, c=0.5: a.clamp(-c, c)),
             lambda mu, xi, s, c, low, high: (mu + s * xi).clamp(-c, c),
             lambda mu, xi, s, c, low, high: (mu + (s * xi).clamp(-c, c)).clamp(-c, c),
+            lambda mu, xi, s, c, low, high: (mu + _box(s * xi, low, high)).clamp(-c, c),
         ),
     ],
     also_correct=[
@@ -205,6 +207,23 @@ def _double(
     return clipped_double_q_target
 
 
+# Where two critics agree, each of these sends the gradient another way.
+_MINIMA = (
+    torch.minimum,
+    lambda a, b: torch.where(a < b, a, b),
+    lambda a, b: torch.where(b < a, b, a),
+)
+
+
+def _attached(pick: Callable, half: int | None) -> Callable:
+    """The right numbers with a gradient, `half` of the two critics' values taken out of the graph."""
+
+    def of_both(*q):
+        return pick(*(x.detach() if i == half else x for i, x in enumerate(q)))
+
+    return _double(of_both, detach=False)
+
+
 def _either(**parts) -> tuple[Callable, Callable]:
     """The mistake, made with and without stopping the gradient."""
     return _double(**parts), _double(**parts, detach=False)
@@ -259,7 +278,7 @@ clipped_double_q_target = Exercise(
             "The numbers are right, but a gradient flows through your target into the critics that made it. "
             "A target is a label: it must stand still while the critic moves.",
             "How do you tell torch that a tensor is a mere number from here on?",
-            _double(detach=False),
+            *(_attached(pick, half) for pick in _MINIMA for half in (None, 0, 1)),
         ),
         Mistake(
             "min-over-the-batch",
@@ -338,8 +357,8 @@ delayed = Exercise(
         ),
         Mistake(
             "integer-division",
-            "You look at the quotient `step // every`; what says whether a division comes out even is its "
-            "remainder.",
+            "Your answers are those of the quotient `step // every`: whether `step` has reached `every`. What says "
+            "whether a division comes out even is its remainder.",
             "Which operator gives the remainder of a division?",
             lambda step, every: bool(step // every),
             lambda step, every: step // every == 0,
@@ -369,21 +388,37 @@ delayed = Exercise(
 
 
 def _update_cases(rng: np.random.Generator) -> list[Case]:
-    def case(name, n, every, obs_dim=3, act_dim=2, rho=0.7, gamma=0.9, calls=3, lr=0.2) -> Case:
-        nets = {name: network(rng, "actor", obs_dim, act_dim) for name in ("actor", "actor_targ")}
-        for critic in ("critic1", "critic2", "critic1_targ", "critic2_targ"):
-            nets[critic] = network(rng, "critic", obs_dim + act_dim)
+    def case(
+        name,
+        n,
+        every,
+        obs_dim=3,
+        act_dim=2,
+        rho=0.7,
+        gamma=0.9,
+        calls=3,
+        lr=0.2,
+        first=1,
+        box=(-1.0, 1.0),
+    ) -> Case:
+        # In the order of the algorithm: the first that is wrong is told.
+        nets = {}
+        for suffix in ("", "_targ"):
+            for critic in ("critic1", "critic2"):
+                nets[critic + suffix] = network(rng, "critic", obs_dim + act_dim)
+            nets["actor" + suffix] = network(rng, "actor", obs_dim, act_dim)
         optimizers = {
             "actor_optimizer": Optimizer(["actor"], 2 * lr),
             "critic_optimizer": Optimizer(["critic1", "critic2"], lr / 2),
         }
-        numbers = {"gamma": gamma, "rho": rho, "sigma": 0.3, "clip": 0.4, "low": -1.0, "high": 1.0}
+        numbers = {"gamma": gamma, "rho": rho, "sigma": 0.3, "clip": 0.4}
+        numbers |= dict(zip(("low", "high"), box, strict=True))
         state = AgentState(nets | optimizers | numbers | {"every": every})
         inputs = {
             "agent_state": state,
             "batch": [transitions(rng, n, obs_dim, act_dim=act_dim) for _ in range(calls)],
             "noise": [tensor(rng.normal(size=(n, act_dim))) for _ in range(calls)],
-            "step": list(range(1, calls + 1)),
+            "step": list(range(first, first + calls)),
         }
         return Case(name, inputs)
 
@@ -393,49 +428,67 @@ def _update_cases(rng: np.random.Generator) -> list[Case]:
         case("two updates, the actor at both", 12, 1, calls=2),
         case("one action, ρ = 0.95, γ = ½", 8, 2, act_dim=1, rho=0.95, gamma=0.5),
         case("one row a batch", 1, 2),
-    ]
+        case("updates 6 to 8, the actor at every fourth", 8, 4, first=6),
+        case("a smaller box", 12, 1, calls=1, box=(-0.3, 0.5)),
+    ]  # fmt: skip
 
 
 def _update(
     *,
     actor_value: Callable = lambda me, obs, a: me.critic1(obs, a),
-    targets_every_step: bool = False,
+    targets_every_step: tuple[str, ...] = (),
     actor_every_step: bool = False,
     all_every_step: bool = False,
     next_actor: str = "actor_targ",
     next_critics: tuple[str, str] = ("critic1_targ", "critic2_targ"),
-    freeze: bool = True,
+    critics_move: str = "",
     separate: bool = False,
     sign: float = -1.0,
     reverse: bool = False,
-    smooth: bool = True,
+    smooth: float | None = 1.0,
     target: Callable = td3.clipped_double_q_target,
-    clear: bool = True,
+    attached: bool = False,
+    clear: tuple[str, ...] = ("before critics", "before actor"),
     actor_first: bool = False,
     forgotten: tuple[str, ...] = (),
     critics: tuple[int, ...] = (1, 2),
     half: float = 1.0,
 ) -> Callable:
-    """Algorithm 1 with its steps exchangeable, so that each mistake differs in one of them."""
+    """Algorithm 1 with its steps exchangeable, so that each mistake differs in one of them.
+
+    clear: when gradients are cleared, "before" or "after" a step of the "critics" or the "actor"; critics_move: how
+    the actor's gradient moves them: "again", added to their own; "alone"; or "at once" with their own step.
+    """
 
     def td3_update(agent_state, batch, noise, step):
         me = agent_state
         due = td3.delayed(step, me.every)
+        act = due or actor_every_step or all_every_step
+        at_once = act and critics_move == "at once"
+
+        def clears(when, whose):
+            if f"{when} {whose}" in clear:
+                getattr(me, f"{whose.removesuffix('s')}_optimizer").zero_grad()
 
         def move_actor():
             loss = sign * actor_value(me, batch.obs, me.actor(batch.obs)).mean()
-            me.actor_optimizer.zero_grad()
+            clears("before", "actor")
+            if critics_move == "alone":
+                me.critic_optimizer.zero_grad()
             loss.backward()
             me.actor_optimizer.step()
-            if not freeze:
+            clears("after", "actor")
+            if critics_move:
                 me.critic_optimizer.step()
             return float(loss)
 
         def move_critics():
-            with torch.no_grad():
+            with torch.set_grad_enabled(attached):
                 a = getattr(me, next_actor)(batch.next_obs)
-                if smooth:
-                    a = td3.smoothed_target_action(a, noise, me.sigma, me.clip, me.low, me.high)
+                if smooth is not None:
+                    a = td3.smoothed_target_action(
+                        a, smooth * noise, me.sigma, me.clip, me.low, me.high
+                    )
                 q = [getattr(me, name)(batch.next_obs, a) for name in next_critics]
                 given = batch.reward, batch.terminated, me.gamma
                 if separate:
@@ -446,27 +499,29 @@ def _update(
             losses = [
                 half * mse_loss(online[i - 1](batch.obs, batch.action), ys[i - 1]) for i in critics
             ]
-            if clear:
-                me.critic_optimizer.zero_grad()
+            clears("before", "critics")
             sum(losses).backward()
-            me.critic_optimizer.step()
+            if not at_once:
+                me.critic_optimizer.step()
+                clears("after", "critics")
             return float(sum(losses))
 
-        act = due or actor_every_step or all_every_step
         losses = {}
         if actor_first and act:
             losses["actor"] = move_actor()
         losses["critics"] = move_critics()
         if act and not actor_first:
             losses["actor"] = move_actor()
-        if due or targets_every_step or all_every_step:
-            for name in ("critic1", "critic2", "actor"):
-                if name not in forgotten:
-                    rho = 1 - me.rho if reverse else me.rho
-                    polyak_update(getattr(me, f"{name}_targ"), getattr(me, name), rho)
+        for name in _NETWORKS:
+            if name not in forgotten and (due or all_every_step or name in targets_every_step):
+                rho = 1 - me.rho if reverse else me.rho
+                polyak_update(getattr(me, f"{name}_targ"), getattr(me, name), rho)
         return losses
 
     return td3_update
+
+
+_NETWORKS = ("critic1", "critic2", "actor")
 
 
 def _smallest(me, obs, a):
@@ -531,7 +586,8 @@ td3_update = Exercise(
             "targets-every-step",
             "The target networks move at every update. They should rest together with the actor.",
             "Which lines of your function belong inside the `if`?",
-            _update(targets_every_step=True),
+            _update(targets_every_step=_NETWORKS),
+            _update(targets_every_step=("critic1", "critic2")),
         ),
         Mistake(
             "actor-every-step",
@@ -553,13 +609,14 @@ td3_update = Exercise(
             "slow copies make the target.",
             "Which networks of the equation for y carry the subscript targ?",
             _update(next_critics=("critic1", "critic2")),
+            _update(next_critics=("critic1", "critic2"), attached=True, target=_double(detach=False)),
         ),
         Mistake(
             "critics-move-with-the-actor",
             "A critic moves when the actor does: the gradient of the actor's loss has reached its weights. It "
             "would learn to flatter the actor.",
             "Which optimiser is stepped after the actor's loss, and what are its gradients at that moment?",
-            _update(freeze=False),
+            *(_update(critics_move=how) for how in ("again", "alone", "at once")),
         ),
         Mistake(
             "separate-targets",
@@ -586,13 +643,23 @@ td3_update = Exercise(
             "not-smoothed",
             "The target looks at the action of the slow actor itself; `noise` is never used.",
             "Which of your own functions makes the action at which the two critics are asked?",
-            _update(smooth=False),
+            _update(smooth=None),
+            _update(smooth=0.0),
         ),
         Mistake(
             "gradients-pile-up",
             "Gradients of earlier steps are still there when you call `backward()`: torch adds to them.",
             "What has to happen to the gradients before each `backward()`?",
-            _update(clear=False),
+            _update(clear=()),
+            *(
+                _update(clear=(f"{when} {whose}",))
+                for when in ("before", "after")
+                for whose in ("critics", "actor")
+            ),
+            *(
+                _update(clear=(f"{one} critics", f"{other} actor"))
+                for one, other in (("after", "after"), ("before", "after"), ("after", "before"))
+            ),
         ),
         Mistake(
             "actor-before-critics",

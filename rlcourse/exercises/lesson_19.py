@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
+from itertools import combinations
 from types import SimpleNamespace
 from weakref import WeakKeyDictionary
 
@@ -73,6 +74,11 @@ def _target(critic=torch.minimum, bonus=-1.0, mask=True, discount=True, detach=T
     return sac_target
 
 
+def _either(**parts) -> tuple[Callable, Callable]:
+    """The mistake, made with and without stopping the gradient."""
+    return _target(**parts), _target(**parts, detach=False)
+
+
 def _rows_target(reward, q1_next, q2_next, log_prob_next, terminated, gamma, alpha):
     y = reward.detach().clone()
     for i in range(len(y)):
@@ -91,7 +97,9 @@ def _half_detached(*parts: int) -> Callable:
     """The right value, with only some of the arguments taken out of the graph."""
 
     def sac_target(*given):
-        given = [x.detach() if i in parts else x for i, x in enumerate(given)]
+        given = [
+            x.detach() if i in parts and torch.is_tensor(x) else x for i, x in enumerate(given)
+        ]
         return _target(detach=False)(*given)
 
     return sac_target
@@ -112,74 +120,67 @@ sac_target = Exercise(
             "Your target has no entropy term: this is TD3's. In (19.6) what follows in s′ is worth the "
             "smaller Q *and* the bonus for the randomness of ã′.",
             "Which two arguments of the function have you not used?",
-            _target(bonus=0.0),
-            _target(bonus=0.0, detach=False),
+            *_either(bonus=0.0),
         ),
         Mistake(
             "entropy-sign",
             "You add α log π. The bonus is α times the entropy, and the entropy is the mean of *minus* "
             "log π: as written, your agent is paid for being predictable.",
             "An unlikely action has a log π far below zero. Should it raise the target or lower it?",
-            _target(bonus=1.0),
-            _target(bonus=1.0, detach=False),
+            *_either(bonus=1.0),
         ),
         Mistake(
             "entropy-outside-the-mask",
             "The bonus stands outside the bracket of (19.6). It belongs to s′: it is discounted by γ "
             "like everything there, and after a terminal state there is no action to be random.",
             "What is the right target of a row with `terminated` = 1? And with γ = 0?",
-            _target(apart="undiscounted"),
-            _target(apart="terminals"),
-            _target(apart="both"),
-            _target(apart="undiscounted", detach=False),
-            _target(apart="terminals", detach=False),
-            _target(apart="both", detach=False),
+            *_either(apart="undiscounted"),
+            *_either(apart="terminals"),
+            *_either(apart="both"),
         ),
         Mistake(
             "mean-of-critics",
             "You average the two critics. An average of two values that are too high is too high: the "
             "*smaller* one holds the overestimation down.",
             "What stands before $Q$ in (19.6), and what does lesson 15 say about it?",
-            _target(critic=lambda a, b: (a + b) / 2),
-            _target(critic=lambda a, b: (a + b) / 2, detach=False),
+            *_either(critic=lambda a, b: (a + b) / 2),
         ),
         Mistake(
             "max",
             "You take the larger of the two critics: that adds to the overestimation instead of holding "
             "it down.",
             "Which of the two would you trust, if both tend to be too high?",
-            _target(critic=torch.maximum),
-            _target(critic=torch.maximum, detach=False),
+            *_either(critic=torch.maximum),
         ),
         Mistake(
             "one-critic",
             "Only one of the two critics enters your target. In every row the smaller of the two counts, "
             "now the one and now the other.",
             "Change `q1_next` and `q2_next` in turn: does your result notice both?",
-            _target(critic=lambda a, b: a),
-            _target(critic=lambda a, b: b),
+            *_either(critic=lambda a, b: a),
+            *_either(critic=lambda a, b: b),
         ),
         Mistake(
             "min-over-the-batch",
-            "You take one minimum over the whole batch. Row i belongs to transition i: compare the two "
-            "critics entry by entry.",
-            "Print the shape of your minimum. It should be (B,).",
-            _target(critic=lambda a, b: torch.min(a.min(), b.min())),
-            _target(critic=lambda a, b: torch.cat([a, b]).min()),
+            "You take one minimum over the whole batch, or one of the critics for all of it. Row i belongs to "
+            "transition i: compare the two critics entry by entry.",
+            "How many comparisons does your minimum make? It should be B.",
+            *_either(critic=lambda a, b: torch.min(a.min(), b.min())),
+            *_either(critic=lambda a, b: a if a.min() < b.min() else b),
+            *_either(critic=lambda a, b: a if a.mean() < b.mean() else b),
         ),
         Mistake(
             "terminal-bootstrap",
             "Your target goes on through a terminal state. Nothing comes after it: neither a value nor a "
             "bonus, whatever numbers stand there.",
             "What is the right target for a row with `terminated` = 1? And what is yours?",
-            _target(mask=False),
-            _target(mask=False, detach=False),
+            *_either(mask=False),
         ),
         Mistake(
             "no-gamma",
             "What follows in s′ enters without γ. It comes one step later, so it counts γ of itself.",
             "Where does γ stand in (19.6), and what does it multiply?",
-            _target(discount=False),
+            *_either(discount=False),
         ),
         Mistake(
             "gradient-into-target",
@@ -232,6 +233,12 @@ def _temperature(sign=-1.0, target=1.0, factor=torch.exp, detach=True, reduce=to
     return temperature_loss
 
 
+def _factors_and_detach(**parts) -> list[Callable]:
+    """The mistake, made with α or log α as the factor, and with or without stopping the gradient."""
+    ways = [(f, d) for f in (torch.exp, _identity) for d in (True, False)]
+    return [_temperature(**parts, factor=f, detach=d) for f, d in ways]
+
+
 def _alpha_item(log_alpha, log_prob, target_entropy):
     return -(log_alpha.exp().item() * (log_prob + target_entropy)).mean()
 
@@ -269,9 +276,7 @@ temperature_loss = Exercise(
             "Each step makes the next one worse.",
             "Take a policy with far too little entropy. In which direction must α move, and which sign "
             "has the gradient then?",
-            _temperature(sign=1.0),
-            _temperature(sign=1.0, factor=_identity),
-            _temperature(sign=1.0, detach=False),
+            *_factors_and_detach(sign=1.0),
         ),
         Mistake(
             "gradient-into-the-policy",
@@ -287,10 +292,8 @@ temperature_loss = Exercise(
             "You subtract the target where (19.15) adds it. log π is *minus* an entropy: its distance "
             "to the target is log π + H̄.",
             "If the entropy −log π equals the target exactly, what is the bracket? And yours?",
-            _temperature(target=-1.0),
-            _temperature(target=-1.0, sign=1.0),
-            _temperature(target=-1.0, factor=_identity),
-            _temperature(target=-1.0, detach=False),
+            *_factors_and_detach(target=-1.0),
+            *_factors_and_detach(target=-1.0, sign=1.0),
         ),
         Mistake(
             "alpha-detached",
@@ -301,14 +304,14 @@ temperature_loss = Exercise(
             lambda la, lp, t: _temperature()(la, lp, t).detach(),
             _alpha_item,
             _temperature(factor=lambda x: x.detach()),
+            _temperature(factor=lambda x: x.detach(), detach=False),
         ),
         Mistake(
             "sum",
             "You add the rows up. J is an average over states: with a sum the step would grow with "
             "the batch.",
             "What should the loss of a batch be in which every row stands twice?",
-            _temperature(reduce=torch.sum),
-            _temperature(reduce=torch.sum, factor=_identity),
+            *_factors_and_detach(reduce=torch.sum),
         ),
         Mistake(
             "log-alpha-times-alpha",
@@ -323,8 +326,7 @@ temperature_loss = Exercise(
             "no-target",
             "The target does not occur in your loss. Without it α does not know what to aim at.",
             "Which argument have you not used?",
-            _temperature(target=0.0),
-            _temperature(target=0.0, factor=_identity),
+            *_factors_and_detach(target=0.0),
         ),
     ],
     also_correct=[_with_numbers, _by_entropy],
@@ -465,6 +467,8 @@ sac_policy_loss = Exercise(
             "Read (19.19) again: what is subtracted from what?",
             _policy_loss(entropy=-1.0),
             _policy_loss(entropy=-1.0, trained=True),
+            _policy_loss(entropy=-1.0, sign=-1.0),
+            _policy_loss(entropy=-1.0, sign=-1.0, trained=True),
         ),
         Mistake(
             "sample-detached",
@@ -472,9 +476,11 @@ sac_policy_loss = Exercise(
             "were taken out of the graph. The action is a function of θ, and Q and log π are functions of "
             "the action.",
             "What may be detached here, and what may not? Only one of the four arguments is a mere number.",
-            _policy_loss(detach=("q",)),
-            _policy_loss(detach=("log_prob",)),
-            _policy_loss(detach=("q", "log_prob")),
+            *(
+                _policy_loss(detach=parts, trained=trained)
+                for parts in (("q",), ("log_prob",), ("q", "log_prob"))
+                for trained in (False, True)
+            ),
             _detached_whole,
         ),
         Mistake(
@@ -485,6 +491,7 @@ sac_policy_loss = Exercise(
             _policy_loss(critic=lambda a, b: a),
             _policy_loss(critic=lambda a, b: b),
             _policy_loss(critic=lambda a, b: a, trained=True),
+            _policy_loss(critic=lambda a, b: b, trained=True),
         ),
         Mistake(
             "mean-of-critics",
@@ -532,11 +539,13 @@ def _update_cases(rng: np.random.Generator) -> list[Case]:
     def case(
         name, *tags, act_dim=2, n=6, calls=2, rho=0.9, log_alpha=-0.5, learned=True, target=None
     ):
-        parts = {"policy": network(rng, "gaussian", 3, act_dim)}
-        for critic in ("critic1", "critic2", "critic1_targ", "critic2_targ"):
+        # In the order of the recipe: the first that is wrong is told.
+        parts = {name: network(rng, "critic", 3 + act_dim) for name in ("critic1", "critic2")}
+        parts["policy"] = network(rng, "gaussian", 3, act_dim)
+        parts["log_alpha"] = made(np.array(log_alpha), grad=learned)
+        for critic in ("critic1_targ", "critic2_targ"):
             parts[critic] = network(rng, "critic", 3 + act_dim)
         parts |= {
-            "log_alpha": made(np.array(log_alpha), grad=learned),
             "policy_optimizer": Optimizer(["policy"], 0.1),
             "critic_optimizer": Optimizer(["critic1", "critic2"], 0.1),
             "alpha_optimizer": Optimizer(["log_alpha"], 0.2) if learned else None,
@@ -572,30 +581,38 @@ def _update(
     alpha_of: Callable = _alpha,
     noises: Callable = lambda noise, next_noise: (noise, next_noise),
     online_critics: bool = False,
+    attached: bool = False,
     next_from: str = "next_obs",
     next_action: str | None = None,
     target: Callable = sac.sac_target,
     factor: float = 1.0,
     order: str = "critics, policy, temperature",
     judged: str | None = None,
-    critics_move: bool = False,
+    critics_move: str = "",
     policy_loss_of: Callable = sac.sac_policy_loss,
     temperature: Callable = sac.temperature_loss,
     again: bool = False,
     clear: tuple[str, ...] = ("critic", "policy", "alpha"),
+    clear_after: bool = False,
     polyak: Callable = polyak_update,
 ) -> Callable:
-    """The whole step, with one thing done otherwise."""
+    """The whole step, with one thing done otherwise.
+
+    critics_move: how the policy's gradient moves them, "again" (added to their own) or "alone"; clear: whose gradients
+    are cleared before a step; clear_after: after it instead.
+    """
 
     def step(me, name, loss):
         optimizer = getattr(me, f"{name}_optimizer")
-        if name in clear:
+        if name in clear and not clear_after:
             optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+        if clear_after:
+            optimizer.zero_grad()
 
     def critics(me, batch, next_noise, alpha):
-        with torch.no_grad():
+        with torch.set_grad_enabled(attached):
             a_next, log_prob_next = sac.squashed_action(
                 me.policy, getattr(batch, next_from), next_noise
             )
@@ -612,6 +629,8 @@ def _update(
         action, log_prob = sac.squashed_action(me.policy, batch.obs, noise)
         at = action if judged is None else getattr(batch, judged)
         q1, q2 = me.critic1(batch.obs, at), me.critic2(batch.obs, at)
+        if critics_move == "alone":
+            me.critic_optimizer.zero_grad()
         step(me, "policy", policy_loss_of(q1, q2, log_prob, alpha))
         if critics_move:
             me.critic_optimizer.step()
@@ -768,8 +787,8 @@ sac_update = Exercise(
         ),
         Mistake(
             "old-action-in-the-policy-loss",
-            "Your policy's loss judges `batch.action`, which somebody did long ago. No gradient gets from there "
-            "to the policy: the critics say nothing to it, and only the entropy is left.",
+            "In your policy's loss the critics judge an action that is no function of θ: `batch.action`, which somebody "
+            "did long ago, or one that was detached. They say nothing to the policy, and only the entropy is left.",
             "At which action are Q and log π taken in (19.19)?",
             _update(judged="action"),
         ),
@@ -791,13 +810,15 @@ sac_update = Exercise(
             "Your target is built from the critics that are being trained: they chase their own tail.",
             "What does `targ` stand for in (19.6)?",
             _update(online_critics=True),
+            _update(online_critics=True, attached=True, target=_target(detach=False)),
         ),
         Mistake(
             "critics-move-with-the-policy",
             "The critics move in the policy's step as well, and there they move so as to make *themselves* "
             "larger. They are judges: only (19.20) may move them.",
             "Which optimiser steps after which backward pass, and what was cleared before it?",
-            _update(critics_move=True),
+            _update(critics_move="again"),
+            _update(critics_move="alone"),
             _joint,
         ),
         Mistake(
@@ -854,6 +875,7 @@ sac_update = Exercise(
             "α moves the wrong way: it falls while there is too little entropy.",
             "Do you give `temperature_loss` the log-probabilities, or the entropies?",
             _update(temperature=lambda *a: -sac.temperature_loss(*a)),
+            _update(temperature=lambda *a: -_log_alpha_as_factor(*a)),
         ),
         Mistake(
             "wrong-order",
@@ -876,10 +898,12 @@ sac_update = Exercise(
             "Gradients of earlier backward passes are still there when you step. The policy's loss leaves some in "
             "the critics, too.",
             "Before each of the three backward passes: who clears what?",
-            _update(clear=()),
-            _update(clear=("policy", "alpha")),
-            _update(clear=("critic", "alpha")),
-            _update(clear=("critic", "policy")),
+            *(
+                _update(clear=some)
+                for n in range(3)
+                for some in combinations(("critic", "policy", "alpha"), n)
+            ),
+            _update(clear_after=True),
         ),
         Mistake(
             "half-the-loss",
@@ -893,6 +917,7 @@ sac_update = Exercise(
             "Your policy listens to one critic. That is TD3; in (19.19) it is the smaller of the two.",
             "Did you use your own `sac_policy_loss`, and give it both critics?",
             _update(policy_loss_of=lambda q1, q2, lp, a: (a * lp - q1).mean()),
+            _update(policy_loss_of=lambda q1, q2, lp, a: (a * lp - q2).mean()),
         ),
     ],
     also_correct=[_update(), _written_out],
