@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 # Nobody writes this much; reading it would keep the others waiting.
-MAX_CELL, MAX_CODE = 200_000, 2_000_000
+MAX_CELL, MAX_CODE, MAX_NODES = 200_000, 500_000, 4_000_000
 
 
 class Unreadable(Exception):
@@ -60,6 +60,8 @@ def read_cells(data: bytes) -> tuple[list[CodeCell], str | None]:
     """
     if not data.strip():
         raise Unreadable("the file is empty")
+    if data.count(b"[") + data.count(b"{") > MAX_NODES:
+        raise Unreadable(f"it has more than {MAX_NODES} parts")
     try:
         tree = json.loads(data.removeprefix(codecs.BOM_UTF8))
     except UnicodeDecodeError:
@@ -84,13 +86,14 @@ def read_cells(data: bytes) -> tuple[list[CodeCell], str | None]:
     metadata = tree.get("metadata")
     course = metadata.get("rlcourse") if isinstance(metadata, dict) else None
     lesson = course.get("lesson") if isinstance(course, dict) else None
-    code = [
-        CodeCell(number, without_magics(_source(cell)[: MAX_CELL + 1]))
+    sources = {
+        number: _source(cell)
         for number, cell in enumerate(cells, start=1)
         if isinstance(cell, dict) and cell.get("cell_type") == "code"
-    ]
-    if sum(len(cell.source) for cell in code) > MAX_CODE:
+    }
+    if sum(min(len(source), MAX_CELL) for source in sources.values()) > MAX_CODE:
         raise Unreadable(f"its code has more than {MAX_CODE} characters")
+    code = [CodeCell(n, without_magics(source)) for n, source in sources.items()]
     return code, lesson if isinstance(lesson, str) else None
 
 
@@ -112,13 +115,23 @@ def without_magics(source: str) -> str:
 
     Of a cell in another language (`%%bash`) nothing remains.
     """
-    try:
-        ast.parse(source)
+    if len(source) > MAX_CELL:
         return source
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        lines = source.split("\n")
+    lines = source.split("\n")
     if source.lstrip().startswith("%%") and not _AROUND_PYTHON.match(source):
         return "\n".join("" for _ in lines)
+    # One after another, where Python stumbles: `% n` may also be the second line of a formula.
+    for _ in range(20):
+        try:
+            ast.parse("\n".join(lines))
+            return "\n".join(lines)
+        except SyntaxError as error:
+            at = (error.lineno or 0) - 1
+        except (ValueError, RecursionError, MemoryError):
+            break
+        if not 0 <= at < len(lines) or not _MAGIC.match(lines[at]):
+            break
+        lines[at] = _MAGIC.sub(r"\1\2pass", lines[at])
     return "\n".join(_MAGIC.sub(r"\1\2pass", line) for line in lines)
 
 

@@ -13,6 +13,8 @@ from concurrent.futures import Executor, as_completed
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from rlcourse import exercises
 from rlcourse.exercises.declaration import Exercise
 from rlcourse.exercises.harness import Case, Failure, Outcome
@@ -72,11 +74,14 @@ def mark(course: Course, submission: Submission) -> dict[str, Any]:
     return _printable(record)
 
 
-_UNPRINTABLE = re.compile(r"[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+_UNPRINTABLE = re.compile(
+    r"[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 
 def _printable(tree: Any) -> Any:
-    """Plain data without terminal controls and halves of characters, which no file can hold."""
+    """Plain data without controls of terminals and of the direction of writing, and without halves of
+    characters, which no file can hold."""
     if isinstance(tree, str):
         return _UNPRINTABLE.sub("\ufffd", tree)
     if isinstance(tree, dict):
@@ -185,8 +190,9 @@ def _judge(
         return failed("cannot be run", f"It is not defined: {answer.undefined[:300]}.")
     try:
         outcomes = _genuine(answer.outcomes, len(cases))
-        judged = verdict(exercise, cases, outcomes)
-    except (ValueError, TypeError, AttributeError, RecursionError):
+        with np.errstate(all="ignore"):  # Where answers diverge, so do their differences.
+            judged = verdict(exercise, cases, outcomes)
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         return failed(MALFORMED, _FATES[MALFORMED], CRASH)
     reached = [
         outcome.failure.message
@@ -226,6 +232,12 @@ def _is_genuine(outcome: Any) -> bool:
     return all(isinstance(s, str) for s in said) and all(isinstance(n, int) for n in counts)
 
 
+def _short(text: str, most: int) -> str:
+    """One line, however much of it a student's exception or type has for a name."""
+    text = " ".join(text.split())
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
 def _mark(exercise: Exercise, judged: Verdict, state: str, source: str) -> dict[str, Any]:
     return {
         "name": exercise.name,
@@ -236,8 +248,8 @@ def _mark(exercise: Exercise, judged: Verdict, state: str, source: str) -> dict[
         "equation": exercise.equation,
         "rung": judged.rung,
         "mistake": judged.mistake,
-        "headline": judged.headline,
-        "explanation": judged.explanation,
+        "headline": _short(judged.headline, 100),
+        "explanation": _short(judged.explanation, 2000),
         "next_step": judged.instead,
         "cases_passed": judged.passed,
         "cases": judged.total,

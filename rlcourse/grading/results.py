@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import re
+import unicodedata
 from collections import Counter
 from importlib.resources import files
 from pathlib import Path
@@ -131,16 +132,20 @@ def file_names(records: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]
     """A file name for every student: the student's name, made safe and kept apart from others."""
     safe = [_safe(record["student"]) for record in records]
     counts = Counter(name.casefold() for name in safe)
-    named = []
+    named, taken = [], set()
     for name, record in zip(safe, records, strict=True):
         if not name or counts[name.casefold()] > 1:
             name += "-" + hashlib.sha256(record["student"].encode()).hexdigest()[:8]
+        while name.casefold() in taken:  # Somebody may be called as another one's file is.
+            name += "_"
+        taken.add(name.casefold())
         named.append((name, record))
     return named
 
 
 def _safe(name: str) -> str:
     """`name` as part of a file's name, whose length in bytes is limited everywhere."""
+    name = unicodedata.normalize("NFC", name)
     return re.sub(r"[^\w .-]", "_", name).encode()[:150].decode(errors="ignore").strip(" .")
 
 

@@ -1,6 +1,7 @@
 """The package as a student's code may see it: everything but the answers.
 
-A sealed copy is made once a run. Functions that are exercises raise `Forbidden` when called, the
+A sealed copy is made once a run. Functions that are exercises raise `Forbidden` when called, and so do
+their helpers and what the course has still to come to, where the same equations have other names. The
 declarations and the grading code are left out and raise it too, and `check` hands back what it is given.
 """
 
@@ -15,6 +16,7 @@ from pathlib import Path
 import rlcourse
 
 ROOMS = ("lab", "tabular", "values", "policies", "continuous")
+BASIC = ("lab", "tabular")  # worlds and tools, which answers may use
 HARNESS = ("plain.py", "probes.py", "harness.py", "networks.py")
 
 _EXERCISES = '''"""The checker is not here: answers are marked elsewhere."""
@@ -71,11 +73,20 @@ def make_stage(folder: Path, exercises: Collection[str]) -> Path:
     (package / "__init__.py").write_text(
         (source / "__init__.py").read_text(encoding="utf-8") + _FORBIDDEN, encoding="utf-8"
     )
+    answers, reached = _definition_of(exercises), False
     for room in ROOMS:
-        for path in sorted((source / room).glob("*.py")):
-            target = package / room / path.name
-            target.parent.mkdir(exist_ok=True)
-            target.write_text(sealed(path.read_text(encoding="utf-8"), exercises), encoding="utf-8")
+        texts = {
+            path.stem: path.read_text(encoding="utf-8") for path in (source / room).glob("*.py")
+        }
+        holders = {name for name, text in texts.items() if answers.search(text)}
+        (package / room).mkdir()
+        for name, text in texts.items():
+            whole = reached or (room not in BASIC and _goes_on_from(text, holders))
+            (package / room / f"{name}.py").write_text(
+                sealed(text, exercises, whole), encoding="utf-8"
+            )
+        # Whatever is in the rooms after the lesson's own, the course has still to come to.
+        reached = reached or (room != "lab" and bool(holders))
     checker = package / "exercises"
     checker.mkdir()
     (checker / "__init__.py").write_text(_EXERCISES, encoding="utf-8")
@@ -90,11 +101,23 @@ def make_stage(folder: Path, exercises: Collection[str]) -> Path:
     return folder
 
 
-def sealed(source: str, exercises: Collection[str]) -> str:
-    """`source` with the body of every function or class named like an exercise replaced."""
+def _definition_of(names: Collection[str]) -> re.Pattern[str]:
+    return re.compile(rf"^(?:def|class) (?:{'|'.join(sorted(names)) or '(?!)'})\b", re.MULTILINE)
+
+
+def _goes_on_from(source: str, modules: Collection[str]) -> bool:
+    """Whether `source` imports one of these modules of its own room: what is built on an answer comes later."""
+    imports = re.findall(r"^from \.(\w*) import (\w+)", source, re.MULTILINE)
+    return any((module or name) in modules for module, name in imports)
+
+
+def sealed(source: str, exercises: Collection[str], whole: bool = False) -> str:
+    """`source` with the body of every function or class named like an exercise replaced, and of what
+    only they call; whole: of every function."""
     tree = ast.parse(source)
+    names = {*exercises, *_helpers(tree, exercises)}
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef) and node.name in exercises:
+        if isinstance(node, ast.FunctionDef) and (whole or node.name in names):
             node.body = ast.parse(
                 f"from rlcourse import Forbidden\nraise Forbidden({node.name!r})"
             ).body
@@ -104,3 +127,22 @@ def sealed(source: str, exercises: Collection[str]) -> str:
                 f"    from rlcourse import Forbidden\n    raise Forbidden({node.name!r})"
             ).body
     return ast.unparse(tree)
+
+
+def _helpers(tree: ast.Module, exercises: Collection[str]) -> set[str]:
+    """The private functions of a module that nothing but its exercises needs."""
+    uses = {
+        node: {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+        for node in tree.body
+        if getattr(node, "name", "") not in exercises
+    }
+    private = {
+        node.name: node
+        for node in uses
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("_")
+    }
+    asked = [name for node in uses if node not in private.values() for name in uses[node]]
+    while asked:
+        if helper := private.pop(asked.pop(), None):
+            asked += uses[helper]
+    return set(private)

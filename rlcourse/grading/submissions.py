@@ -71,7 +71,7 @@ def collect(
     files = sorted(_open_archives(list(_files(path)), path), key=lambda f: f.parts)
     if not files:
         raise UsageError(f"{path} holds no files: give the folder with the students' notebooks.")
-    if not any(file.parts[-1].lower().endswith((".ipynb", ".zip")) for file in files):
+    if not any(_is_wanted(file.parts[-1]) for file in files):
         raise UsageError(f"{path} holds no notebooks (.ipynb): is it the right folder?")
     if path.is_file() and all(file.data is None for file in files):
         raise UsageError(f"{path} cannot be used: {files[0].problem}.")
@@ -103,19 +103,28 @@ def _files(path: Path) -> Iterator[_File]:
             yield _File(parts, None, "it is a symbolic link, which is not followed")
         elif entry.is_file():
             yield _read(entry, parts)
-        elif len(parts) == 1 and entry.is_dir():
+        elif not entry.is_dir():
+            yield _File(parts, None, "it is not a file that can be read")
+        elif len(parts) == 1:
             # Found even if nothing in it is: a student must not be lost.
             yield _File((*parts, ""), None, "the folder is empty")
 
 
 def _read(path: Path, parts: tuple[str, ...]) -> _File:
     try:
+        if not _is_wanted(path.name):
+            return _File(parts, b"")
         most = MAX_ARCHIVE if path.suffix.lower() == ".zip" else MAX_BYTES
         if path.stat().st_size > most:
             return _File(parts, None, f"it is larger than {most >> 20} MiB")
         return _File(parts, path.read_bytes(), time=path.stat().st_mtime)
     except OSError as error:
         return _File(parts, None, f"it cannot be read: {error.strerror or error}")
+
+
+def _is_wanted(name: str) -> bool:
+    """Whether anybody will look into the file: what else students hand in may be large, and stays unread."""
+    return name.lower().endswith((".ipynb", ".zip"))
 
 
 def _is_noise(parts: tuple[str, ...]) -> bool:
@@ -172,6 +181,9 @@ def _members(file: _File) -> Iterator[_File]:
             if info.is_dir():
                 if len(parts) == 1:
                     yield _File((*parts, ""), None, "the folder is empty")
+                continue
+            if not _is_wanted(parts[-1]):
+                yield _File(parts, b"")
                 continue
             if info.file_size > MAX_BYTES or info.file_size > budget:
                 yield _File(parts, None, "it is too large when unpacked")

@@ -148,6 +148,7 @@ def answer(job: int, answers: int) -> None:
 def define(name: str, program: list) -> tuple[object, str]:
     """Run the statements of `program` in a module of their own; return its `name`, or why not."""
     module = types.ModuleType("answer")
+    module.display = print  # Every notebook has it.
     sys.modules["answer"] = module
     reason = "the notebook does not define it"
     for cell_number, source, indices in program:

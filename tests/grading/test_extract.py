@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import random
+import time
 
 import pytest
 
@@ -238,3 +239,35 @@ def test_hostile_sources_cost_their_own_cell_only(source):
 def test_cells_are_numbered_as_they_stand_in_the_notebook():
     cells, _ = read_cells(notebook(cell("# text", "markdown"), "x = 1"))
     assert [c.number for c in cells] == [2]
+
+
+SLOW = {
+    "empty lines in a broken cell": ["def double(:\n" + "\n" * 100_000, "(" + "\n" * 100_000],
+    "imports of everything": ["from os import *\n" * 10_000, "x = 1\n" + "double = [" + ", ".join(f"n{i}" for i in range(10_000)) + "]", *(";".join(f"n{i} = 1" for i in range(k, k + 2_000)) for k in range(0, 10_000, 2_000))],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SLOW)
+def test_no_notebook_keeps_the_grader_busy(name):
+    """Nobody keeps the time of this part from outside. (It took minutes.)"""
+    begun = time.process_time()
+    extract(notebook(*SLOW[name]), NAMES)
+    assert time.process_time() - begun < 8
+
+
+def test_too_much_code_and_too_many_parts_are_refused_before_they_are_parsed():
+    with pytest.raises(Unreadable, match="more than 500000 characters"):
+        extract(notebook(*["x\n" * 100_000] * 3), NAMES)
+    with pytest.raises(Unreadable, match="more than 4000000 parts"):
+        extract(b'{"cells": [' + b"[]," * 4_000_000 + b"[]]}", NAMES)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "%matplotlib inline\ndef double(x):\n    return (12 * x\n        % (10 * x))",
+        "!pip list\ndef double(x):\n    return int('%d'\n        % (2 * x))",
+    ],
+)
+def test_a_formula_that_goes_on_with_a_percent_sign_is_no_magic(source):
+    assert run(extract(notebook(source), NAMES))["double"](3) == 6

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import random
 import zipfile
 
@@ -204,3 +205,32 @@ def test_too_many_files_are_refused(tmp_path, monkeypatch):
     write(tmp_path, {f"{i}.ipynb": b"" for i in range(4)})
     with pytest.raises(UsageError, match="more than 3"):
         collect(tmp_path, "05")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no named pipes in folders")
+def test_a_pipe_is_named_and_nobody_waits_for_it(tmp_path):
+    write(tmp_path, {"anna.ipynb": b"1"})
+    os.mkfifo(tmp_path / "ben.ipynb")
+    anna, ben = collect(tmp_path, "05")
+    assert anna.data == b"1"
+    assert ben.data is None and "not a file" in ben.problem
+
+
+def test_what_is_no_notebook_stays_unread(tmp_path, monkeypatch):
+    """A class that hands in its films and networks, too, does not have to fit into memory."""
+    files = {"anna/05.ipynb": b"1", "anna/film.mp4": b"0" * 50_000, "ben/film.mp4": b"0" * 50_000}
+    write(tmp_path / "class", files)
+    (tmp_path / "class.zip").write_bytes(zipped(files))
+    read = []
+    for kind, name in ((type(tmp_path), "read_bytes"), (zipfile.ZipExtFile, "read")):
+        real = getattr(kind, name)
+
+        def noted(self, *sizes, real=real):
+            read.append(len(data := real(self, *sizes)))
+            return data
+
+        monkeypatch.setattr(kind, name, noted)
+    for path in (tmp_path / "class", tmp_path / "class.zip"):
+        anna, ben = collect(path, "05")
+        assert anna.data == b"1" and "'film.mp4' is not a notebook" in ben.problem
+    assert 1 in read and 50_000 not in read

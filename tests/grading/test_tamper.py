@@ -154,6 +154,12 @@ HOSTILE = {
     "imports the grader": target(
         "from rlcourse.grading import marking; return marking"
     ),
+    "calls its like in a later lesson": target(
+        "from rlcourse.values.fitted_q import fitted_q_targets as f; return f(reward, q_next, terminated, gamma)"
+    ),
+    "calls what the course's calls": target(
+        "from rlcourse.tabular import control; return control._bootstrapped(reward, q_next.max(1), terminated, gamma)"
+    ),
     "looks for the key on disk": body(
         """
         import importlib.util, os, pathlib
@@ -185,6 +191,11 @@ HOSTILE = {
     "forged cases": target(
         """say(json.dumps({"name": "q_learning_target", "outcomes": [{"~": "Case", "items":
             [["name", "x"], ["inputs", {}]]}] * 12}).encode() + b"\\n"); return 0""",
+        SAY,
+    ),
+    "forged shape": target(
+        """say(json.dumps({"name": "q_learning_target", "outcomes": [{"~": "Outcome", "items": [["value",
+            {"~": "array", "dtype": "f8", "shape": [float("inf")], "data": ""}]]}] * 3}).encode() + b"\\n"); return 0""",
         SAY,
     ),
     "garbage on the channel": target("say(b'\\xff\\x00\\n{[' * 9 + b'\\n'); return 0", SAY),
@@ -325,6 +336,7 @@ HOSTILE = {
     "aborts": target("import os; os.abort()"),
     # ----------------------------------------------------------------------- what is printed later
     "markup": target("raise type('[/red]', (Exception,), {})('<script>alert(1)</script>[/bold]\\x1b[31m')"),
+    "a name without end": target("raise type('E\\n \\u202e' + 'E' * 20_000, (Exception,), {})('no')"),
     "half a character": target("raise ValueError(chr(0xd800))"),
 }  # fmt: skip
 
@@ -332,6 +344,7 @@ HOSTILE = {
 HARMLESS = {
     "right": notebook(),
     "right beside a flood": target(f"print('x' * 10**7); {RIGHT}"),
+    "right and displayed": target(f"display(reward); {RIGHT}"),
     "right with warnings": target(f"import warnings; warnings.warn('careful'); {RIGHT}"),
     "right after trying": body(
         f"""
@@ -432,7 +445,8 @@ def test_no_trick_earns_a_point(graded, name):
 
 # What tricks do to Python itself may cost the author's own later answers, nobody else's.
 HURT_THEMSELVES = {
-    "AST transformer", "closes everything", "forged cases", "forged results", "forged types", "puts itself on the channel",
+    "AST transformer", "closes everything", "forged cases", "forged results",
+    "forged shape", "forged types", "puts itself on the channel",
     "rewrites NumPy", "rewrites json", "rewrites the checker", "rewrites what is sent",
 }  # fmt: skip
 
@@ -454,6 +468,9 @@ def test_a_right_answer_keeps_its_points(graded, name):
         ("asks for the declaration", "forbidden"),
         ("imports the declaration", "forbidden"),
         ("imports the grader", "forbidden"),
+        ("calls its like in a later lesson", "forbidden"),
+        ("calls what the course's calls", "forbidden"),
+        ("forged shape", "crash"),
         ("floods the channel", "overflow"),
         ("more than fits", "overflow"),
         ("sleeps", "timeout"),
@@ -500,6 +517,16 @@ def test_screen_and_pages_show_no_markup_of_a_student(graded):
     assert "\x1b[31m" not in ended.stdout
     page = (root / "out" / "feedback" / "markup.html").read_text(encoding="utf-8")
     assert "<script>alert" not in page
+
+
+def test_what_a_student_calls_things_stays_one_short_line(graded):
+    told = mark_of(graded[1]["a name without end"])
+    assert told["headline"].startswith("E \ufffdE") and len(told["headline"]) <= 100
+    assert "\n" not in told["explanation"] and len(told["explanation"]) <= 2000
+
+
+def test_nothing_is_said_on_screen_but_the_summary(graded):
+    assert graded[0].stderr == ""
 
 
 # ----------------------------------------------------------- one after another, in one warm process

@@ -1,0 +1,69 @@
+"""The package as a student's code sees it: whole enough to be imported, and without any answer."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+
+import pytest
+
+from rlcourse.grading.stage import ROOMS, make_stage, sealed, sealed_names
+
+
+def code_of(stage, place):
+    """The text of a function or class of the sealed package, "values.dqn.taken"."""
+    room, module, name = place.split(".")
+    tree = ast.parse((stage / "rlcourse" / room / f"{module}.py").read_text(encoding="utf-8"))
+    return next(ast.unparse(n) for n in tree.body if getattr(n, "name", "") == name)
+
+
+# lesson -> what must not help, and what answers may use
+PLACES = {
+    "05": (
+        ["tabular.control.q_learning", "tabular.control._bootstrapped", "values.fitted_q.fitted_q_targets",
+         "values.double_dqn.double_dqn_target", "lab.replay.ReplayBuffer", "lab.networks.polyak_update"],
+        ["tabular.control._one", "tabular.prediction.td0_target", "tabular.gridworlds.maze", "tabular.mdp.garnet",
+         "lab.replay.Batch", "lab.networks.mlp"],
+    ),
+    "08": (
+        ["values.dqn.dqn_loss", "values.ensembles.ensemble_target", "values.double_dqn.double_dqn_target",
+         "values.prioritised.per_dqn_loss", "policies.gae.gae", "lab.networks.polyak_update"],
+        ["values.dqn.taken", "tabular.control.q_learning_target", "lab.networks.QNetwork", "lab.seeding.torch_seed"],
+    ),
+    "19": (
+        ["continuous.sac.sac_update"],
+        ["continuous.sac.squashed_action", "continuous.td3.td3_update", "values.dqn.dqn_update", "lab.networks.polyak_update"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("lesson", PLACES)
+def test_answers_and_their_like_are_sealed_and_tools_are_not(lesson, tmp_path):
+    stage = make_stage(tmp_path / "stage", sealed_names(lesson))
+    closed, free = PLACES[lesson]
+    assert [place for place in closed if "raise Forbidden" not in code_of(stage, place)] == []
+    assert [place for place in free if "Forbidden" in code_of(stage, place)] == []
+
+
+def test_everything_that_is_left_can_be_imported(tmp_path):
+    """Of lesson 05 most is sealed."""
+    stage = make_stage(tmp_path / "stage", sealed_names("05"))
+    files = [path for room in ROOMS for path in sorted((stage / "rlcourse" / room).glob("*.py"))]
+    modules = [".".join(path.relative_to(stage).with_suffix("").parts) for path in files]
+    code = "import importlib, json, sys; sys.path.insert(0, sys.argv[1])\nfor m in json.loads(sys.argv[2]): importlib.import_module(m)"
+    command = [sys.executable, "-W", "error", "-c", code, str(stage), json.dumps(modules)]
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120)
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_helpers_are_sealed_where_nothing_else_needs_them():
+    source = "def answer(): return _a()\ndef _a(): return _b()\ndef _b(): return 1\ndef _c(): return 2\ndef free(): return _c()"
+    text = sealed(source, {"answer"})
+    space = {}
+    exec(text.replace("from rlcourse import Forbidden", "Forbidden = RuntimeError"), space)
+    assert space["free"]() == 2
+    for name in ("answer", "_a", "_b"):
+        with pytest.raises(RuntimeError, match=name):
+            space[name]()
