@@ -10,6 +10,7 @@ import torch
 from rlcourse.policies import reinforce as methods
 from rlcourse.tabular.returns import returns_to_go
 
+from .comparing import same
 from .declaration import Exercise, Lesson, Mistake, array, several, tensor
 from .harness import Case
 from .material import random_distribution, random_env, random_mdp
@@ -39,6 +40,18 @@ def _logit_cases(rng: np.random.Generator) -> list[Case]:
     ]
 
 
+def _same_probabilities(case: Case, answer: dict, mistake: dict) -> bool:
+    """A mistake is known by its numbers: where they are NaN, the gradients may be anything."""
+    given, known = answer["value"], mistake["value"]
+    return isinstance(given, Tensor) and same(given.data, known.data, RTOL, ATOL)
+
+
+def _share(logits, minus: float = 0.0, dim: int = 1, more: float = 0.0):
+    """The exponentials over their sum along a dimension, after subtracting, with a little more below."""
+    weight = (logits - minus).exp()
+    return weight / (weight.sum(dim=dim, keepdim=True) + more)
+
+
 softmax_policy = Exercise(
     "softmax_policy",
     reference=methods.softmax_policy,
@@ -49,6 +62,7 @@ softmax_policy = Exercise(
     call="gradients",
     rtol=RTOL,
     atol=ATOL,
+    alike=_same_probabilities,
     mistakes=[
         Mistake(
             "over-the-batch",
@@ -56,39 +70,26 @@ softmax_policy = Exercise(
             "to 1; other states have nothing to do with it.",
             "Add up the rows of your result, and then its columns. Which of the two gives ones?",
             lambda logits: torch.softmax(logits, dim=0),
-            lambda logits: logits.exp() / logits.exp().sum(dim=0),
-            lambda logits: (
-                (logits - logits.amax(1, keepdim=True)).exp()
-                / (logits - logits.amax(1, keepdim=True)).exp().sum(0, keepdim=True)
-            ),
+            lambda logits: _share(logits, dim=0),
+            lambda logits: _share(logits, logits.amax(1, keepdim=True), dim=0),
         ),
         Mistake(
             "overflow",
             "The formula is right, but `exp(1000)` is inf, and inf/inf is NaN. Only differences of "
             "preferences count in (10.2), so you may subtract something first.",
             "What must be subtracted from a row so that its largest exponent becomes 0?",
-            lambda logits: logits.exp() / logits.exp().sum(dim=1, keepdim=True),
-            lambda logits: logits.exp() / logits.exp().sum(dim=-1).unsqueeze(-1),
+            _share,
+            lambda logits: _share(logits, more=1e-8),
+            lambda logits: _share(logits, more=1e-6),
             lambda logits: torch.exp(logits - torch.log(logits.exp().sum(1, keepdim=True))),
-            lambda logits: logits.exp() / (logits.exp().sum(dim=1, keepdim=True) + 1e-8),
         ),
         Mistake(
             "one-maximum-for-all",
-            "You subtract one maximum, that of the whole batch. A row that lies far below it becomes "
+            "You subtract one maximum for the whole batch. A row that lies far below it becomes "
             "0/0: every row needs a maximum of its own.",
             "What are the exponentials of the row (−800, −900) if you subtract 900?",
-            lambda logits: (
-                (logits - logits.max()).exp()
-                / (logits - logits.max()).exp().sum(dim=1, keepdim=True)
-            ),
-            lambda logits: (
-                (logits - logits.amax()).exp()
-                / (logits - logits.amax()).exp().sum(dim=1, keepdim=True)
-            ),
-            lambda logits: (
-                (logits - logits.max().detach()).exp()
-                / (logits - logits.max().detach()).exp().sum(dim=1, keepdim=True)
-            ),
+            lambda logits: _share(logits, logits.max()),
+            lambda logits: _share(logits, logits.max(), more=1e-8),
         ),
         Mistake(
             "not-normalised",
@@ -97,7 +98,7 @@ softmax_policy = Exercise(
             "What do the rows of your result add up to?",
             lambda logits: logits.exp(),
             lambda logits: (logits - logits.amax(dim=1, keepdim=True)).exp(),
-            lambda logits: (logits - logits.amax(dim=1, keepdim=True).detach()).exp(),
+            lambda logits: (logits - logits.max()).exp(),
         ),
         Mistake(
             "log-probabilities",
@@ -105,7 +106,8 @@ softmax_policy = Exercise(
             "for.",
             "Which function turns a logarithm back?",
             lambda logits: torch.log_softmax(logits, dim=1),
-            lambda logits: logits - logits.logsumexp(dim=1, keepdim=True),
+            lambda logits: logits - logits.exp().sum(dim=1, keepdim=True).log(),
+            lambda logits: torch.softmax(logits, dim=1).log(),
         ),
     ],
     also_correct=[
@@ -131,7 +133,7 @@ def _score_cases(rng: np.random.Generator) -> list[Case]:
         case("as many rows as actions", 4, 4, "B = A"),
         case("one row", 1, 4, "B = 1"),
         case("one action", 3, 1, "A = 1"),
-        case("the same action in every row", 5, 3, action=[2] * 5),
+        case("the same action in every row", 5, 3, action=[1] * 5),
         case("every action once", 3, 3, "B = A", action=[1, 2, 0]),
         case("nearly certain policies", 5, 3, scale=8.0),
         case("preferences of hundreds", 4, 3, scale=300.0),
