@@ -84,7 +84,7 @@ def _malformed_tuple(value: Any, form: Shape, reference: Any, name: str) -> str:
 
 def _malformed_array(value: Any, form: Shape, reference: np.ndarray, name: str) -> str:
     if not isinstance(value, np.ndarray):
-        return f"{name} should be a NumPy array; it is {describe(value)}."
+        return f"{name} should be a NumPy array of numbers; it is {describe(value)}."
     if value.shape != reference.shape:
         return f"{name} should have shape {reference.shape}; it has shape {value.shape}."
     if value.size == 0:
@@ -154,7 +154,8 @@ def describe(value: Any) -> str:
     if isinstance(value, Tensor):
         return f"a tensor of shape {value.data.shape}"
     if isinstance(value, Opaque):
-        return f"of type {value.type_name}"
+        array = value.type_name.startswith("array of")
+        return f"an {value.type_name}" if array else f"of type {value.type_name}"
     if isinstance(value, list | tuple):
         return f"a {type(value).__name__} of {len(value)}"
     return {type(None): "None"}.get(type(value), f"of type {type(value).__name__}")
