@@ -405,7 +405,7 @@ def _near(a: np.ndarray, b: np.ndarray) -> str:
         return ""
     return (
         "is right in its first digits only: "
-        "does something round on the way, or a loop stop too early?"
+        "does something round on the way, or a loop stop at another moment than asked?"
     )
 
 

@@ -327,6 +327,30 @@ def _values_beside(P, R, gamma, tolerance):
             return q, sweeps
 
 
+def _values_only(sweep: Callable) -> Callable:
+    """v is swept and tested; q is made of it at the end."""
+
+    def value_iteration(P, R, gamma, tolerance):
+        v, sweeps = np.zeros(len(R)), 0
+        while True:
+            old, v, sweeps = v, sweep(v, P, R, gamma), sweeps + 1
+            if np.abs(v - old).max() < tolerance:
+                return R + gamma * (P @ v), sweeps
+
+    return value_iteration
+
+
+def _best_values(v, P, R, gamma):
+    return dp.q_from_v(v, P, R, gamma).max(axis=1)
+
+
+def _best_values_in_place(v, P, R, gamma):
+    v = v.copy()
+    for s in range(len(v)):
+        v[s] = (R[s] + gamma * P[s] @ v).max()
+    return v
+
+
 def _uniform_backup(q, P, R, gamma):
     return R + gamma * (P @ q.mean(axis=1))
 
@@ -370,6 +394,24 @@ value_iteration = Exercise(
             "You stop as soon as *one* entry hardly changes. All of them must have settled.",
             "`any` or `all`? Smallest or largest change?",
             *_stopping(lambda change: np.abs(change).min()),
+        ),
+        Mistake(
+            "change-of-maximum",
+            "You measure how the largest values change. They settle sooner than the table: an action that is not the "
+            "best one may still be moving.",
+            "Over which entries does the task take the largest change?",
+            *(
+                _iterating(
+                    change=lambda new, old: np.abs(new.max(axis=1) - old.max(axis=1)).max(),
+                    sweep=sweep,
+                )
+                for sweep in SWEEPS
+            ),
+            _iterating(change=lambda new, old: abs(new.max() - old.max())),
+            _iterating(change=lambda new, old: np.abs(new).max() - np.abs(old).max()),
+            _iterating(change=lambda new, old: abs(np.abs(new).max() - np.abs(old).max())),
+            _values_only(_best_values),
+            _values_only(_best_values_in_place),
         ),
         Mistake(
             "policy-settled",
@@ -548,6 +590,19 @@ def _one_backup(P, R, pi, gamma, v):
     return dp.bellman_backup(v, P, R, pi, gamma)
 
 
+def _one_by_one(P, R, gamma):
+    """Evaluates anew after every state, so that later states improve on another policy."""
+    pi, rounds, changed = np.eye(R.shape[1])[np.zeros(len(R), dtype=int)], 0, True
+    while changed:
+        changed, rounds = False, rounds + 1
+        for s in range(len(R)):
+            v = dp.solve_bellman(P, R, pi, gamma)
+            q = R[s] + gamma * P[s] @ v
+            if q.max() > pi[s] @ q + 1e-9:
+                pi[s], changed = np.eye(len(q))[q.argmax()], True
+    return pi, v, rounds
+
+
 def _by_sweeps(P, R, pi, gamma, v):
     return dp.policy_evaluation(P, R, pi, gamma, 1e-13)[0]
 
@@ -652,9 +707,16 @@ policy_iteration = Exercise(
             _improving(most=200, result=lambda pi, v, new, old_v: (pi, old_v)),
         ),
         Mistake(
+            "one-state-at-a-time",
+            "You evaluate anew after each state, so that later states improve on another policy. That ends at the same "
+            "policy, but a round evaluates once and improves all states on the same V^π.",
+            "How often do you evaluate in a round?",
+            _one_by_one,
+        ),
+        Mistake(
             "other-start",
-            "What you find is optimal, but you start with another policy than the one asked for, so your rounds are not "
-            "those asked for either.",
+            "What you find is optimal, but your rounds are not those asked for. So it is with another first policy than "
+            "the one asked for.",
             "Which action does the first policy take in every state? If you start from a table of zeros and improve it "
             "first, you start with the greedy policy for r.",
             _improving(start=dp.greedy_policy),
