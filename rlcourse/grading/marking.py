@@ -119,8 +119,8 @@ def _record(
     submission: Submission, state: str, reason: str, asked: Iterable[Exercise], marks: list[dict]
 ) -> dict[str, Any]:
     return {
-        "student": submission.student,
-        "file": submission.file,
+        "student": " ".join(submission.student.splitlines()),
+        "file": " ".join(submission.file.splitlines()),
         "state": state,
         "reason": reason,
         "notes": list(submission.notes),
@@ -192,7 +192,7 @@ def _judge(
         outcomes = _genuine(answer.outcomes, len(cases))
         with np.errstate(all="ignore"):  # Where answers diverge, so do their differences.
             judged = verdict(exercise, cases, outcomes)
-    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
+    except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError):
         return failed(MALFORMED, _FATES[MALFORMED], CRASH)
     reached = [
         outcome.failure.message

@@ -21,6 +21,7 @@ from rlcourse.paths import UsageError, lesson_of
 
 MAX_BYTES = 32 * 2**20  # of a file
 MAX_ARCHIVE = 2**30  # of a zip, and of what is in it
+MAX_STUDENT = 2**26  # of the notebooks in one student's zip
 MAX_FILES = 20_000
 NOISE = ("__MACOSX", "Thumbs.db", "desktop.ini")
 
@@ -132,29 +133,33 @@ def _is_noise(parts: tuple[str, ...]) -> bool:
 
 
 def _open_archives(files: list[_File], path: Path) -> Iterator[_File]:
-    """Replace zip files by what is in them; a zip inside a zip is left closed.
+    """Replace zip files by what is in them; a zip inside a student's zip is left closed.
 
     A zip is its student's, and what is in it comes under its name; only where there is nothing else
     can it be the whole class's.
     """
+    if len(files) == 1 and _is_zip(files[0]):
+        inside = list(_members(files[0], MAX_ARCHIVE))
+        wanted = sum(_is_wanted(file.parts[-1]) for file in inside)
+        if wanted and (path.is_file() or wanted > 1):
+            files = _without_wrapper(inside)
     for file in files:
-        if file.data is None or not file.parts[-1].lower().endswith(".zip"):
+        if not _is_zip(file):
             yield file
             continue
-        inside = list(_members(file)) or [_File(("",), None, "the zip file is empty")]
-        notebooks = sum(f.parts[-1].lower().endswith(".ipynb") for f in inside)
-        whole_class = len(files) == 1 and (path.is_file() or notebooks > 1)
-        if whole_class and notebooks:
-            yield from _without_wrapper(inside)
-        else:
-            above = (*file.parts[:-1], file.parts[-1][:-4])
-            yield from (_File((*above, *f.parts), f.data, f.problem, f.time) for f in inside)
+        own = list(_members(file, MAX_STUDENT)) or [_File(("",), None, "the zip file is empty")]
+        above = (*file.parts[:-1], file.parts[-1][:-4])
+        yield from (_File((*above, *f.parts), f.data, f.problem, f.time) for f in own)
+
+
+def _is_zip(file: _File) -> bool:
+    return file.data is not None and file.parts[-1].lower().endswith(".zip")
 
 
 def _without_wrapper(files: list[_File]) -> list[_File]:
     """Files of a class, without the one folder that a zip program put around all of them."""
-    notebooks = [f.parts for f in files if f.parts[-1].lower().endswith(".ipynb")]
-    several = len({parts[1] for parts in notebooks if len(parts) > 1}) > 1
+    wanted = [f.parts for f in files if _is_wanted(f.parts[-1])]
+    several = len({parts[1] for parts in wanted if len(parts) > 1}) > 1
     if not several or len({f.parts[0] for f in files}) > 1:
         return files
     return [_File(f.parts[1:], f.data, f.problem, f.time) for f in files if len(f.parts) > 1]
@@ -165,8 +170,8 @@ _DAMAGE = (
 )  # fmt: skip
 
 
-def _members(file: _File) -> Iterator[_File]:
-    budget = MAX_ARCHIVE
+def _members(file: _File, budget: int) -> Iterator[_File]:
+    """What is in a zip, read until `budget` bytes are reached; the rest is named as too large."""
     try:
         archive = zipfile.ZipFile(io.BytesIO(file.data))
         if len(archive.infolist()) > MAX_FILES:

@@ -234,3 +234,21 @@ def test_what_is_no_notebook_stays_unread(tmp_path, monkeypatch):
         anna, ben = collect(path, "05")
         assert anna.data == b"1" and "'film.mp4' is not a notebook" in ben.problem
     assert 1 in read and 50_000 not in read
+
+
+@pytest.mark.parametrize("wrapper", ["", "submissions/"])
+def test_the_download_of_a_class_that_hands_in_zips(wrapper, tmp_path):
+    """Canvas puts students' files, whatever they are, into one zip."""
+    inner = {f"{name}.zip": zipped({"hw/05.ipynb": data}) for name, data in CLASS.items()}
+    for more in ({}, {"ben.ipynb": b"4"}):
+        archive = tmp_path / "submissions.zip"
+        archive.write_bytes(zipped({wrapper + name: data for name, data in (inner | more).items()}))
+        assert students(archive) == CLASS | {name[:-6]: data for name, data in more.items()}
+
+
+def test_a_students_zip_does_not_fill_the_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(submissions, "MAX_STUDENT", 5_000)
+    many = zipped({f"{i}.ipynb": b"0" * 2_000 for i in range(9)})
+    write(tmp_path, {"anna.zip": many, "ben.ipynb": b"1"})
+    files = [s.file for s in collect(tmp_path, "05", every_attempt=True) if s.student == "anna"]
+    assert files == ["anna/0.ipynb", "anna/1.ipynb"]
