@@ -20,7 +20,7 @@ def answers(table: str) -> list:
     return [
         pytest.param(exercise, answer, id=f"{exercise}-{key}")
         for lesson in LESSONS
-        for exercise, answers in getattr(lesson, table).items()
+        for exercise, answers in getattr(lesson, table, {}).items()
         for key, answer in answers.items()
     ]
 
@@ -29,6 +29,13 @@ def answers(table: str) -> list:
 def test_a_wrong_answer_fails(exercise, answer):
     for seed in SEEDS:
         assert judge_exercise(answer, get(exercise), seed).state == "failed", f"seed {seed}"
+
+
+@pytest.mark.parametrize(("exercise", "answer"), answers("UNNAMED"))
+def test_a_wrong_answer_is_not_called_by_the_name_of_another(exercise, answer):
+    for seed in SEEDS:
+        verdict = judge_exercise(answer, get(exercise), seed)
+        assert (verdict.state, verdict.mistake) == ("failed", None), f"seed {seed}"
 
 
 @pytest.mark.parametrize(("exercise", "answer"), answers("RIGHT"))

@@ -92,6 +92,37 @@ def either(d, c):
     return d or c
 
 
+def default_list(env, policy, rng, rewards=[]):  # noqa: B006
+    r, d = episode(env, policy, rng)
+    rewards.extend(r)
+    return np.array(rewards), d
+
+
+def one_action(env, policy, rng):
+    a, rewards, d, c = policy(env.reset()[0], rng), [], False, False
+    while not (d or c):
+        _, r, d, c, _ = env.step(a)
+        rewards.append(r)
+    return np.array(rewards), d
+
+
+def one_step_late(env, policy, rng):
+    """The policy sees the state before the one that it is in."""
+    s = before = env.reset()[0]
+    rewards, d, c = [], False, False
+    while not (d or c):
+        a, before = policy(before, rng), s
+        s, r, d, c, _ = env.step(a)
+        rewards.append(r)
+    return np.array(rewards), d
+
+
+def remembers(key):
+    """A return that is computed once for each `key(rewards, gamma)`."""
+    known = {}
+    return lambda r, g: known.setdefault(key(r, g), total(lambda t, T, g: g**t, r, g))
+
+
 WRONG = {
     "discounted_return": {
         "last-reward-missed": lambda r, g: total(lambda t, T, g: g**t, r[:-1], g),
@@ -112,6 +143,12 @@ WRONG = {
         "integer-buffer": integer_buffer,
         "ten-steps": lambda r, g: total(lambda t, T, g: g**t, r[:10], g),
         "prints-only": lambda r, g: print(total(lambda t, T, g: g**t, r, g)),
+        "hundred-terms": lambda r, g: total(lambda t, T, g: g**t, r[:100], g),
+        "absolute": lambda r, g: abs(total(lambda t, T, g: g**t, r, g)),
+        "remembers-by-gamma": remembers(lambda r, g: g),
+        "remembers-by-length": remembers(lambda r, g: len(r)),
+        "logarithm-of-gamma": lambda r, g: float(np.exp(np.arange(len(r)) * np.log(g)) @ r),
+        "weights-squared": lambda r, g: total(lambda t, T, g: g ** (2**t - 1), r, g),
     },
     "bootstrap_mask": {
         "bitwise-not": lambda d, c: ~d,
@@ -125,6 +162,9 @@ WRONG = {
         "all-ones": lambda d, c: np.ones(len(d)),
         "clears-flags": clears_flags,
         "scalar": lambda d, c: float(np.mean(1.0 - d.astype(float))),
+        "of-objects": lambda d, c: np.array([not x for x in d], dtype=object),
+        "either-goes-on": lambda d, c: np.logical_or(np.logical_not(d), c == d),
+        "is-false": lambda d, c: np.array([x is False for x in d]),
     },
     "mean_squared_error": {
         "absolute": lambda p, y: float(np.mean(np.abs(np.ravel(p) - y))),
@@ -138,6 +178,9 @@ WRONG = {
         "negative": lambda p, y: -float(np.mean((np.ravel(p) - y) ** 2)),
         "in-place": subtracts_in_place,
         "relative": lambda p, y: float(np.mean(((np.ravel(p) - y) / y) ** 2)),
+        "target-made-a-column": lambda p, y: float(np.mean((p.squeeze(-1)[:, None] - y) ** 2)),
+        "first-column-of-rows": lambda p, y: float(np.mean((p[..., 0] - y) ** 2)),
+        "half-of-the-sum": lambda p, y: 0.5 * sum(e * e for e in errors(p, y)),
         "matrix": lambda p, y: (lambda e: e.T @ e / len(y))(p.reshape(-1, 1) - y.reshape(-1, 1)),
     },
     "run_episode": {
@@ -155,6 +198,12 @@ WRONG = {
         "integer-flag": stops_when(either, result=lambda d, c: int(d)),
         "stops-at-truncation-only": stops_when(lambda d, c: c),
         "exchanged-results": lambda *a: episode(*a)[::-1],
+        "default-list": default_list,
+        "one-action": one_action,
+        "one-step-late": one_step_late,
+        "never-terminated": stops_when(either, result=lambda d, c: False),
+        "draws-at-the-end": lambda env, policy, rng: (episode(env, policy, rng), rng.random())[0],
+        "five-steps": partial(episode, cap=5),
         "seeded": lambda env, policy, rng: (env.reset(seed=0), episode(env, policy, rng))[1],
     },
 }  # fmt: skip
@@ -180,6 +229,7 @@ RIGHT = {
             np.cumprod(np.r_[1.0, np.full(len(r), float(g))])[:-1] @ np.asarray(r, float)
         ),
         "backwards-sum": lambda r, g: float(sum(g**t * r[t] for t in range(len(r))[::-1])),
+        "long-double": lambda r, g: np.sum(np.longdouble(g) ** np.arange(len(r)) * r),
         "extra-arguments": lambda rewards, gamma, *rest, **more: returns(lambda t, T, g: g**t)(
             rewards, gamma
         ),
@@ -190,6 +240,8 @@ RIGHT = {
         "list-comprehension": flags_loop(lambda d, c: not d),
         "table": lambda d, c: np.array([1, 0], dtype=np.uint8)[np.array(d, dtype=int)],
         "bool": lambda d, c: d < 0.5,
+        "vectorize": np.vectorize(lambda d, c: 0 if d else 1),
+        "zero-to-the-power": lambda d, c: 0.0 ** d.astype(float),
     },
     "mean_squared_error": {
         "norm": lambda p, y: np.linalg.norm(np.ravel(p) - y) ** 2 / y.size,
@@ -204,15 +256,28 @@ RIGHT = {
         "list-of-two": running,
         "numpy-bool": stops_when(either, result=lambda d, c: np.bool_(d)),
         "endless-iterator": stops_when(lambda d, c: bool(d + c)),
+        "closes": lambda env, policy, rng: (episode(env, policy, rng), env.close())[0],
+        "zero-d-flag": stops_when(either, result=lambda d, c: np.array(d)),
         "not-truncated-alone": stops_when(either, result=lambda d, c: d is True or bool(d)),
     },
 }  # fmt: skip
+
+
+UNNAMED = {
+    "bootstrap_mask": {
+        # Right but for the last row: where there is one row only, 1 is what `inverted` gives too.
+        "last-row-missed": lambda d, c: np.append(1.0 - d[:-1].astype(float), 1.0),
+    },
+}
 
 
 NAMED = {
     "discounted_return": {
         "first-discounted/powers": returns(lambda t, T, g: g ** (t + 1)),
         "undiscounted/loop": returns(lambda t, T, g: 1.0),
+        "undiscounted/zero-d": lambda r, g: np.array(r.sum()),
+        "mean-not-sum/no-guard": lambda r, g: sum(g**t * x for t, x in enumerate(r)) / len(r),
+        "mean-not-sum/undiscounted": lambda r, g: r.mean() if len(r) else 0.0,
         "mean-not-sum/weights": returns(lambda t, T, g: g**t / T),
         "weights-reversed/powers": returns(lambda t, T, g: g ** (T - 1 - t)),
         "weights-reversed/forward": lambda r, g: __import__("functools").reduce(
@@ -235,6 +300,8 @@ NAMED = {
             np.mean([[(float(a) - b) ** 2 for b in y] for a in np.ravel(p)])
         ),
         "all-pairs/only-columns": lambda p, y: np.square(p - y).mean(),
+        "all-pairs/only-rows": lambda p, y: np.square(p - y[:, None]).mean(),
+        "all-pairs/zero-d": lambda p, y: np.array(np.mean(np.subtract.outer(p, y) ** 2)),
         "sum-not-mean/loop": lambda p, y: sum(e**2 for e in errors(p, y)),
         "half/loop": lambda p, y: sum(0.5 * e**2 for e in errors(p, y)) / len(y),
         "root/norm": lambda p, y: np.linalg.norm(errors(p, y)) / len(y) ** 0.5,
@@ -245,6 +312,8 @@ NAMED = {
         "stale-state/loop": stops_when(either, moves=False),
         "last-reward-lost/early-return": stops_when(either, record=False),
         "done-not-terminated/loop": stops_when(either, result=either),
+        "done-not-terminated/always": stops_when(either, result=lambda d, c: True),
+        "total-only/zero-d": lambda *a: (lambda r, d: (np.array(r.sum()), d))(*episode(*a)),
         "total-only/cumulative": lambda *a: (lambda r, d: (float(np.cumsum(r)[-1]), d))(*episode(*a)),
     },
 }  # fmt: skip

@@ -91,7 +91,19 @@ def j_by_sampling(P, R, pi, start, gamma):
 
 
 def walk(
-    P, R, pi, start, horizon, rng, *, pick=None, pay=None, form=tuple, extra=0, move_first=False
+    P,
+    R,
+    pi,
+    start,
+    horizon,
+    rng,
+    *,
+    pick=None,
+    pay=None,
+    form=tuple,
+    extra=0,
+    move_first=False,
+    move=None,
 ):
     """Sampling with its parts exchangeable: `pick(rng, row)` draws, `pay(R, s, a, t)` pays."""
     pick = pick or (lambda rng, row: int(rng.choice(len(row), p=row)))
@@ -104,12 +116,36 @@ def walk(
         actions.append(pick(rng, pi[s]))
         rewards.append(pay(R, s, actions[-1], t))
         if not move_first:
-            states.append(pick(rng, P[s, actions[-1]]))
+            to = pick(rng, P[s, actions[-1]])
+            states.append(move(P[s, actions[-1]]) if move else to)
     return form((np.array(states, int), np.array(actions, int), np.array(rewards, float)))
 
 
 def walking(**parts):
     return partial(walk, **parts)
+
+
+def first_state_not_kept(*given):
+    states, actions, rewards = walk(*given)
+    states[0] = 0
+    return states, actions, rewards
+
+
+def one_action_for_all(P, R, pi, start, horizon, rng):
+    s = int(rng.choice(len(start), p=start))
+    a, states = int(rng.choice(len(pi[s]), p=pi[s])), [s]
+    for _ in range(horizon):
+        states.append(int(rng.choice(len(start), p=P[states[-1], min(a, pi.shape[1] - 1)])))
+    states, actions = np.array(states, int), np.full(horizon, a)
+    return states, actions, R[states[:-1], actions].astype(float)
+
+
+def draws_all_first(P, R, pi, start, horizon, rng):
+    """All uniform numbers at once: the same stream, and the same place in it afterwards."""
+    u = iter(rng.random(2 * horizon + 1).tolist())
+    return walk(
+        P, R, pi, start, horizon, u, pick=lambda u, row: int((np.cumsum(row) <= next(u)).sum())
+    )
 
 
 def stops_in_absorbing(P, R, pi, start, horizon, rng):
@@ -188,6 +224,9 @@ WRONG = {
         "means": lambda r, g: to_go(r, g) / np.arange(len(r), 0, -1),
         "first-only": lambda r, g: float(np.sum(float(g) ** np.arange(len(r)) * r)),
         "no-empty-episode": lambda r, g: to_go(r, g) if len(r) else np.zeros(1),
+        "fifty-terms": lambda r, g: np.array(
+            [sum(g**k * x for k, x in enumerate(r[t : t + 50])) for t in range(len(r))], float
+        ),
         "undoes-by-division": lambda r, g: np.cumsum((r * float(g) ** np.arange(len(r)))[::-1])[::-1]
         / np.maximum(float(g) ** np.arange(len(r)), 1e-300),
     },
@@ -205,6 +244,10 @@ WRONG = {
         "first-action": lambda P, pi: P[:, 0],
         "sums-over-s": lambda P, pi: np.einsum("sa,sat->at", pi, P),
         "rounded": lambda P, pi: chain_of(P, pi).round(6),
+        "squeezes-all": lambda P, pi: (pi[:, None] @ P).squeeze(),
+        "last-action-missed": partial(
+            chain_of, weight=lambda pi, s, a: pi[s, a] * (a < pi.shape[1] - 1)
+        ),
     },
     "policy_reward": {
         "one-number": lambda R, pi: float((pi * R).sum()),
@@ -218,9 +261,12 @@ WRONG = {
         "list": lambda R, pi: [float(p @ r) for p, r in zip(pi, R, strict=True)],
         "centred": lambda R, pi: (pi * R).sum(axis=1) - R.mean(axis=1),
         "first-three-actions": lambda R, pi: (pi * R)[:, :3].sum(axis=1),
+        "running-total": lambda R, pi: np.cumsum((pi * R).sum(axis=1)),
     },
     "discounted_occupancy": {
         "hundred-steps": after(100),
+        "hundred-sweeps": lambda P, start, g: after(100)(P, start, g)
+        + g**100 * start @ np.linalg.matrix_power(P, 100),
         "thousand-steps-normalised-late": after(300, normalise=True),
         "undiscounted-average": after(500, weight=lambda gamma, t: 1 / 500),
         "one-step-more-discount": after(5000, weight=lambda g, t: (1 - g) * g ** (t + 1)),
@@ -280,6 +326,11 @@ WRONG = {
         "likeliest-start": lambda P, R, pi, start, horizon, rng: walk(
             P, R, pi, np.eye(len(start))[start.argmax()], horizon, rng
         ),
+        "one-action-for-all": one_action_for_all,
+        "likeliest-action": walking(
+            pick=lambda rng, row: int(rng.choice(len(row), p=row)) if len(row) > 3 else row.argmax()
+        ),
+        "copies-the-generator": lambda *a: walk(*a[:-1], __import__("copy").deepcopy(a[-1])),
         "total": walking(form=lambda parts: (*parts[:2], parts[2].sum())),
     },
 }  # fmt: skip
@@ -299,6 +350,10 @@ RIGHT = {
         "grows-at-the-front": lambda r, g: (lambda out: np.array(out, dtype=np.float64))(
             [polynomial for t in range(len(r)) for polynomial in [np.polyval(r[t:][::-1], g)]]
         ),
+        "long-double": partial(to_go, dtype=np.longdouble),
+        "convolution": lambda r, g: np.convolve(r[::-1], float(g) ** np.arange(len(r)))[: len(r)][::-1]
+        if len(r)
+        else np.zeros(0),
         "extra-arguments": lambda rewards, gamma, last=0.0: to_go(rewards, gamma, last),
     },
     "policy_transition": {
@@ -352,10 +407,16 @@ RIGHT = {
         "cumulative-by-hand": walking(pick=cdf),
         "rewards-at-the-end": rewards_at_the_end,
         "list-of-three": walking(form=list),
+        "draws-all-first": draws_all_first,
         "small-integers": walking(form=lambda parts: (parts[0].astype(np.int16), *parts[1:])),
         "over-a-range": walking(pick=lambda rng, row: rng.choice(range(len(row)), p=list(row))),
     },
 }  # fmt: skip
+
+
+UNNAMED = {
+    "sample_trajectory": {"first-state-not-kept": first_state_not_kept},
+}
 
 
 NAMED = {
@@ -368,6 +429,9 @@ NAMED = {
         ),
         "discounted-from-start/loop": lambda r, g: np.array(
             [sum(g**k * r[k] for k in range(t, len(r))) for t in range(len(r))], float
+        ),
+        "divides-by-powers/nan-to-num": lambda r, g: np.nan_to_num(
+            (lambda w: np.cumsum((w * r)[::-1])[::-1] / w)(float(g) ** np.arange(len(r)))
         ),
         "own-reward-missing/sums": lambda r, g: np.array(
             [sum(g ** (k - t) * r[k] for k in range(t + 1, len(r))) for t in range(len(r))], float
@@ -386,6 +450,8 @@ NAMED = {
     },
     "policy_reward": {
         "unweighted-mean/loop": lambda R, pi: np.array([sum(row) / len(row) for row in R], float),
+        "unweighted-sum/as-given": lambda R, pi: R.sum(axis=1),
+        "best-action/as-given": lambda R, pi: np.max(R, axis=1),
         "unweighted-sum/loop": lambda R, pi: np.array([sum(row) for row in R], float),
         "best-action/loop": lambda R, pi: np.array([max(row) for row in R], float),
         "sum-over-states/einsum": lambda R, pi: np.einsum("sa,sa->a", R, pi),
@@ -398,6 +464,13 @@ NAMED = {
         "plus-gamma/inverse": lambda P, start, g: (1 - g)
         * np.linalg.inv(np.eye(len(start)) + g * P.T)
         @ start,
+        "start-ignored/eigenvector": lambda P, start, g: (
+            lambda values, vectors: (lambda x: x / x.sum())(vectors[:, values.real.argmax()].real)
+        )(*np.linalg.eig(P.T)),
+        "start-ignored/first-state": lambda P, start, g: occupancy(P, np.eye(len(start))[0], g),
+        "start-not-counted/divided-by-its-sum": lambda P, start, g: (
+            lambda d: d / d.sum()
+        )(occupancy(P, start, g) - (1 - g) * start),
         "start-ignored/uniform-series": lambda P, start, g: after(5000)(
             P, np.ones(len(start)) / len(start), g
         ),
@@ -409,6 +482,7 @@ NAMED = {
         "not-divided/occupancy": lambda *a: (1 - a[-1]) * j(*a),
         "first-reward-only/one-step": j_after(1),
         "first-discounted/series": lambda *a: a[-1] * j_after(5000)(*a),
+        "start-ignored/first-state": lambda P, R, pi, start, g: j(P, R, pi, np.eye(len(start))[0], g),
         "start-ignored/mean-over-states": lambda P, R, pi, start, g: j(
             P, R, pi, np.ones(len(start)) / len(start), g
         ),
@@ -421,6 +495,9 @@ NAMED = {
         "reward-on-arrival/shifted": lambda *a: (
             lambda states, actions, rewards: (states, actions, a[1][states[1:], actions])
         )(*walk(*a)),
+        "likeliest-next-state/drawn-in-vain": walking(
+            pick=lambda rng, row: rng.choice(len(row), p=row), move=np.argmax
+        ),
         "start-ignored/uniform": lambda P, R, pi, start, horizon, rng: walk(
             P, R, pi, np.full(len(start), 1 / len(start)), horizon, rng
         ),
