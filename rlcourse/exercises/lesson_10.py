@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
@@ -10,14 +11,14 @@ import torch
 from rlcourse.policies import reinforce as methods
 from rlcourse.tabular.returns import returns_to_go
 
-from .comparing import same
+from .comparing import difference, same
 from .declaration import Exercise, Lesson, Mistake, array, several, tensor
 from .harness import Case
 from .material import random_distribution, random_env, random_mdp
 from .networks import ATOL, RTOL, SoftmaxTable
 from .networks import tensor as recipe
 from .plain import Tensor
-from .probes import Env, Rng
+from .probes import Env, Rng, build
 
 # -------------------------------------------------------------------------------- softmax_policy
 
@@ -355,6 +356,48 @@ def _gradient_by_jacobian(P, R, start, logits, gamma):
 
 _right_weights = _weighted_by(_visits)
 
+
+def _solves_without_gamma(cases, outcomes) -> bool:
+    """The visits were asked of I − P_πᵀ: where no episode ends that is singular, and only the direction is left."""
+    for case, outcome in zip(cases, outcomes, strict=False):
+        if outcome.failure is not None:
+            if "LinAlgError" not in outcome.failure.type_name:
+                return False
+            continue
+        inputs = build(case.inputs, Counter())
+        ends = bool((inputs["P"].sum(dim=2) < 1 - 1e-6).any())
+        wrong = _weighted_by(_all_visits if ends else _eigenvector)(**inputs).numpy().ravel()
+        if not isinstance(outcome.value, Tensor) or outcome.value.data.size != wrong.size:
+            return False
+        answer = outcome.value.data.ravel()
+        if ends and not same(answer, wrong, 1e-6, 1e-9):
+            return False
+        if not ends and np.isfinite(answer).all() and np.linalg.norm(wrong) > 1e-9:
+            cosine = answer @ wrong / (np.linalg.norm(answer) * np.linalg.norm(wrong) + 1e-300)
+            if abs(cosine) < 1 - 1e-5:
+                return False
+    return True
+
+
+def _told_of_gradient(case: Case, answer: Tensor, right: Tensor) -> str:
+    """The usual words, or what the rows tell: all right up to a factor each, or none that sums to 0."""
+    said = difference(exact_policy_gradient, case, answer, right)
+    if "places" not in said:
+        return said
+    if not same(answer.data.sum(axis=1), np.zeros(len(right.data)), 0.0, 1e-7):
+        return (
+            f"{said} Its rows do not sum to 0, and they should: to raise all preferences of a state by the "
+            "same amount changes nothing."
+        )
+    along = (answer.data * right.data).sum(axis=1) / ((right.data**2).sum(axis=1) + 1e-300)
+    # Two numbers whose sum is 0 always point along each other.
+    if right.data.shape[1] > 2 and same(answer.data, along[:, None] * right.data, 1e-6, 1e-9):
+        return (
+            f"{said} Every row is right but for a factor: it is the states that have wrong weights."
+        )
+    return said
+
+
 exact_policy_gradient = Exercise(
     "exact_policy_gradient",
     reference=methods.exact_policy_gradient,
@@ -364,6 +407,7 @@ exact_policy_gradient = Exercise(
     equation="(10.17)",
     rtol=1e-6,
     atol=1e-9,
+    tells=_told_of_gradient,
     mistakes=[
         Mistake(
             "undiscounted-states",
@@ -374,6 +418,7 @@ exact_policy_gradient = Exercise(
             _weighted_by(_long_after),
             _weighted_by(_time_average),
             _weighted_by(_eigenvector),
+            shows=_solves_without_gamma,
         ),
         Mistake(
             "start-only",
@@ -433,10 +478,10 @@ exact_policy_gradient = Exercise(
 
 def _loss_cases(with_value: bool) -> Callable[[np.random.Generator], list[Case]]:
     def cases(rng: np.random.Generator) -> list[Case]:
-        def case(name: str, n: int, *tags: str, shift=0.0, grad=True) -> Case:
+        def case(name: str, n: int, *tags: str, shift=0.0, grad=True, up=0.0) -> Case:
             # The returns want a gradient where a student has to refuse it.
             inputs = {
-                "log_prob": recipe(-rng.exponential(size=n), grad=True),
+                "log_prob": recipe(up - rng.exponential(size=n), grad=True),
                 "returns": recipe(3 * rng.normal(size=n) + shift, grad=grad),
             }
             if with_value:
@@ -451,6 +496,7 @@ def _loss_cases(with_value: bool) -> Callable[[np.random.Generator], list[Case]]
             case("returns all negative", 4, shift=-20.0, grad=False),
             case("two steps", 2),
             case("a long episode", 40, shift=5.0),
+            case("densities, of which some are above 1", 9, up=1.0),
         ]
 
     return cases
@@ -471,6 +517,10 @@ def _reinforce_loss_no_grad(log_prob, returns):
 
 def _standardised(g):
     return (g - g.mean()) / (g.std(unbiased=False) + 1e-8)
+
+
+def _standardised_unbiased(g):
+    return (g - g.mean()) / (g.std() + 1e-8)
 
 
 GIVEN_AWAY = "What does the optimiser do with a loss: make it large or small?"
@@ -510,7 +560,8 @@ reinforce_loss = Exercise(
         ),
         Mistake(
             "product-of-means",
-            "You multiply one mean with another, which credits every action with the *mean* return. "
+            "You multiply one mean with another, or average over all pairs: every action is credited with the "
+            "*mean* return. "
             "Each action is to be credited with its own: multiply row by row, then take the mean.",
             "Shapes first: is what you average of shape (B,), with one product for each step?",
             lambda log_prob, returns: -log_prob.mean() * returns.detach().mean(),
@@ -520,9 +571,9 @@ reinforce_loss = Exercise(
         ),
         Mistake(
             "b-by-b",
-            "Your product has B × B entries: every log-probability with every return. Row i belongs "
+            "Every log-probability is multiplied with every return, and not only with its own. Row i belongs "
             "with row i.",
-            "Print the shape of the product before you sum.",
+            "Print the shape of the product before you sum: are there B × B entries? Or is one of the factors a sum?",
             lambda log_prob, returns: -(log_prob[:, None] * returns.detach()).sum(1).mean(),
             lambda log_prob, returns: -(log_prob[:, None] * returns).sum(1).mean(),
             lambda log_prob, returns: -(log_prob[:, None] * returns.detach()).sum(),
@@ -540,8 +591,13 @@ reinforce_loss = Exercise(
             "You subtract the mean of the returns (and perhaps divide by their spread). That is a "
             "good idea, and the next section's subject; (10.22) takes the returns as they are.",
             "Leave the returns unchanged here.",
-            lambda log_prob, returns: -(log_prob * (returns - returns.mean()).detach()).mean(),
-            lambda log_prob, returns: -(log_prob * _standardised(returns.detach())).mean(),
+            *[
+                lambda log_prob, returns, centre=centre, data=data: (
+                    -(log_prob * centre(returns.detach() if data else returns)).mean()
+                )
+                for centre in (lambda g: g - g.mean(), _standardised, _standardised_unbiased)
+                for data in (True, False)
+            ],
         ),
         Mistake(
             "policy-detached",
