@@ -306,14 +306,18 @@ def _fault(
     return None
 
 
-_CONDUCT = {"resets": "reset()", "steps": "step()", "choices": "the policy"}
+_CONDUCT = {
+    "resets": "called reset()",
+    "steps": "called step()",
+    "choices": "asked for an action",  # of a policy, or of `select`
+}
 
 
 def _conduct(key: str, outcome: Outcome, reference: Outcome) -> str:
     if key == "rng":
         return "Your function draws more random numbers from `rng`, or fewer, than the task lists."
     counts = f"{outcome.notes.get(key, 0)} times, where {reference.notes.get(key, 0)} are right"
-    return f"Your loop called {_CONDUCT.get(key, key)} {counts}."
+    return f"Your loop {_CONDUCT.get(key, key)} {counts}."
 
 
 _MISUSE = {
