@@ -77,7 +77,9 @@ def _greedy_tells(case: Case, value: dict, _reference: dict) -> str:
     if "counts" not in value:
         n = len(case.inputs["q_row"])
         odd = value["example"]
-        shown = str(odd) if type(odd) is int else describe(odd)
+        shown = (
+            str(odd) if type(odd) is int else describe(odd).replace("of type", "something of type")
+        )
         return f"Every call should return an index from 0 to {n - 1}; one returned {shown}."
     if not value["unchanged"]:
         return "Your function changes `q_row` in place; the caller still needs it."
