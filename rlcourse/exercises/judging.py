@@ -342,8 +342,8 @@ _MISUSE = {
         "Which argument of your function says how to choose an action? It needs `rng` to do so.",
     ),
     "no-action": (
-        "A critic was called with the observations alone.",
-        "Q(s, a) needs both: the observations and the actions.",
+        "A critic was called with one argument.",
+        "Q(s, a) needs both: the observations, and then the actions.",
     ),
     "own-backward": (
         "Your function calls backward() itself; it should return its result and leave that to the caller.",

@@ -282,9 +282,9 @@ clipped_double_q_target = Exercise(
         ),
         Mistake(
             "min-over-the-batch",
-            "You take one minimum over the whole batch. The smaller estimate has to be chosen for each "
-            "transition by itself.",
-            "What shape has your minimum? It should have one number a row.",
+            "You take one minimum over the whole batch, or one of the critics for all of it. The smaller estimate "
+            "has to be chosen for each transition by itself.",
+            "How many comparisons does your minimum make? It should be one a row.",
             *_either(pick=lambda a, b: torch.minimum(a.min(), b.min())),
             *_either(pick=lambda a, b: a if a.min() < b.min() else b),
             *_either(pick=lambda a, b: a if a.mean() < b.mean() else b),
@@ -670,7 +670,7 @@ td3_update = Exercise(
         ),
         Mistake(
             "target-forgotten",
-            "One of the three target networks never moves.",
+            "Not all three target networks move.",
             "How many networks have a slow copy? Count your calls of `polyak_update`.",
             *(_update(forgotten=(name,)) for name in ("actor", "critic1", "critic2")),
             _update(forgotten=("critic1", "critic2")),

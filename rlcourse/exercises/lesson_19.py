@@ -164,7 +164,7 @@ sac_target = Exercise(
             "min-over-the-batch",
             "You take one minimum over the whole batch, or one of the critics for all of it. Row i belongs to "
             "transition i: compare the two critics entry by entry.",
-            "How many comparisons does your minimum make? It should be B.",
+            "How many comparisons does your minimum make? It should be one a row.",
             *_either(critic=lambda a, b: torch.min(a.min(), b.min())),
             *_either(critic=lambda a, b: a if a.min() < b.min() else b),
             *_either(critic=lambda a, b: a if a.mean() < b.mean() else b),
