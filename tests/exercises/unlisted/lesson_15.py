@@ -1,5 +1,7 @@
 """Lesson 15: TD3's pieces. Keys as in `lesson_00`."""
 
+import math
+
 import numpy as np
 import torch
 from torch import nn
@@ -49,6 +51,8 @@ def whole(**parts):
         "noise": lambda xi: xi, "next_obs": lambda b: b.next_obs, "action": lambda b, mu: b.action,
         "mask": lambda b: 1 - b.terminated, "actor_critic": "critic1", "due": lambda j, e: j % e == 0,
         "order": ("critic1", "critic2", "actor"), "reduce": torch.mean, "target_first": False, "gamma": None,
+        "box": lambda me: (me.low, me.high), "targ": "_targ", "attached": False, "always": (), "follow": polyak_update,
+        "clear": ("before", "before"), "critics_due": lambda j, e: True,
     } | parts  # fmt: skip
 
     def td3_update(agent_state, batch, noise, step):
@@ -56,33 +60,110 @@ def whole(**parts):
         next_obs = p["next_obs"](batch)
         gamma = me.gamma if p["gamma"] is None else p["gamma"]
 
-        def follow():
-            for name in p["order"]:
-                polyak_update(getattr(me, name + "_targ"), getattr(me, name), me.rho)
+        def follow(names=p["order"]):
+            for name in names:
+                p["follow"](getattr(me, name + "_targ"), getattr(me, name), me.rho)
 
-        with torch.no_grad():
+        def step_of(i, loss):
+            optimizer, when = (me.critic_optimizer, me.actor_optimizer)[i], p["clear"][i]
+            for now, act in enumerate((loss.backward, optimizer.step, lambda: None)):
+                if when == ("before", "between", "after")[now]:
+                    optimizer.zero_grad()
+                act()
+
+        for optimizer, when in zip(
+            (me.critic_optimizer, me.actor_optimizer), p["clear"], strict=True
+        ):
+            if when == "start":
+                optimizer.zero_grad()
+        with torch.set_grad_enabled(p["attached"]):
             a = td3.smoothed_target_action(
-                me.actor_targ(next_obs), p["noise"](noise), me.sigma, me.clip, me.low, me.high
+                me.actor_targ(next_obs), p["noise"](noise), me.sigma, me.clip, *p["box"](me)
             )
-            q = torch.minimum(me.critic1_targ(next_obs, a), me.critic2_targ(next_obs, a))
+            q = torch.minimum(
+                *(getattr(me, c + p["targ"])(next_obs, a) for c in ("critic1", "critic2"))
+            )
             y = batch.reward + gamma * p["mask"](batch) * q
         action = p["action"](batch, me.actor)
         loss = sum(p["reduce"]((c(batch.obs, action) - y) ** 2) for c in (me.critic1, me.critic2))
-        me.critic_optimizer.zero_grad()
-        loss.backward()
-        me.critic_optimizer.step()
+        if p["critics_due"](step, me.every):
+            step_of(0, loss)
+        follow(() if p["due"](step, me.every) else p["always"])
         if p["due"](step, me.every):
             if p["target_first"]:
                 follow()
             actor_loss = -p["reduce"](
                 getattr(me, p["actor_critic"])(batch.obs, me.actor(batch.obs))
             )
-            me.actor_optimizer.zero_grad()
-            actor_loss.backward()
-            me.actor_optimizer.step()
+            step_of(1, actor_loss)
             if not p["target_first"]:
                 follow()
         return {"loss": loss.item()}
+
+    return td3_update
+
+
+def counts_for_itself(agent_state, batch, noise, step):
+    agent_state.count = getattr(agent_state, "count", 0) + 1
+    return whole()(agent_state, batch, noise, agent_state.count)
+
+
+def shared(target, online, rho):
+    for slow, fast in zip(target.parameters(), online.parameters(), strict=True):
+        slow.data = fast.data
+
+
+def replaced(target, online, rho):
+    for name in ("first", "last"):
+        slow, fast = getattr(target, name), getattr(online, name)
+        for part in ("weight", "bias"):
+            mixed = rho * getattr(slow, part) + (1 - rho) * getattr(fast, part)
+            setattr(slow, part, nn.Parameter(mixed.detach()))
+
+
+def by_the_chain_rule(agent_state, batch, noise, step):
+    """Right: dQ/da first, then through the actor."""
+    me, figures = agent_state, whole(due=lambda j, e: False)(agent_state, batch, noise, step)
+    if step % me.every == 0:
+        action = me.actor(batch.obs)
+        leaf = action.detach().requires_grad_()
+        (slope,) = torch.autograd.grad(me.critic1(batch.obs, leaf).mean(), leaf)
+        me.actor_optimizer.zero_grad()
+        action.backward(-slope)
+        me.actor_optimizer.step()
+        for name in ("actor", "critic1", "critic2"):
+            polyak_update(getattr(me, f"{name}_targ"), getattr(me, name), me.rho)
+    return figures
+
+
+def moves_critics(alone):
+    """The actor's gradient moves the critics: by itself after their own step, or in one sum with it."""
+
+    def td3_update(agent_state, batch, noise, step):
+        me, due = agent_state, step % agent_state.every == 0
+        with torch.no_grad():
+            mu = me.actor_targ(batch.next_obs)
+            a = td3.smoothed_target_action(mu, noise, me.sigma, me.clip, me.low, me.high)
+            q1, q2 = me.critic1_targ(batch.next_obs, a), me.critic2_targ(batch.next_obs, a)
+            y = td3.clipped_double_q_target(batch.reward, q1, q2, batch.terminated, me.gamma)
+        me.critic_optimizer.zero_grad()
+        me.actor_optimizer.zero_grad()
+        loss = sum(((c(batch.obs, batch.action) - y) ** 2).mean() for c in (me.critic1, me.critic2))
+        if alone:
+            loss.backward()
+            me.critic_optimizer.step()
+            me.critic_optimizer.zero_grad()
+            loss = 0.0
+        if due:
+            loss = loss - me.critic1(batch.obs, me.actor(batch.obs)).mean()
+        if due or not alone:
+            loss.backward()
+            me.critic_optimizer.step()
+        if due:
+            me.actor_optimizer.step()
+            for name in ("actor", "critic1", "critic2"):
+                polyak_update(getattr(me, f"{name}_targ"), getattr(me, name), me.rho)
+        return {"loss": float(loss)}
 
     return td3_update
 
@@ -136,6 +217,9 @@ WRONG = {
         "in-place": in_place,
         "no-noise": lambda mu, xi, s, c, low, high: mu.clip(low, high),
         "sigma-divides": smooth(lambda xi, s, c: (xi / s).clamp(-c, c)),
+        "box-around-zero": smooth(box=lambda a, low, high: a.clip(-torch.as_tensor(high), torch.as_tensor(high))),
+        "resamples-as-zero": smooth(lambda xi, s, c: torch.where((s * xi).abs() > c, 0.0, s * xi)),
+        "noise-in-place": lambda mu, xi, *a: RIGHT_SMOOTH(mu, xi.mul_(0.99), *a),
     },
     "clipped_double_q_target": {
         "column": lambda *a: RIGHT_TARGET(*a)[:, None],
@@ -151,6 +235,9 @@ WRONG = {
         "half-attached": lambda r, a, b, d, g: r + g * (1 - d) * torch.min(a.detach(), b),
         "any-end-ends-all": lambda r, a, b, d, g: RIGHT_TARGET(r, a, b, d.max().expand_as(d), g),
         "gamma-squared": lambda r, a, b, d, g: RIGHT_TARGET(r, a, b, d, g**2),
+        "masks-one-critic": lambda r, a, b, d, g: RIGHT_TARGET(r, (1 - d) * a, b, 0 * d, g),
+        "drops-terminals": lambda r, a, b, d, g: RIGHT_TARGET(r, a, b, d, g)[d == 0],
+        "soft-minimum": target(lambda a, b: (torch.softmax(-torch.stack([a, b]), 0) * torch.stack([a, b])).sum(0)),
     },
     "delayed": {
         "remainder": lambda step, every: step % every,
@@ -179,6 +266,8 @@ WRONG = {
         "nothing-returned": lambda *a: [whole()(*a), None][1],
         "only-critics": whole(due=lambda j, e: False),
         "every-step-but-fixed-2": whole(due=lambda j, e: j % 2 == 0),
+        "counts-for-itself": counts_for_itself,
+        "hard-coded-box": whole(box=lambda me: (-1.0, 1.0)),
     },
 }  # fmt: skip
 
@@ -187,11 +276,16 @@ RIGHT = {
         "loop": loop,
         "where": smooth(lambda xi, s, c: torch.where((s * xi).abs() > c, c * xi.sign(), s * xi)),
         "min-max": smooth(box=lambda a, low, high: torch.max(torch.min(a, torch.as_tensor(high)), torch.as_tensor(low))),
+        "medians": lambda mu, xi, s, c, low, high: torch.stack([
+            torch.as_tensor(low).expand_as(mu), torch.clip(mu + s * xi, mu - c, mu + c),
+            torch.as_tensor(high).expand_as(mu),
+        ]).median(0).values,
         "named-extra": lambda mu, xi, sigma, clip, low, high, extra=None: RIGHT_SMOOTH(mu, xi, sigma, clip, low, high),
     },
     "clipped_double_q_target": {
         "sort": target(lambda a, b: torch.stack([a, b], 1).sort(1).values[:, 0]),
         "half-sum": target(lambda a, b: (a + b - (a - b).abs()) / 2),
+        "lerp": target(form=lambda r, g, d, q: torch.lerp(r + g * q, r, d)),
         "clone": lambda r, a, b, d, g: r + g * (1.0 - d) * torch.minimum(a.data, b.data),
         "by-rows": lambda r, a, b, d, g: torch.stack(
             [x if e else x + g * min(float(p), float(q)) for x, p, q, e in zip(r, a, b, d, strict=True)]
@@ -201,11 +295,15 @@ RIGHT = {
         "numpy-bool": lambda step, every: np.mod(step, every) == 0,
         "divmod": lambda step, every: divmod(step, every)[1] == 0,
         "fraction": lambda step, every: (step / every).is_integer(),
+        "common-divisor": lambda step, every: math.gcd(step, every) == every,
     },
     "td3_update": {
         "one-piece": whole(),
         "frozen-critic": frozen_critic,
         "reverse-order": whole(order=("actor", "critic2", "critic1")),
+        "cleared-at-the-start": whole(clear=("start", "start")),
+        "target-attached": whole(attached=True),
+        "chain-rule": by_the_chain_rule,
         "the-package": lambda agent_state, batch, noise, step: td3.td3_update(agent_state, batch, noise, step),
     },
 }  # fmt: skip
@@ -216,12 +314,16 @@ NAMED = {
         "action-not-clipped/plus": lambda mu, xi, s, c, low, high: mu + (s * xi).clamp(-c, c),
         "clips-noise-before-scaling/min": smooth(lambda xi, s, c: torch.clamp(xi, min=-c, max=c) * s),
         "variance-for-deviation/power": smooth(lambda xi, s, c: (xi * s * s).clamp(-c, c)),
+        "one-bound-for-all/last": smooth(box=lambda a, low, high: a.clip(*(float(np.ravel(x)[-1]) for x in (low, high)))),
+        "clips-to-noise-bound/exchanged": lambda mu, xi, s, c, low, high: (mu + (s * xi).clip(low, high)).clip(-c, c),
     },
     "clipped_double_q_target": {
         "max/stack": target(lambda a, b: torch.stack([a, b]).max(0).values),
         "mean/stack": target(lambda a, b: torch.stack([a, b]).mean(0)),
         "first-critic-only/plain": lambda r, a, b, d, g: (r + g * (1 - d) * a).detach(),
         "gradient-into-target/plain": lambda r, a, b, d, g: r + g * (1 - d) * torch.min(a, b),
+        "gradient-into-target/where": lambda r, a, b, d, g: r + g * (1 - d) * torch.where(a < b, a, b),
+        "gradient-into-target/half": lambda r, a, b, d, g: r + g * (1 - d) * torch.min(a.detach(), b),
         "terminal-bootstrap/plain": lambda r, a, b, d, g: r + g * torch.min(a, b).detach(),
     },
     "delayed": {
@@ -234,5 +336,29 @@ NAMED = {
         ),
         "target-forgotten/actor": whole(order=("critic1", "critic2")),
         "not-smoothed/zero": whole(noise=lambda xi: 0 * xi),
+        "gradients-pile-up/actor": whole(clear=("before", None)),
+        "gradients-pile-up/both": whole(clear=(None, None)),
+        "gradients-pile-up/afterwards": whole(clear=("after", "after")),
+        "critics-move-with-the-actor/alone": moves_critics(alone=True),
+        "critics-move-with-the-actor/one-sum": moves_critics(alone=False),
+        "targets-every-step/critics": whole(always=("critic1", "critic2")),
+        "online-critics-in-target/attached": whole(targ="", attached=True),
     },
 }  # fmt: skip
+
+# Two wrong answers to a yes-or-no question are alike by chance; nothing is known of what was meant.
+UNNAMED = {
+    "delayed": {
+        "greater": lambda step, every: step > every,
+        "bits": lambda step, every: bool(step & every),
+        "odd": lambda step, every: step % 2 == 1,
+        "divisor-in-common": lambda step, every: math.gcd(step, every) > 1,
+        "all-but-the-last": lambda step, every: step % every != every - 1,
+    },
+    "td3_update": {
+        "cleared-too-late": whole(clear=("between", "between")),
+        "critics-rest-too": whole(critics_due=lambda j, e: j % e == 0),
+        "memory-shared": whole(follow=shared),
+        "weights-replaced": whole(follow=replaced),
+    },
+}
