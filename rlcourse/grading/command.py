@@ -64,6 +64,7 @@ def grade(
     """
     console = console or Console()
     rules = rules or Rules()
+    _require_bounds(seconds, memory)
     roster = read_roster(students) if students else Roster(())
     found = collect(submissions, lesson, roster.id_of, rules.attempts == BEST)
     if submissions.is_dir() and out.resolve().is_relative_to(submissions.resolve()):
@@ -149,6 +150,17 @@ def _require_lesson(records: list[dict[str, Any]], lesson: str, submissions: Pat
 # --------------------------------------------------------------------------------------- writing
 
 
+MAX_SECONDS, MAX_MEMORY = 3600, 2**20  # an hour; a tebibyte
+
+
+def _require_bounds(seconds: float, memory: int) -> None:
+    """Raise UsageError for limits that no system can set: then no submission could be run."""
+    if not 0 < seconds <= MAX_SECONDS:
+        raise UsageError(f"--seconds {seconds:g} is too much: give at most {MAX_SECONDS}.")
+    if not 0 < memory <= MAX_MEMORY:
+        raise UsageError(f"--memory {memory} is too much: give at most {MAX_MEMORY} (MiB).")
+
+
 def _require_writable(out: Path) -> None:
     """Raise UsageError unless `out` is, or can become, a folder that can be written to."""
     if out.exists() and not out.is_dir():
@@ -178,7 +190,19 @@ def _write(result: dict[str, Any], out: Path) -> None:
     texts[out / "report.html"] = report.page(result)
     texts[out / "grades.csv"] = results.as_csv(result)
     texts[out / "results.json"] = results.as_json(result)
+    stale = _pages_of_the_last_run(out) - texts.keys()
     write_atomically(texts)
+    for page in stale:
+        page.unlink(missing_ok=True)
+
+
+def _pages_of_the_last_run(out: Path) -> set[Path]:
+    """The feedback pages that a run before this one wrote into the same folder, by its results."""
+    try:
+        before = results.read(out)["submissions"]
+    except UsageError:
+        return set()
+    return {out / "feedback" / f"{name}.html" for name, _ in results.file_names(before)}
 
 
 # --------------------------------------------------------------------------------------- summary

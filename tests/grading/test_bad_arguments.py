@@ -70,3 +70,19 @@ def test_an_output_that_is_a_file(folder, tmp_path):
 def test_a_folder_that_cannot_be_written_to(folder):
     (folder / "a.ipynb").write_text("{}")
     refused(grade("05", folder, "--out", "/proc/marks"), "/proc/marks")
+
+
+@pytest.mark.parametrize("limit", [("--seconds", "inf"), ("--memory", 10**14)])
+def test_limits_that_no_system_can_set(limit, folder, tmp_path):
+    """They made every submission fail, with a zero for it."""
+    (folder / "a.ipynb").write_text("{}")
+    refused(grade("05", folder, "--out", tmp_path / "out", *limit), limit[0], "at most")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_list_of_students_that_is_not_in_utf_8(folder, tmp_path):
+    (folder / "a.ipynb").write_text("{}")
+    (tmp_path / "class.csv").write_bytes("id,name,email\n1,Zoë,z@x.edu\n".encode("latin-1"))
+    told = grade("05", folder, "--out", tmp_path / "out", "--students", tmp_path / "class.csv")
+    refused(told, "class.csv", "UTF-8")
+    assert not (tmp_path / "out").exists()

@@ -188,3 +188,18 @@ def test_only_what_is_new_is_graded(tmp_path):
     both = grade("05", there, tmp_path / "out", resume=True)
     assert both["submissions"][0] == first["submissions"][0]
     assert (tmp_path / "out" / resume.NAME).read_bytes().startswith(journal)
+
+
+def test_pages_of_who_is_not_there_any_more_do_not_stay(folder, tmp_path):
+    """A file was renamed, or another lesson graded into the folder: nobody may get an old page."""
+    few = tmp_path / "few"
+    few.mkdir()
+    for name in ("student 01.ipynb", "student 02.ipynb"):
+        (few / name).write_bytes((folder / name).read_bytes())
+    out = tmp_path / "out"
+    assert run(few, out, stdout=subprocess.DEVNULL).wait(timeout=300) == 0
+    (out / "feedback" / "my notes.html").write_text("not the grader's")
+    (few / "student 02.ipynb").rename(few / "Ben.ipynb")
+    assert run(few, out, stdout=subprocess.DEVNULL).wait(timeout=300) == 0
+    pages = sorted(path.name for path in (out / "feedback").iterdir())
+    assert pages == ["Ben.html", "my notes.html", "student 01.html"]

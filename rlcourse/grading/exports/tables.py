@@ -56,7 +56,11 @@ def read(path: Path, needed: Sequence[str], what: str) -> Table:
         )
     except OSError as error:
         raise UsageError(f"Cannot read {path}: {error.strerror or error}.") from error
-    except (UnicodeDecodeError, csv.Error):
+    except UnicodeDecodeError:
+        raise UsageError(
+            f"{path} is not in UTF-8: save it from the spreadsheet as “CSV UTF-8”, and give {what}."
+        ) from None
+    except csv.Error:
         raise UsageError(f"{path} is not a CSV file: give {what}.") from None
     header = rows[0] if rows else []
     body = [[*row, *[""] * (len(header) - len(row))][: len(header)] for row in rows[1:] if any(row)]
