@@ -1,9 +1,12 @@
 """Lesson 19: SAC's target, losses and step. Keys as in `lesson_00`."""
 
+from copy import deepcopy
+
 import numpy as np
 import torch
 
 from rlcourse.continuous.sac import squashed_action, squashed_log_prob
+from rlcourse.lab.networks import polyak_update
 
 
 def rows_target(future, form=lambda r, y, d, g: r if d else r + g * y, finish=lambda y: y):
@@ -98,37 +101,50 @@ def update(
     slow=lambda p, x, rho: rho * p + (1 - rho) * x,
     slow_of=(("critic1_targ", "critic1"), ("critic2_targ", "critic2")),
     shortfall=lambda lp, goal: lp + goal,
+    factor=torch.exp,
+    targ="_targ",
+    attached=False,
+    clear="before",
+    judged=lambda a: a,
     result=lambda figures: figures,
 ):
     """The step, by this file's own arithmetic, with one thing done otherwise."""
 
+    def descend(optimizer, loss):
+        if clear == "before":
+            optimizer.zero_grad(set_to_none=False)
+        loss.backward()
+        optimizer.step()
+        if clear == "after":
+            optimizer.zero_grad()
+
     def sac_update(agent_state, batch, noise, next_noise):
         s = agent_state
         alpha = float(s.log_alpha.detach().exp())
-        with torch.no_grad():
+        if clear == "start":
+            for optimizer in (s.critic_optimizer, s.policy_optimizer, s.alpha_optimizer):
+                if optimizer is not None:
+                    optimizer.zero_grad()
+        with torch.set_grad_enabled(attached):
             a_next, lp_next = next_policy(s.policy, batch.next_obs, next_noise)
-            q1, q2 = s.critic1_targ(batch.next_obs, a_next), s.critic2_targ(batch.next_obs, a_next)
+            q1, q2 = (getattr(s, c + targ)(batch.next_obs, a_next) for c in ("critic1", "critic2"))
             v = torch.minimum(q1, q2) - (alpha * lp_next if alpha_for_target else 0)
             y = batch.reward + s.gamma * (1 - batch.terminated) * v
         for _ in range(steps):
             loss = critic_loss(s.critic1(batch.obs, batch.action), y)
             if both:
                 loss = loss + critic_loss(s.critic2(batch.obs, batch.action), y)
-            s.critic_optimizer.zero_grad(set_to_none=False)
-            loss.backward()
-            s.critic_optimizer.step()
+            descend(s.critic_optimizer, loss)
         mean, log_std = s.policy(batch.obs)
         u = mean + log_std.exp() * noise
         lp = squashed_log_prob(u, mean, log_std)
-        q = policy_q(s.critic1(batch.obs, u.tanh()), s.critic2(batch.obs, u.tanh()))
+        a = judged(u.tanh())
+        q = policy_q(s.critic1(batch.obs, a), s.critic2(batch.obs, a))
         policy_loss = ((alpha if alpha_for_policy else 0.0) * lp - q).mean()
-        s.policy_optimizer.zero_grad()
-        policy_loss.backward()
-        s.policy_optimizer.step()
+        descend(s.policy_optimizer, policy_loss)
         if s.alpha_optimizer is not None:
-            s.alpha_optimizer.zero_grad()
-            (-s.log_alpha.exp() * shortfall(lp.detach(), s.target_entropy).mean()).backward()
-            s.alpha_optimizer.step()
+            missing = shortfall(lp.detach(), s.target_entropy).mean()
+            descend(s.alpha_optimizer, -factor(s.log_alpha) * missing)
         with torch.no_grad():
             for target, online in slow_of:
                 to, of = getattr(s, target).parameters(), getattr(s, online).parameters()
@@ -159,6 +175,45 @@ def gaussian_density(policy, obs, noise):
 def needs_an_optimizer(agent_state, batch, noise, next_noise):
     agent_state.alpha_optimizer.zero_grad()
     return update()(agent_state, batch, noise, next_noise)
+
+
+def one_sum(moved_too):
+    """Policy's and temperature's loss in one sum; `moved_too` whether the critics learn from it as well."""
+
+    def sac_update(agent_state, batch, noise, next_noise):
+        s = agent_state
+        alpha = float(s.log_alpha.detach().exp())
+        kept = (s.policy_optimizer, s.alpha_optimizer, s.rho)
+        s.policy_optimizer, s.alpha_optimizer, s.rho = torch.optim.SGD([torch.zeros(1)]), None, 1.0
+        figures = update()(s, batch, noise, next_noise)  # the critics alone
+        s.policy_optimizer, s.alpha_optimizer, s.rho = kept
+        action, lp = squashed_action(s.policy, batch.obs, noise)
+        q = torch.minimum(s.critic1(batch.obs, action), s.critic2(batch.obs, action))
+        loss = (alpha * lp - q).mean()
+        optimizers = [s.policy_optimizer] + [s.critic_optimizer] * moved_too
+        if s.alpha_optimizer is not None:
+            loss = loss - s.log_alpha.exp() * (lp.detach() + s.target_entropy).mean()
+            optimizers.append(s.alpha_optimizer)
+        for optimizer in (s.critic_optimizer, *optimizers):
+            optimizer.zero_grad()
+        loss.backward()
+        for optimizer in optimizers:
+            optimizer.step()
+        polyak_update(s.critic1_targ, s.critic1, s.rho)
+        polyak_update(s.critic2_targ, s.critic2, s.rho)
+        return figures
+
+    return sac_update
+
+
+def own_slow_policy(agent_state, batch, noise, next_noise):
+    s = agent_state
+    if not hasattr(s, "policy_slow"):
+        s.policy_slow = deepcopy(s.policy)
+    by_it = update(next_policy=lambda _policy, *given: squashed_action(s.policy_slow, *given))
+    figures = by_it(s, batch, noise, next_noise)
+    polyak_update(s.policy_slow, s.policy, s.rho)
+    return figures
 
 
 def drops_the_critics(agent_state, batch, noise, next_noise):
@@ -286,6 +341,9 @@ RIGHT = {
     "sac_update": {
         "own-arithmetic": update(),
         "gradients-dropped": drops_the_critics,
+        "cleared-at-the-start": update(clear="start"),
+        "target-attached": update(attached=True),
+        "one-sum": one_sum(moved_too=False),
         "lerp": update(slow=lambda p, x, rho: torch.lerp(p, x, 1 - rho)),
     },
 }
@@ -297,10 +355,25 @@ NAMED = {
         "max/rows": rows_target(lambda q1, q2, lp, a: max(q1, q2) - a * lp),
         "mean-of-critics/rows": rows_target(lambda q1, q2, lp, a: (q1 + q2) / 2 - a * lp),
         "terminal-bootstrap/rows": rows_target(soft, form=lambda r, y, d, g: r + g * y),
+        "one-critic/attached": lambda r, q1, q2, lp, d, g, a: r + g * (1 - d) * (q2 - a * lp),
+        "no-gamma/attached": lambda r, q1, q2, lp, d, g, a: (
+            r + (1 - d) * (torch.min(q1, q2) - a * lp)
+        ),
+        "min-over-the-batch/one-critic-for-all": lambda r, q1, q2, lp, d, g, a: (
+            r + g * (1 - d) * (min(q1, q2, key=torch.mean) - a * lp)
+        ).detach(),
+        "gradient-into-target/half": lambda r, q1, q2, lp, d, g, a: (
+            r + g * (1 - d) * (torch.min(q1, q2).detach() - a * lp)
+        ),
     },
     "temperature_loss": {
         "sign/mean-first": lambda la, lp, t: la.exp() * (lp.detach().mean() + t),
         "sum/by-hand": temperature(reduce=lambda x: x.mean() * len(x)),
+        "sum/attached": lambda la, lp, t: -(la.exp() * (lp + t)).sum(),
+        "sign/log-alpha-attached": lambda la, lp, t: la * (lp + t).mean(),
+        "target-sign/turned": lambda la, lp, t: (la.exp() * (lp - t)).mean(),
+        "no-target/attached": lambda la, lp, t: -(la.exp() * lp).mean(),
+        "alpha-detached/log-alpha": lambda la, lp, t: -(la.item() * (lp + t)).mean(),
         "alpha-detached/item": lambda la, lp, t: (
             torch.tensor(np.exp(la.item())) * -(lp.detach() + t)
         ).mean(),
@@ -313,10 +386,26 @@ NAMED = {
         "first-critic-only/by-hand": loss_by(lambda a, b: a),
         "no-entropy/by-hand": loss_by(smaller, lambda alpha, lp, q: -q),
         "entropy-sign/by-hand": loss_by(smaller, lambda alpha, lp, q: -alpha * lp - q),
+        "entropy-sign/turned": loss_by(smaller, lambda alpha, lp, q: alpha * lp + q),
+        "first-critic-only/second-trained": lambda q1, q2, lp, a: (a * lp - q2).mean(),
+        "sample-detached/trained": lambda q1, q2, lp, a: (a * lp - torch.min(q1, q2).data).mean(),
     },
     "sac_update": {
         "polyak-reversed/by-hand": update(slow=lambda p, x, rho: (1 - rho) * p + rho * x),
         "hard-copies/by-hand": update(slow=lambda p, x, rho: x),
         "first-critic-only/by-hand": update(policy_q=lambda a, b: a),
+        "first-critic-only/second": update(policy_q=lambda a, b: b),
+        "gradients-pile-up/never-cleared": update(clear=None),
+        "gradients-pile-up/afterwards": update(clear="after"),
+        "critics-move-with-the-policy/alone": one_sum(moved_too=True),
+        "temperature-reversed/log-alpha": update(factor=lambda x: -x),
+        "online-critics-in-the-target/attached": update(targ="", attached=True),
+        "old-action-in-the-policy-loss/detached": update(judged=torch.detach),
+        "target-policy-used/own-copy": own_slow_policy,
     },
+}
+
+UNNAMED = {
+    # Fails on numbers; it says nothing of gradients.
+    "sac_target": {"alpha-has-no-item": lambda *given: right_target(*given[:6], given[6].item())},
 }
