@@ -340,6 +340,11 @@ def _values_only(sweep: Callable) -> Callable:
     return value_iteration
 
 
+def _swept_once_more(P, R, gamma, tolerance):
+    q, sweeps = dp.value_iteration(P, R, gamma, tolerance)
+    return dp.bellman_optimality_backup(q, P, R, gamma), sweeps
+
+
 def _best_values(v, P, R, gamma):
     return dp.q_from_v(v, P, R, gamma).max(axis=1)
 
@@ -412,6 +417,12 @@ value_iteration = Exercise(
             _iterating(change=lambda new, old: abs(np.abs(new).max() - np.abs(old).max())),
             _values_only(_best_values),
             _values_only(_best_values_in_place),
+        ),
+        Mistake(
+            "uncounted-sweep",
+            "Your q has been swept once more than you count. Return the table that passed the test.",
+            "What happens to q between your test and your `return`?",
+            _swept_once_more,
         ),
         Mistake(
             "policy-settled",
@@ -738,6 +749,10 @@ def _bound_cases(rng: np.random.Generator) -> list[Case]:
             v = dp.policy_iteration(P, R, gamma)[1]
         return Case(name, {"v": v, "P": P, "R": R, "gamma": gamma}, tags)
 
+    # Action 0 of state 0 pays, action 1 leads to the state that is worth more.
+    P, R = np.eye(2)[:, None, :].repeat(2, axis=1), np.array([[5.0, 0.0], [5.0, 4.0]])
+    P[0, 1] = 0.0, 1.0
+    misled = {"v": np.array([0.0, 50.0]), "P": P, "R": R, "gamma": 0.9}
     return [
         case("four states, γ = 0.9", 4, 3, 0.9),
         case("as many states as actions", 4, 4, 0.8, "S = A"),
@@ -749,6 +764,7 @@ def _bound_cases(rng: np.random.Generator) -> list[Case]:
         case("one state", 1, 3, 0.7, "S = 1"),
         case("one action", 4, 1, 0.9, "A = 1"),
         case("twenty states", 20, 3, 0.95),
+        Case("an action that pays less and leads to more", misled),
     ]
 
 

@@ -338,6 +338,9 @@ WRONG = {
         ),
     },
     "suboptimality_bound": {
+        "greedy for the reward": lambda v, P, R, g: 2
+        * largest(look_ahead(v, P, R, g)[np.arange(len(v)), R.argmax(axis=1)], v)
+        / (1 - g),
         "ε alone": lambda v, P, R, g: residual(v, P, R, g),
         "2ε": lambda v, P, R, g: 2 * residual(v, P, R, g),
         "squared horizon": lambda v, P, R, g: 2 * residual(v, P, R, g) / (1 - g) ** 2,
@@ -474,6 +477,9 @@ NAMED = {
         "mean-change/box": lambda P, R, g, tol: box(P, R, g, tol * R.size, gather=lambda delta, change: delta + change),
         "any-entry-settled/box": boxed(gather=min, start=np.inf),
         "change-of-maximum/largest of all": swept(lambda new, old, tol: abs(new.max() - old.max()) < tol),
+        "uncounted-sweep/after": lambda P, R, g, tol: (lambda q, n: (look_ahead(q.max(axis=1), P, R, g), n))(
+            *swept()(P, R, g, tol)
+        ),
         "change-of-maximum/on v": lambda *given: by_values(*given, result=lambda v, q: q),
         "policy-settled/from None": until_policy_stays,
         "evaluates-uniform/einsum": swept(
