@@ -92,7 +92,7 @@ def _malformed_array(value: Any, form: Shape, reference: np.ndarray, name: str) 
     kind = value.dtype.kind
     if form.dtype == "int" and kind not in "iu":
         return f"{name} should hold integers; its dtype is {value.dtype}."
-    if form.dtype == "float" and kind in "iub":
+    if form.dtype in ("float", "any float") and kind in "iub":
         return (
             f"{name} should hold floats (float64); its dtype is {value.dtype}: "
             "fractions are cut off when they are written into such an array."
@@ -285,6 +285,7 @@ def _gradient_difference(value: list, reference: list, form: Shape, close: Close
                     "way is detached."
                 )
             how = "has the opposite sign" if close(a, -b) else "is wrong"
+            how = "holds NaN" if np.isnan(a).any() and not np.isnan(b).any() else how
             return f"The value is right, but the gradient{part} that reaches `{name}` {how}."
     return ""
 

@@ -33,7 +33,8 @@ class Shape:
     """What a right value looks like. kind: "float", "int", "bool" (single ones), "array", "tensor",
     "numbers" (an array or a tensor), "tuple"; of updates: "loss", "figures", "anything".
 
-    dtype (of arrays): "float" (float64), "int" (any integer) or "mask" (bool, int or float);
+    dtype (of arrays): "float" (float64), "any float" (float32 as well), "int" (any integer) or "mask"
+    (bool, int or float);
     items: name -> Shape, for tuples.
     """
 
@@ -58,7 +59,7 @@ def boolean() -> Shape:
 
 
 def array(dtype: str = "float") -> Shape:
-    """A NumPy array of the reference's shape; dtype "float", "int" or "mask"."""
+    """A NumPy array of the reference's shape; dtype "float", "any float", "int" or "mask"."""
     return Shape("array", dtype)
 
 

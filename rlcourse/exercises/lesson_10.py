@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Callable
 
@@ -523,6 +524,29 @@ def _standardised_unbiased(g):
     return (g - g.mean()) / (g.std() + 1e-8)
 
 
+def _losses_alike(case: Case, answer: dict, mistake: dict) -> bool:
+    """A mistake is known by its losses and their gradients; the returns may get one besides."""
+    of_returns = [[part.get("returns", 0.0) for part in x["gradients"]] for x in (answer, mistake)]
+    leaks, should_leak = (any(map(np.any, gradients)) for gradients in of_returns)
+    own, known = (
+        [{k: g for k, g in part.items() if k != "returns"} for part in x["gradients"]]
+        for x in (answer, mistake)
+    )
+    values = _values(answer["value"]), _values(mistake["value"])
+    return (
+        all(x is not None for x in values[0])
+        and leaks >= should_leak
+        and same(*values, RTOL, ATOL)
+        and same(own, known, RTOL, ATOL)
+    )
+
+
+def _values(losses) -> list:
+    """The numbers of one tensor or several; None for whatever is no tensor."""
+    parts = losses if isinstance(losses, tuple | list) else [losses]
+    return [x.data if isinstance(x, Tensor) else None for x in parts]
+
+
 GIVEN_AWAY = "What does the optimiser do with a loss: make it large or small?"
 
 reinforce_loss = Exercise(
@@ -535,6 +559,7 @@ reinforce_loss = Exercise(
     call="gradients",
     rtol=RTOL,
     atol=ATOL,
+    alike=_losses_alike,
     mistakes=[
         Mistake(
             "sign",
@@ -542,7 +567,6 @@ reinforce_loss = Exercise(
             "likely.",
             GIVEN_AWAY,
             lambda log_prob, returns: (log_prob * returns.detach()).mean(),
-            lambda log_prob, returns: (log_prob * returns).mean(),
         ),
         Mistake(
             "return-gradient",
@@ -556,7 +580,6 @@ reinforce_loss = Exercise(
             "This is the sum over the batch. (10.22) is a mean: divide by B.",
             "How does your loss change when every step is given twice? It should not.",
             lambda log_prob, returns: -(log_prob * returns.detach()).sum(),
-            lambda log_prob, returns: -(log_prob * returns).sum(),
         ),
         Mistake(
             "product-of-means",
@@ -565,9 +588,7 @@ reinforce_loss = Exercise(
             "Each action is to be credited with its own: multiply row by row, then take the mean.",
             "Shapes first: is what you average of shape (B,), with one product for each step?",
             lambda log_prob, returns: -log_prob.mean() * returns.detach().mean(),
-            lambda log_prob, returns: -log_prob.mean() * returns.mean(),
             lambda log_prob, returns: -(log_prob[:, None] * returns.detach()).mean(),
-            lambda log_prob, returns: -(log_prob[:, None] * returns).mean(),
         ),
         Mistake(
             "b-by-b",
@@ -575,7 +596,6 @@ reinforce_loss = Exercise(
             "with row i.",
             "Print the shape of the product before you sum: are there B × B entries? Or is one of the factors a sum?",
             lambda log_prob, returns: -(log_prob[:, None] * returns.detach()).sum(1).mean(),
-            lambda log_prob, returns: -(log_prob[:, None] * returns).sum(1).mean(),
             lambda log_prob, returns: -(log_prob[:, None] * returns.detach()).sum(),
         ),
         Mistake(
@@ -584,7 +604,6 @@ reinforce_loss = Exercise(
             "in: without it frequent actions are pushed twice.",
             "`log_prob` is a logarithm already.",
             lambda log_prob, returns: -(log_prob.exp() * returns.detach()).mean(),
-            lambda log_prob, returns: -(log_prob.exp() * returns).mean(),
         ),
         Mistake(
             "baseline-subtracted",
@@ -592,18 +611,16 @@ reinforce_loss = Exercise(
             "good idea, and the next section's subject; (10.22) takes the returns as they are.",
             "Leave the returns unchanged here.",
             *[
-                lambda log_prob, returns, centre=centre, data=data: (
-                    -(log_prob * centre(returns.detach() if data else returns)).mean()
+                lambda log_prob, returns, centre=centre: (
+                    -(log_prob * centre(returns.detach())).mean()
                 )
                 for centre in (lambda g: g - g.mean(), _standardised, _standardised_unbiased)
-                for data in (True, False)
             ],
         ),
         Mistake(
             "policy-detached",
             "The value is right, but no gradient reaches `log_prob`: the policy would never learn.",
             "Which of the two factors is data, and which one is to be moved?",
-            lambda log_prob, returns: -(log_prob.detach() * returns).mean(),
             lambda log_prob, returns: -(log_prob.detach() * returns.detach()).mean(),
         ),
     ],
@@ -616,7 +633,13 @@ reinforce_loss = Exercise(
 
 
 def _both(
-    sign=1.0, plus=1.0, half=0.5, policy_cut=True, value_cut=False, data=True, reduce=torch.mean
+    sign=1.0,
+    plus=1.0,
+    half=0.5,
+    policy_cut=True,
+    value_cut=False,
+    data=True,
+    reduce=(torch.mean, torch.mean),
 ) -> Callable:
     """`baseline_loss` with one thing changed."""
 
@@ -624,8 +647,8 @@ def _both(
         g = returns.detach() if data else returns
         b = value.detach() if policy_cut else value
         own = value.detach() if value_cut else value
-        policy_loss = -sign * reduce(log_prob * (g - plus * b))
-        return policy_loss, half * reduce((g - own) ** 2)
+        policy_loss = -sign * reduce[0](log_prob * (g - plus * b))
+        return policy_loss, half * reduce[1]((g - own) ** 2)
 
     return baseline_loss
 
@@ -636,19 +659,14 @@ def _baseline_by_parts(log_prob, returns, value):
     return -(log_prob @ adv) / n, ((value - g) ** 2).sum() / (2 * n)
 
 
-def _leaky(log_prob, returns, value):
-    """The difference is computed once, from returns that want a gradient, and cut for the policy only."""
-    error = returns - value
-    return -(log_prob * error.detach()).mean(), 0.5 * (error**2).mean()
-
-
-def _all_pairs(columns: str, cut: bool = True) -> Callable:
-    """The difference of a column and a row: (B, B)."""
+def _all_pairs(columns: str, cut: bool = True, of: str = "both") -> Callable:
+    """The difference of a column and a row, (B, B), in both losses or in that `of` one."""
 
     def baseline_loss(log_prob, returns, value):
         g, b = returns.detach(), value
-        error = g[:, None] - b if columns == "returns" else g - b[:, None]
-        return -(log_prob * (error.detach() if cut else error)).mean(), 0.5 * (error**2).mean()
+        pairs = g[:, None] - b if columns == "returns" else g - b[:, None]
+        adv, error = (pairs if of in ("both", loss) else g - b for loss in ("policy", "value"))
+        return -(log_prob * (adv.detach() if cut else adv)).mean(), 0.5 * (error**2).mean()
 
     return baseline_loss
 
@@ -663,6 +681,7 @@ baseline_loss = Exercise(
     call="gradients",
     rtol=RTOL,
     atol=ATOL,
+    alike=_losses_alike,
     mistakes=[
         Mistake(
             "baseline-trained-by-policy",
@@ -670,7 +689,6 @@ baseline_loss = Exercise(
             "whatever makes that loss small, which is not what is true: in that loss G − b is a number.",
             "In which of the two losses is ψ to be moved, and in which is it not?",
             _both(policy_cut=False),
-            _both(policy_cut=False, data=False),
         ),
         Mistake(
             "sign",
@@ -678,7 +696,6 @@ baseline_loss = Exercise(
             "less likely.",
             GIVEN_AWAY,
             _both(sign=-1.0),
-            _both(sign=-1.0, data=False),
             _both(sign=-1.0, policy_cut=False),
             lambda log_prob, returns, value: (
                 -(log_prob * (value - returns).detach()).mean(),
@@ -692,7 +709,6 @@ baseline_loss = Exercise(
             "What should the weight be when the return is exactly what the baseline said?",
             _both(plus=-1.0),
             _both(plus=-1.0, policy_cut=False),
-            _both(plus=-1.0, data=False),
         ),
         Mistake(
             "no-baseline",
@@ -700,14 +716,12 @@ baseline_loss = Exercise(
             "used.",
             "Where does `value` stand in the first of the two losses?",
             _both(plus=0.0),
-            _both(plus=0.0, data=False),
         ),
         Mistake(
             "no-half",
             "The value's loss lacks its factor ½, with which the gradient is just −(G − b).",
             "Compare the second loss of (10.25) with yours, factor by factor.",
             _both(half=1.0),
-            _both(half=1.0, data=False),
             _both(half=1.0, policy_cut=False),
         ),
         Mistake(
@@ -723,14 +737,14 @@ baseline_loss = Exercise(
             "A gradient flows into the returns. They are data in both losses.",
             "Detach what was observed, before you use it twice.",
             _both(data=False),
-            _leaky,
         ),
         Mistake(
             "sum",
-            "These are sums over the batch; both losses of (10.25) are means.",
+            "A sum over the batch stands where (10.25) has a mean: both losses are means.",
             "How do your losses change when every step is given twice? They should not.",
-            _both(reduce=torch.sum),
-            _both(reduce=torch.sum, data=False),
+            _both(reduce=(torch.sum, torch.sum)),
+            _both(reduce=(torch.sum, torch.mean)),
+            _both(reduce=(torch.mean, torch.sum)),
         ),
         Mistake(
             "all-pairs",
@@ -741,6 +755,9 @@ baseline_loss = Exercise(
             _all_pairs("value"),
             _all_pairs("returns", cut=False),
             _all_pairs("value", cut=False),
+            _all_pairs("returns", of="policy"),
+            _all_pairs("value", of="policy"),
+            _all_pairs("returns", of="value"),
         ),
         Mistake(
             "swapped",
@@ -863,6 +880,25 @@ def _several_backward(env, policy, optimizer, episodes, gamma, rng, keep_gamma_t
     return out
 
 
+def _steps_at_every_t(env, policy, optimizer, episodes, gamma, rng, keep_gamma_t=False):
+    totals = []
+    for _ in range(episodes):
+        log_probs, rewards, ended = [], [], False
+        obs, _ = env.reset()
+        while not ended:
+            action, log_prob = policy(obs, rng)
+            obs, reward, terminated, truncated, _ = env.step(action)
+            log_probs.append(log_prob)
+            rewards.append(reward)
+            ended = terminated or truncated
+        for t, g in enumerate(returns_to_go(rewards, gamma)):
+            optimizer.zero_grad()
+            (-(gamma**t if keep_gamma_t else 1.0) * g * log_probs[t]).backward()
+            optimizer.step()
+        totals.append(sum(rewards))
+    return np.array(totals)
+
+
 def _backwards_loop(env, policy, optimizer, episodes, gamma, rng, keep_gamma_t=False):
     """G by the recursion, from the end; T × mean for the sum."""
     totals = np.zeros(episodes)
@@ -891,7 +927,7 @@ reinforce = Exercise(
     "reinforce",
     reference=methods.reinforce,
     cases=_loop_cases,
-    returns=array(),
+    returns=array("any float"),
     points=4,
     equation="(10.27)",
     call="policy_learning",
@@ -973,7 +1009,8 @@ reinforce = Exercise(
                     returns_to_go(rewards, gamma) - returns_to_go(rewards, gamma).mean()
                 )
             ),
-            _learns(lambda rewards, gamma: _standardised_rows(returns_to_go(rewards, gamma), 1e-9)),
+            _learns(lambda rewards, gamma: _standardised_rows(returns_to_go(rewards, gamma), 1)),
+            _learns(lambda rewards, gamma: _standardised_rows(returns_to_go(rewards, gamma), 1, 2)),
         ),
         Mistake(
             "discounted-totals",
@@ -983,9 +1020,27 @@ reinforce = Exercise(
             _learns(total=lambda rewards, gamma: returns_to_go(rewards, gamma)[0]),
         ),
         Mistake(
+            "discounted-from-the-start",
+            "Your G_t weighs a reward by the time since the episode *began*. The reward k steps after t counts γ^k, "
+            "whatever t is.",
+            "In G_3, what is r_3 multiplied with?",
+            _learns(
+                lambda rewards, gamma: (
+                    gamma ** np.arange(len(rewards)) * returns_to_go(rewards, gamma)
+                )
+            ),
+        ),
+        Mistake(
+            "step-at-every-t",
+            "The optimiser steps at every t. Then the later scores are those of weights that never acted; here all "
+            "of an episode's terms belong to one step, (10.27).",
+            "Where does `step()` stand: inside the loop over t, or behind it?",
+            _steps_at_every_t,
+        ),
+        Mistake(
             "never-steps",
-            "The gradients are computed, but the weights stay where they are.",
-            "Which call of the optimiser is missing?",
+            "The weights stay where they are.",
+            "Is the optimiser's `step()` called, and does it find gradients when it is?",
             _learns(step=False),
         ),
     ],
@@ -993,8 +1048,10 @@ reinforce = Exercise(
 )
 
 
-def _standardised_rows(g: np.ndarray, eps: float = 1e-8) -> np.ndarray:
-    return (g - g.mean()) / (g.std() + eps)
+def _standardised_rows(g: np.ndarray, ddof: int = 0, from_length: int = 1) -> np.ndarray:
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return (g - g.mean()) / (g.std(ddof=ddof) + 1e-8) if len(g) >= from_length else g
 
 
 LESSON = Lesson(

@@ -279,11 +279,12 @@ def policy_learning(
 ) -> dict[str, Any]:  # fmt: skip
     """Call `function(env, policy, optimizer, episodes, gamma, rng[, keep_gamma_t])`.
 
-    keep_gamma_t None leaves the argument to its default. Report: `value`, and `weights`: the logits
+    keep_gamma_t None leaves the argument to its default. The optimiser has momentum: several steps in place of
+    one are not the same. Report: `value`, and `weights`: the logits
     before and afterwards, (2, n).
     """
     before = _flat(policy.parameters())
-    optimizer = torch.optim.SGD(policy.parameters(), lr=lr)
+    optimizer = torch.optim.SGD(policy.parameters(), lr=lr, momentum=0.5)
     arguments = (env, policy, optimizer, episodes, gamma, rng)
     extra = {} if keep_gamma_t is None else {"keep_gamma_t": keep_gamma_t}
     value = _call(function, arguments, **extra)
