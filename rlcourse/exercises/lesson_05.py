@@ -261,7 +261,7 @@ def transition_cases(*also: str) -> Callable[[np.random.Generator], list[Case]]:
             case("one transition, terminal", 1, 4, np.float64, 0.9, "B = 1", ended=1),
             case("one action", 5, 1, np.float64, 0.7, "A = 1"),
             case("γ = 0", 5, 3, np.float64, 0.0, "γ = 0"),
-            case("γ = 1", 5, 3, np.float64, 1.0, "γ = 1"),
+            case("γ = 1, more actions than rows", 3, 5, np.float64, 1.0, "γ = 1"),
             case("nothing terminates", 8, 3, np.bool_, 0.9, ended=False),
             case("values that tie", 12, 4, np.float64, 0.9, "ties", ties=True),
         ]
