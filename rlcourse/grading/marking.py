@@ -248,7 +248,7 @@ def _mark(exercise: Exercise, judged: Verdict, state: str, source: str) -> dict[
         "equation": exercise.equation,
         "rung": judged.rung,
         "mistake": judged.mistake,
-        "headline": _short(judged.headline, 100),
+        "headline": _short(judged.headline, 60),
         "explanation": _short(judged.explanation, 2000),
         "next_step": judged.instead,
         "cases_passed": judged.passed,

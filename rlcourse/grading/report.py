@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import io
 import re
+import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -438,7 +439,9 @@ def _frequencies(shown: list[Misconception]) -> str:
     colours = ["#D55E00" if one.known else "#999999" for one in shown]
     bars = axes.barh(range(len(shown)), counts, color=colours, height=0.7)
     axes.bar_label(bars, padding=4, color=_INK)
-    axes.set_yticks(range(len(shown)), [f"{one.number} {_short(one.name)}" for one in shown])
+    names = [f"{one.number} {_short(one.name)}" for one in shown]
+    # A student's exception may have a name of dollars, which is no formula.
+    axes.set_yticks(range(len(shown)), names, parse_math=False)
     axes.set_xlabel("made by")
     axes.xaxis.get_major_locator().set_params(integer=True)
     told = ", ".join(f"{one.number} {one.name}: {n}" for one, n in zip(shown, counts, strict=True))
@@ -470,7 +473,9 @@ def _inline(figure: Any, name: str, alt: str) -> str:
     import matplotlib as mpl
 
     stream = io.StringIO()
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}), warnings.catch_warnings():
+        # Text stays text: the browser has the letters that the font measured here has not.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
         figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
     svg = stream.getvalue()
     svg = svg[svg.index("<svg") :].replace(_INK, "currentColor")

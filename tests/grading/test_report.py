@@ -403,6 +403,15 @@ def test_students_text_is_text():
     assert evil in page.text
 
 
+@pytest.mark.parametrize("name", ["$a_{$", r"$\frac{", "李 😀", "_nolegend_", "]]>", ""])
+def test_no_name_of_an_exception_breaks_the_figures(name):
+    """One student's class Exception named `$a_{$` left the whole class without a result."""
+    text = report.page(result(record("a", mark(0), mark(1, "failed", headline=name))))
+    page = Page(text)
+    assert_self_contained(page)
+    assert name in page.text
+
+
 def test_a_mistake_made_in_several_exercises_counts_students_once():
     def slip(i):
         return mark(i, "failed", mistake="bootstraps-terminal", explanation="No.")

@@ -521,7 +521,7 @@ def test_screen_and_pages_show_no_markup_of_a_student(graded):
 
 def test_what_a_student_calls_things_stays_one_short_line(graded):
     told = mark_of(graded[1]["a name without end"])
-    assert told["headline"].startswith("E \ufffdE") and len(told["headline"]) <= 100
+    assert told["headline"].startswith("E \ufffdE") and len(told["headline"]) <= 60
     assert "\n" not in told["explanation"] and len(told["explanation"]) <= 2000
 
 
