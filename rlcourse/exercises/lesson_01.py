@@ -602,6 +602,9 @@ sample_trajectory = Exercise(
             _sampled(begin=lambda rng, start: rng.integers(len(start))),
             _sampled(begin=lambda rng, start: start.argmax()),
             _sampled(begin=lambda rng, start: 0),
+            # Drawn, but from a distribution that has but this one state.
+            _sampled(begin=lambda rng, start: (rng.random(), start.argmax())[1]),
+            _sampled(begin=lambda rng, start: (rng.random(), 0)[1]),
         ),
         Mistake(
             "last-state-missing",

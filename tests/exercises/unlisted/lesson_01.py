@@ -323,9 +323,6 @@ WRONG = {
         "in-another-order": walking(form=lambda parts: (parts[0], parts[2], parts[1])),
         "states-as-floats": walking(form=lambda parts: (parts[0] * 1.0, *parts[1:])),
         "one-draw-too-many": lambda *a: (walk(*a), a[-1].random())[0],
-        "likeliest-start": lambda P, R, pi, start, horizon, rng: walk(
-            P, R, pi, np.eye(len(start))[start.argmax()], horizon, rng
-        ),
         "one-action-for-all": one_action_for_all,
         "likeliest-action": walking(
             pick=lambda rng, row: int(rng.choice(len(row), p=row)) if len(row) > 3 else row.argmax()
@@ -497,6 +494,9 @@ NAMED = {
         )(*walk(*a)),
         "likeliest-next-state/drawn-in-vain": walking(
             pick=lambda rng, row: rng.choice(len(row), p=row), move=np.argmax
+        ),
+        "start-ignored/likeliest": lambda P, R, pi, start, horizon, rng: walk(
+            P, R, pi, np.eye(len(start))[start.argmax()], horizon, rng
         ),
         "start-ignored/uniform": lambda P, R, pi, start, horizon, rng: walk(
             P, R, pi, np.full(len(start), 1 / len(start)), horizon, rng
