@@ -84,6 +84,22 @@ class Pairs(memory()):
         return super().sample(batch_size, rng)._replace(action=torch.tensor(chosen))
 
 
+class Rows(memory()):
+    """Filled with NaN at first, drawn below capacity."""
+
+    def __init__(self, capacity, obs_dim):
+        super().__init__(capacity, obs_dim)
+        nothing = np.full(obs_dim, np.nan, np.float32)
+        self.unwritten = dict.fromkeys(range(capacity), (nothing, -1, np.nan, nothing, True))
+
+    def sample(self, batch_size, rng):
+        stored, self.rows = self.rows, self.unwritten | self.rows
+        try:
+            return super().sample(batch_size, rng)
+        finally:
+            self.rows = stored
+
+
 def batch_with(**change):
     return lambda columns: (lambda b: b._replace(**{k: f(b) for k, f in change.items()}))(
         Batch(*columns)
@@ -111,6 +127,8 @@ MEMORY_WRONG = {
     "integers": memory(row=lambda o, a, r, o2, d: (o.copy(), a, int(r), o2.copy(), d)),
     "pairs": Pairs,
     "a-tuple": memory(give=tuple),
+    "floats-for-slots": memory(draw=lambda m, n, rng: (rng.random(n) * len(m)).astype(int)),
+    "wants-a-gradient": memory(give=batch_with(obs=lambda b: b.obs.clone().requires_grad_())),
 }  # fmt: skip
 
 
@@ -315,6 +333,11 @@ LOSS_WRONG = {
     ),
     "a-float": lambda *given: loss()(*given).item(),
     "shape-1": lambda *given: loss()(*given)[None],
+    "copies-the-network-afterwards": lambda q, t, b, g: (
+        loss()(q, t, b, g),
+        t.load_state_dict(q.state_dict()),
+    )[0],
+    "gradients-left-off": lambda *given: (loss()(*given), torch.set_grad_enabled(False))[0],
     "stops-half-way": stops_half_way,
     "backward-inside": backward_inside,
     "through-the-target-only": through_the_target_only,
@@ -344,6 +367,7 @@ LOSS_RIGHT = {
     "module": loss(distance=nn.HuberLoss()),
     "sum-over-n": loss(distance=lambda q, y: F.smooth_l1_loss(q, y, reduction="sum") / len(y)),
     "masked": loss(pick=lambda q, a: q[F.one_hot(a, q.shape[1]).bool()]),
+    "frozen-target": lambda q, t, b, g: loss()(q, t.requires_grad_(False), b, g),
 }
 
 # --------------------------------------------------------------------------- the target network
@@ -369,6 +393,14 @@ def twice(target, online, rho):
         mixed(lambda p, o, rho: rho * p + (1 - rho) * o)(target, online, rho)
 
 
+def tensors_for_parameters(target, online, rho):
+    for mine, theirs in zip(target.children(), online.children(), strict=True):
+        for name in ("weight", "bias"):
+            value = rho * getattr(mine, name) + (1 - rho) * getattr(theirs, name)
+            delattr(mine, name)
+            setattr(mine, name, value)
+
+
 POLYAK_WRONG = {
     "hard": mixed(lambda p, o, rho: o),
     "half": mixed(lambda p, o, rho: (p + o) / 2),
@@ -387,7 +419,20 @@ POLYAK_WRONG = {
     "online-too": trains_online,
     "twice": twice,
     "rounded": mixed(lambda p, o, rho: (rho * p + (1 - rho) * o).half().float()),
+    "gradients-left-off": lambda t, o, rho: (
+        POLYAK_RIGHT["copy"](t, o, rho),
+        torch.set_grad_enabled(False),
+    ),
+    "tensors-for-parameters": tensors_for_parameters,
 }
+
+
+def tracked(target, online, rho):
+    for p, o in zip(target.parameters(), online.parameters(), strict=True):
+        p *= rho
+        p += (1 - rho) * o
+
+
 POLYAK_RIGHT = {
     "copy": mixed(lambda p, o, rho: rho * p + (1 - rho) * o),
     "difference": mixed(lambda p, o, rho: o + rho * (p - o)),
@@ -466,6 +511,14 @@ UPDATE_WRONG = {
     "gamma-1": update(loss=lambda q, t, b, g: loss()(q, t, b, 1.0)),
     "two-batches": update(loss=lambda q, t, b, g: loss()(q, t, b, g) * 2),
 }  # fmt: skip
+
+
+def follows_first(agent_state, batch):
+    me = agent_state
+    POLYAK_RIGHT["copy"](me.target_net, me.q_net, me.rho)
+    return update(follow=lambda me: None)(me, batch)
+
+
 UPDATE_RIGHT = {
     "by-hand": update(),
     "tensor": update(returns=lambda before, after: before),
@@ -497,12 +550,26 @@ NAMED = {
         "next-is-obs/dictionary": memory(row=lambda o, a, r, o2, d: (o.copy(), a, r, o.copy(), d)),
         "keeps-references/dictionary": memory(row=lambda *row: row),
         "wrong-dtype/dictionary": memory(give=batch_with(reward=lambda b: b.reward.double())),
+        "wrong-dtype/numpy-defaults": memory(
+            give=batch_with(
+                obs=lambda b: b.obs.double(),
+                next_obs=lambda b: b.next_obs.double(),
+                reward=lambda b: b.reward.double(),
+                terminated=lambda b: b.terminated.bool(),
+            )
+        ),
+        "keeps-references/beside-a-wrong-dtype": memory(
+            row=lambda *row: row, give=batch_with(terminated=lambda b: b.terminated.bool())
+        ),
+        "unwritten-rows/nan": Rows,
         "forgets-the-overwrite/dictionary": memory(
             store=lambda m, row: m.rows.__setitem__(m.n, row) if m.n < m.capacity else None
         ),
     },
     "epsilon_schedule": {
         "never-stops/slope": lambda t, s, e, n: s - t * ((s - e) / n),
+        "rises/comes-back": lambda t, s, e, n: s + (e - s) * t / n if t <= n else s,
+        "geometric/no-floor": lambda t, s, e, n: s * (e / s) ** (t / n),
         "rises/interp": lambda t, s, e, n: float(np.interp(t, [0, n], [e, s])),
         "stops-at-zero/max": lambda t, s, e, n: max(s - t * (s - e) / n, 0),
         "integer-division/int": lambda t, s, e, n: s + (e - s) * min(int(t / n), 1),
@@ -521,6 +588,10 @@ NAMED = {
         "terminal-bootstrap/amax": loss(label=lambda b, q, g: b.reward + g * q.amax(1)),
         "sum/own": loss(distance=lambda q, y: own_huber(q, y) * len(y)),
         "b-by-b/gather": loss(pick=lambda q, a: q.gather(1, a[:, None])),
+        "b-by-b/label": loss(
+            label=lambda b, q, g: b.reward + g * (1 - b.terminated) * q.amax(1, keepdim=True)
+        ),
+        "every-action-in-every-row/colon": loss(pick=lambda q, a: q[:, a]),
         "blocked/detach": lambda *given: loss()(*given).detach(),
     },
     "polyak_update": {
@@ -528,6 +599,7 @@ NAMED = {
         "adds-only/copy": mixed(lambda p, o, rho: p + (1 - rho) * o),
         "wrong-network/swapped": lambda t, o, rho: POLYAK_RIGHT["copy"](o, t, rho),
         "rebinds/nothing": lambda t, o, rho: None,
+        "tracked/augmented": tracked,
     },
     "dqn_update": {
         "no-clipping/none": update(clip=lambda me: None),
@@ -535,6 +607,7 @@ NAMED = {
         "rho-reversed/copy": update(
             follow=lambda me: POLYAK_RIGHT["copy"](me.target_net, me.q_net, 1 - me.rho)
         ),
+        "target-misplaced/first": follows_first,
         "wrong-loss/squared": update(loss=loss(distance=F.mse_loss)),
     },
 }

@@ -59,6 +59,12 @@ SOFTMAX_NAMED = {
     "one-maximum-for-all/amax": lambda x: (
         (x - x.amax()).exp() / (x - x.amax()).exp().sum(-1, keepdim=True)
     ),
+    "overflow/a-little-more-below": lambda x: x.exp() / (x.exp().sum(1, keepdim=True) + 1e-6),
+    "overflow/einsum": lambda x: torch.einsum("ba,b->ba", x.exp(), 1 / x.exp().sum(1)),
+    "one-maximum-for-all/number": lambda x: (
+        (x - x.max().item()).exp() / (x - x.max().item()).exp().sum(-1, keepdim=True)
+    ),
+    "not-normalised/maximum": lambda x: (x - x.max()).exp(),
     "log-probabilities/functional": lambda x: torch.nn.functional.log_softmax(x, dim=-1),
 }
 
@@ -75,6 +81,7 @@ def scatter(x, a):
 
 SCORE_WRONG = {
     "list": lambda x, a: score(x, a).tolist(),
+    "columns-not-counted": lambda x, a: torch.nn.functional.one_hot(a) - softmax(x),
     "one-number-a-row": lambda x, a: torch.log_softmax(x, 1)[torch.arange(len(a)), a],
     "next-action": lambda x, a: score(x, (a + 1) % x.shape[1]),
     "greedy-action": lambda x, a: score(x, x.argmax(1)),
@@ -198,7 +205,18 @@ def central(P, R, start, logits, gamma, eps=1e-4):
     return out / (12 * eps)
 
 
+def singular(P, R, start, logits, gamma):
+    """The visits are asked of a matrix that has no inverse where no episode ends."""
+    pi = softmax(logits)
+    P_pi = torch.einsum("sa,sat->st", pi, P)
+    eye = torch.eye(len(start), dtype=P.dtype)
+    v = torch.linalg.solve(eye - gamma * P_pi, (pi * R).sum(1))
+    d = torch.linalg.solve(eye - P_pi.T, start)
+    return d[:, None] * pi * (R + gamma * P @ v - v[:, None])
+
+
 EXACT_NAMED = {
+    "undiscounted-states/solve": singular,
     "q-without-v/inverse": gradient(end=lambda d, pi, q, v: d[:, None] * pi * q),
     "pi-forgotten/inverse": gradient(end=lambda d, pi, q, v: d[:, None] * (q - v[:, None])),
     "sign/inverse": gradient(end=lambda d, pi, q, v: d[:, None] * pi * (v[:, None] - q)),
@@ -227,6 +245,7 @@ LOSS_WRONG = {
     "half": lambda x, g: rl(x, g) / 2,
     "squared": lambda x, g: -(x * g.detach() ** 2).mean(),
     "absolute": lambda x, g: rl(x, g.abs()),
+    "absolute-log": lambda x, g: -rl(x.abs(), g),
     "cumulated": lambda x, g: rl(x, g.flip(0).cumsum(0)),
     "first-step": lambda x, g: -x[0] * g[0].detach(),
     "reversed": lambda x, g: rl(x, g.flip(0)),
@@ -245,6 +264,7 @@ LOSS_NAMED = {
     "sum/dot": lambda x, g: -torch.dot(x, g.detach()),
     "return-gradient/dot": lambda x, g: -torch.dot(x, g) / len(x),
     "product-of-means/outer": lambda x, g: -torch.outer(x, g.detach()).mean(),
+    "baseline-subtracted/std": lambda x, g: -(x * (g - g.mean()) / (g.std() + 1e-8)).mean(),
     "probabilities/pow": lambda x, g: -(torch.e**x * g.detach()).mean(),
 }
 
@@ -283,6 +303,13 @@ BASELINE_NAMED = {
     "no-half/mse": lambda x, g, b: bl(x, g, b, fit=lambda g, b: torch.nn.functional.mse_loss(b, g)),
     "sign/policy": lambda x, g, b: bl(x, g, b, scale=-1.0),
     "baseline-added/policy": lambda x, g, b: bl(x, g, b, policy=lambda g, b: (g + b).detach()),
+    "no-half/leaky": lambda x, g, b: (bl(x, g, b)[0], torch.nn.functional.mse_loss(b, g)),
+    "return-gradient/policy": lambda x, g, b: (-(x * (g - b.detach())).mean(), bl(x, g, b)[1]),
+    "sum/value": lambda x, g, b: bl(x, g, b, fit=lambda g, b: ((g - b) ** 2).sum() / 2),
+    "all-pairs/policy": lambda x, g, b: (
+        -(x * (g[:, None] - b).detach()).mean(),
+        bl(x, g, b)[1],
+    ),
     "swapped/tuple": lambda x, g, b: (bl(x, g, b)[1], bl(x, g, b)[0]),
 }
 
@@ -299,6 +326,10 @@ def play(env, policy, rng, flags=lambda terminated, truncated: terminated or tru
         rewards.append(reward)
         if flags(terminated, truncated):
             return log_probs, rewards
+
+
+def standardised(g):
+    return ((g - g.mean()) / (g.std() + 1e-8)).tolist()
 
 
 def loop(
@@ -373,8 +404,25 @@ LOOP_WRONG = {
     "nothing": lambda *a, **k: (loop()(*a, **k), None)[1],
     "own-generator": lambda e, p, o, n, g, rng, k=False: loop()(e, p, o, n, g, np.random.default_rng(0), k),
 }  # fmt: skip
+
+
+def step_by_step(env, policy, optimizer, episodes, gamma, rng, keep_gamma_t=False):
+    """A step at every t, as in the book's box."""
+    out = []
+    for _ in range(episodes):
+        log_probs, rewards = play(env, policy, rng)
+        for t, x in enumerate(log_probs):
+            g = sum(gamma**k * r for k, r in enumerate(rewards[t:]))
+            optimizer.zero_grad()
+            (-(gamma**t if keep_gamma_t else 1) * g * x).backward()
+            optimizer.step()
+        out.append(sum(rewards))
+    return np.array(out)
+
+
 LOOP_RIGHT = {
     "plain": loop(),
+    "single-precision": lambda *a, **k: loop()(*a, **k).astype(np.float32),
     "dot": loop(loss=lambda x, w: -torch.stack(x) @ torch.tensor(w, dtype=torch.float32)),
     "keyword": lambda env, policy, optimizer, episodes, gamma, rng, keep_gamma_t=False: loop()(
         env, policy, optimizer, episodes, gamma, rng, keep_gamma_t=keep_gamma_t
@@ -392,6 +440,15 @@ LOOP_NAMED = {
     ),
     "undiscounted/loop": loop(weights=lambda r, g: [sum(r[t:]) for t in range(len(r))]),
     "never-steps/loop": loop(steps=0),
+    "step-at-every-t/book": step_by_step,
+    "discounted-from-the-start/loop": loop(
+        weights=lambda r, g: [sum(g**k * r[k] for k in range(t, len(r))) for t in range(len(r))]
+    ),
+    "baseline-subtracted/torch": loop(
+        weights=lambda r, g: standardised(
+            torch.tensor([sum(g**k * x for k, x in enumerate(r[t:])) for t in range(len(r))])
+        )
+    ),
 }
 
 WRONG = {
