@@ -484,6 +484,26 @@ def _gamble() -> tuple[np.ndarray, np.ndarray]:
     return P, np.array([[0.0, 0.0], [1.0, 0.9], [-1.0, -1.1]])
 
 
+def _exchange() -> tuple[np.ndarray, np.ndarray]:
+    """In the second round state 0 turns to action 1, and state 1 back to action 0: both lead to state 2."""
+    P = np.eye(4)[:, None, :].repeat(2, axis=1)
+    P[0, 1] = P[1, 0] = np.eye(4)[2]
+    P[1, 1] = np.eye(4)[3]
+    return P, np.array([[0.1, 0.0], [0.0, 0.0], [0.0, 2.0], [0.5, 0.4]])
+
+
+def _hair() -> tuple[np.ndarray, np.ndarray]:
+    """In state 0 action 1 is better, by less than `np.isclose` can see."""
+    return np.eye(2)[:, None, :].repeat(2, axis=1), np.array([[1.0, 1.000005], [1.0, 0.5]])
+
+
+def _patience() -> tuple[np.ndarray, np.ndarray]:
+    """From state 0 action 1 leads to a better place: worth its step only if one looks far ahead."""
+    P = np.eye(2)[:, None, :].repeat(2, axis=1)
+    P[0, 1] = 0.0, 1.0
+    return P, np.array([[1.0, 0.0], [1.12, 1.0]])
+
+
 def _policy_cases(rng: np.random.Generator) -> list[Case]:
     def case(name, P, R, gamma, *tags) -> Case:
         return Case(name, {"P": P, "R": R, "gamma": gamma}, tags)
@@ -502,6 +522,9 @@ def _policy_cases(rng: np.random.Generator) -> list[Case]:
         case("as many states as actions", *random_mdp(rng, 4, 4), 0.8, "S = A"),
         case("a long way to the prize", *_long_way(9, rng), 0.9, "many rounds"),
         case("a gamble that does not pay", *_gamble(), 0.9),
+        case("two states that exchange their actions", *_exchange(), 0.9),
+        case("an action that is better by a hair", *_hair(), 0.9),
+        case("a step that pays off late", *_patience(), 0.9),
         case("few reachable states", *random_mdp(rng, 10, 4, 2), 0.95),
         case("the start is optimal", P, settled, 0.5, "the start is optimal"),
         case("a deterministic world", *random_mdp(rng, 10, 3, 1), 0.5),
@@ -614,6 +637,18 @@ def _one_by_one(P, R, gamma):
     return pi, v, rounds
 
 
+def _into_values(P, R, gamma):
+    """Writes the improved values of a state into v, where later states read them."""
+    pi, rounds, changed = np.eye(R.shape[1])[np.zeros(len(R), dtype=int)], 0, True
+    while changed:
+        v, changed, rounds = dp.solve_bellman(P, R, pi, gamma), False, rounds + 1
+        for s in range(len(R)):
+            q = R[s] + gamma * P[s] @ v
+            if q.max() > pi[s] @ q + 1e-9:
+                pi[s], v[s], changed = np.eye(len(q))[q.argmax()], q.max(), True
+    return pi, v, rounds
+
+
 def _by_sweeps(P, R, pi, gamma, v):
     return dp.policy_evaluation(P, R, pi, gamma, 1e-13)[0]
 
@@ -682,8 +717,9 @@ policy_iteration = Exercise(
         ),
         Mistake(
             "compares-values",
-            "You stop a round late, as it happens if the *values* are compared with the last ones (and with rounding that "
-            "may go on for ever). The policy is discrete: compare policies, and stop at the first that is unchanged.",
+            "You stop a round late, or count one too many, as it happens if the *values* are compared with the last ones "
+            "(and with rounding that may go on for ever). The policy is discrete: compare policies, and stop at the first "
+            "that is unchanged.",
             "How often can a policy change before it repeats? And a vector of floats?",
             _compares_values,
             _improving(stop=lambda pi, new, v, old_v: old_v is not None and (v == old_v).all()),
@@ -719,10 +755,11 @@ policy_iteration = Exercise(
         ),
         Mistake(
             "one-state-at-a-time",
-            "You evaluate anew after each state, so that later states improve on another policy. That ends at the same "
-            "policy, but a round evaluates once and improves all states on the same V^π.",
-            "How often do you evaluate in a round?",
+            "Your v changes within a round, so that later states improve on other values than earlier ones. That ends at "
+            "the same policy, but a round evaluates once and improves all states on the same V^π.",
+            "Is v the same array of numbers for the last state as for the first?",
             _one_by_one,
+            _into_values,
         ),
         Mistake(
             "other-start",

@@ -203,6 +203,15 @@ def best_next_state(P, R, gamma):
         actions = new
 
 
+def stops_at_equal_sums(P, R, gamma):
+    actions, rounds = np.zeros(len(R), dtype=int), 0
+    while True:
+        v, rounds = exact(P, R, actions, gamma), rounds + 1
+        old, actions = actions, look_ahead(v, P, R, gamma).argmax(axis=1)
+        if actions.sum() == old.sum():
+            return one_hot(old, R.shape[1]), v, rounds
+
+
 def with_an_alias_of_pi(P, R, gamma):
     pi, rounds = one_hot(np.zeros(len(R), dtype=int), R.shape[1]), 0
     while True:
@@ -310,6 +319,20 @@ WRONG = {
         "float32": lambda *given: (lambda q, n: (q.astype(np.float32), n))(*swept()(*given)),
     },
     "policy_iteration": {
+        "as many changes to and fro": stops_at_equal_sums,
+        "better by more than 0.1": improved(
+            improve=lambda actions, q: np.where(
+                q.max(axis=1) > q[np.arange(len(q)), actions] + 0.1, q.argmax(axis=1), actions
+            )
+        ),
+        "better by np.isclose": improved(
+            improve=lambda actions, q: np.where(
+                np.isclose(q.max(axis=1), q[np.arange(len(q)), actions]), actions, q.argmax(axis=1)
+            )
+        ),
+        "three sweeps, exact at the end": lambda P, R, g: (lambda pi, v, n: (pi, exact(P, R, pi.argmax(axis=1), g), n))(
+            *improved(evaluate=by_series(3))(P, R, g)
+        ),
         "best next state": best_next_state,
         "starts with the worst reward": improved(start=lambda R: R.argmin(axis=1)),
         "one state a round": improved(improve=one_state_improved),
