@@ -40,6 +40,24 @@ def _divided_by_powers(rewards, gamma):
         return _weighted_from_start(rewards, gamma) / _discounts(rewards, gamma)
 
 
+def _shows_division(cases, outcomes) -> bool:
+    """Whether all is right as long as γ^t is a number to divide by, and no number where it is not."""
+
+    def divided(case, outcome) -> bool:
+        right, value = returns.returns_to_go(**case.inputs), outcome.value
+        n = np.count_nonzero(_discounts(**case.inputs) > 1e-290)
+        if outcome.failure is not None:
+            return n < len(right) and outcome.failure.type_name == "ZeroDivisionError"
+        return (
+            isinstance(value, np.ndarray)
+            and value.shape == right.shape
+            and np.allclose(value[:n], right[:n], rtol=1e-9)
+            and (n == len(right) or not np.isfinite(value[n:]).all())
+        )
+
+    return all(map(divided, cases, outcomes))
+
+
 def _double_sum(rewards, gamma):
     T = len(rewards)
     return np.array(
@@ -95,6 +113,7 @@ returns_to_go = Exercise(
             "Is there a way from G_{t+1} to G_t that never divides?",
             _divided_by_powers,
             lambda rewards, gamma: np.nan_to_num(_divided_by_powers(rewards, gamma)),
+            shows=_shows_division,
         ),
         Mistake(
             "own-reward-missing",

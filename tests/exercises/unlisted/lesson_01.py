@@ -412,6 +412,17 @@ RIGHT = {
 
 
 UNNAMED = {
+    "returns_to_go": {
+        "logarithm-of-gamma": lambda r, g: np.array(
+            [np.exp(np.arange(len(r) - t) * np.log(g)) @ r[t:] for t in range(len(r))], float
+        ),
+        "undoes-the-recursion": lambda r, g: np.array(
+            list(accumulate(r[:-1], lambda G, x: (G - x) / np.float64(g), initial=to_go(r, g)[0]))
+            if len(r)
+            else [],
+            float,
+        ),
+    },
     "sample_trajectory": {"first-state-not-kept": first_state_not_kept},
 }
 
@@ -427,6 +438,15 @@ NAMED = {
         "discounted-from-start/loop": lambda r, g: np.array(
             [sum(g**k * r[k] for k in range(t, len(r))) for t in range(len(r))], float
         ),
+        "divides-by-powers/plain-numbers": lambda r, g: np.array(
+            [
+                sum(g**k * x for k, x in enumerate(r.tolist()) if k >= t) / g**t
+                for t in range(len(r))
+            ],
+            float,
+        ),
+        "divides-by-powers/negative-powers": lambda r, g: to_go(r * float(g) ** np.arange(len(r)), 1.0)
+        * float(g) ** -np.arange(len(r), dtype=float),
         "divides-by-powers/nan-to-num": lambda r, g: np.nan_to_num(
             (lambda w: np.cumsum((w * r)[::-1])[::-1] / w)(float(g) ** np.arange(len(r)))
         ),
