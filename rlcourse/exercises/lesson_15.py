@@ -651,15 +651,10 @@ td3_update = Exercise(
             "Gradients of earlier steps are still there when you call `backward()`: torch adds to them.",
             "What has to happen to the gradients before each `backward()`?",
             _update(clear=()),
-            *(
-                _update(clear=(f"{when} {whose}",))
-                for when in ("before", "after")
-                for whose in ("critics", "actor")
-            ),
-            *(
-                _update(clear=(f"{one} critics", f"{other} actor"))
-                for one, other in (("after", "after"), ("before", "after"), ("after", "before"))
-            ),
+            _update(clear=("before actor",)),
+            _update(clear=("before critics",)),
+            _update(clear=("after critics", "after actor")),
+            _update(clear=("before critics", "after actor")),
         ),
         Mistake(
             "actor-before-critics",
