@@ -265,6 +265,19 @@ class Attempts(StrEnum):
     best = "best"
 
 
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text) if ":" in text else None
+    except ValueError:
+        moment = None
+    if moment is None:
+        raise UsageError(
+            f"{text!r} is no time to hand in by: give day and time, as '2026-11-20 23:59' (yours), "
+            "or with a zone, as '2026-11-20T23:59+01:00'."
+        )
+    return moment
+
+
 @app.command("grade")
 def grade_command(
     lesson: Annotated[str, typer.Argument(help="The lesson to grade, as 05.")],
@@ -314,7 +327,8 @@ def grade_command(
     deadline: Annotated[
         datetime | None,
         typer.Option(
-            formats=["%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M%z"],
+            parser=_moment,
+            metavar="TIME",
             help='As "2026-11-20 23:59"; files changed later are late.',
         ),
     ] = None,

@@ -106,6 +106,7 @@ def outcomes_of(
     return outcomes
 
 
+@np.errstate(all="ignore")
 def _repeats(function: Callable[..., Any], exercise: Exercise, case: Case, before: Outcome) -> bool:
     """Whether a case that gave a value gives the same value again, whatever was called in between."""
     with contextlib.suppress(TimeLimit), time_limit(SECONDS):
@@ -117,11 +118,7 @@ def _repeats(function: Callable[..., Any], exercise: Exercise, case: Case, befor
 
 def _stops(outcome: Outcome) -> bool:
     failure = outcome.failure
-    return failure is not None and (_unwritten(failure) or failure.tag == "signature")
-
-
-def _unwritten(failure: Failure) -> bool:
-    return failure.type_name == "NotImplementedError"
+    return failure is not None and (failure.unwritten or failure.tag == "signature")
 
 
 @contextlib.contextmanager
@@ -148,6 +145,7 @@ def time_limit(seconds: float) -> Iterator[None]:
 # ------------------------------------------------------------------------------------ the ladder
 
 
+@np.errstate(all="ignore")  # where answers diverge, so do their differences
 def verdict(exercise: Exercise, cases: Sequence[Case], outcomes: Sequence[Outcome]) -> Verdict:
     """Compare outcomes with the reference's and say what is wrong, if anything.
 
@@ -175,7 +173,7 @@ def verdict(exercise: Exercise, cases: Sequence[Case], outcomes: Sequence[Outcom
     first = next(i for i, fault in enumerate(faults) if fault is not None)
     outcome, fault = outcomes[first], faults[first]
     failure = outcome.failure
-    if failure is not None and _unwritten(failure):
+    if failure is not None and failure.unwritten:
         return Verdict(
             exercise.name, exercise.number, NOT_ATTEMPTED, "written",
             headline="not written yet", total=total,
@@ -380,7 +378,7 @@ def _failed_run(exercise: Exercise, failure: Failure) -> _Fault:
         text, instead = _MISUSE[failure.tag]
         given = "what is given" if failure.tag in _NO_ENVIRONMENT else "the environment"
         return _Fault("exception", f"wrong use of {given}", text, instead)
-    if _unwritten(failure):
+    if failure.unwritten:
         return _Fault("written", "not written yet", "", "")
     said = f": {failure.message}" if failure.message else ""
     where = f" The line was `{failure.line}`." if failure.line else ""

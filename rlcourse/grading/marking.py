@@ -13,8 +13,6 @@ from concurrent.futures import Executor, as_completed
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from rlcourse import exercises
 from rlcourse.exercises.declaration import Exercise
 from rlcourse.exercises.harness import Case, Failure, Outcome
@@ -190,8 +188,7 @@ def _judge(
         return failed("cannot be run", f"It is not defined: {answer.undefined[:300]}.")
     try:
         outcomes = _genuine(answer.outcomes, len(cases))
-        with np.errstate(all="ignore"):  # Where answers diverge, so do their differences.
-            judged = verdict(exercise, cases, outcomes)
+        judged = verdict(exercise, cases, outcomes)
     except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError):
         return failed(MALFORMED, _FATES[MALFORMED], CRASH)
     reached = [

@@ -140,7 +140,7 @@ def answer(job: int, answers: int) -> None:
         for case in map(decode, task["cases"]):
             outcome = run(function, case, task["call"])
             outcomes.append(encode(outcome))
-            if outcome.failure is not None and outcome.failure.type_name == "NotImplementedError":
+            if outcome.failure is not None and outcome.failure.unwritten:
                 break
         tell(name=task["name"], outcomes=outcomes)
 

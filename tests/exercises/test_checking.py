@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from rlcourse.exercises import authorship, check, get, judge, released_output
 from rlcourse.exercises.checking import as_html
@@ -59,6 +60,21 @@ def test_rung_written():
         raise NotImplementedError("Exercise 0.1: discounted_return")
 
     assert wrong(stub).state == "not attempted"
+
+
+def test_an_operation_that_is_not_implemented_is_an_attempt():
+    def answer(logits):
+        return torch.eye(3).to_sparse().amax(dim=1) * logits
+
+    with pytest.raises(NotImplementedError):
+        answer(torch.zeros(2, 3))
+    verdict = wrong(answer, "softmax_policy")
+    assert verdict.state == "failed" and "NotImplementedError" in verdict.explanation
+
+
+def test_a_diverging_answer_is_compared_without_a_warning():
+    verdict = wrong(lambda rewards, gamma: -1.7e308 if sum(rewards) > 0 else 1.7e308)
+    assert verdict.rung == "values"
 
 
 def test_rung_signature():

@@ -86,3 +86,13 @@ def test_a_list_of_students_that_is_not_in_utf_8(folder, tmp_path):
     told = grade("05", folder, "--out", tmp_path / "out", "--students", tmp_path / "class.csv")
     refused(told, "class.csv", "UTF-8")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_deadline_without_a_time_of_day(folder, tmp_path):
+    (folder / "a.ipynb").write_text("{}")
+    for moment in ("2026-11-20", "soon"):
+        refused(
+            grade("05", folder, "--out", tmp_path / "out", "--deadline", moment),
+            moment, "2026-11-20 23:59",
+        )  # fmt: skip
+    assert not (tmp_path / "out").exists()
