@@ -244,6 +244,7 @@ _SEEN = {
     "same_objects": "A weight was replaced by another tensor: whoever holds the network sees the old one.",
     "own_memory": "Two networks share the memory of a weight: a step of one is now a step of both.",
     "recorded": "A weight has become part of a graph: the change itself was recorded for differentiation.",
+    "frozen": "A network that you were only lent wants no gradients any more: nobody could train it now.",
     "returned": "What it returns is not the loss of the weights it was given.",
     "lengths": "Its length is wrong after some additions.",
     "batches": "What is drawn from it is not what was put in.",

@@ -244,8 +244,9 @@ def updates(function: Any, **inputs: Any) -> dict[str, Any]:
 
     Report: `returned`: what came back from each call; `weights`: part -> (1 + calls, n), flat, before and
     after each call; `same_objects`: no weight was replaced by another object; `own_memory`: none shares its
-    memory with that of another part; `recorded`: a weight has become part of a graph. Noted: `clips`, whether a clipping
-    function of PyTorch was called the first time.
+    memory with that of another part; `recorded`: a weight has become part of a graph; `frozen`: networks lent as
+    arguments of their own that no longer want gradients. Noted: `clips`, whether a clipping function of PyTorch
+    was called the first time.
     """
     parts = dict(_parts(inputs))
     before = {name: [id(leaf) for leaf in _leaves(part)] for name, part in parts.items()}
@@ -266,6 +267,7 @@ def updates(function: Any, **inputs: Any) -> dict[str, Any]:
         "same_objects": all(before[k] == [id(leaf) for leaf in leaves[k]] for k in before),
         "own_memory": _own_memory(list(leaves.values())),
         "recorded": any(leaf.grad_fn is not None for k in leaves for leaf in leaves[k]),
+        "frozen": [name for name, part in inputs.items() if _is_frozen(name, part)],
         "weights": {name: _rows(w) for name, w in weights.items()},
         "returned": returned,
         "notes": {"clips": int(clips.called)},
@@ -399,6 +401,12 @@ def _parts(inputs: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         for key, part in pairs:
             if isinstance(part, nn.Module) or any(True for _ in _leaves(part)):
                 yield key, part
+
+
+def _is_frozen(name: str, part: Any) -> bool:
+    """Whether a network was taken from whoever trains it; slow copies are trained by nobody."""
+    lent = isinstance(part, nn.Module) and "targ" not in name
+    return lent and not any(p.requires_grad for p in part.parameters())
 
 
 def _flat(leaves: Any) -> np.ndarray:

@@ -424,6 +424,7 @@ POLYAK_WRONG = {
         torch.set_grad_enabled(False),
     ),
     "tensors-for-parameters": tensors_for_parameters,
+    "freezes-online": lambda t, o, rho: POLYAK_RIGHT["copy"](t, o.requires_grad_(False), rho),
 }
 
 
@@ -444,6 +445,7 @@ POLYAK_RIGHT = {
     "foreach": torch.no_grad()(
         lambda t, o, rho: torch._foreach_lerp_(list(t.parameters()), list(o.parameters()), 1 - rho)
     ),
+    "freezes-target": lambda t, o, rho: POLYAK_RIGHT["copy"](t.requires_grad_(False), o, rho),
 }
 
 # -------------------------------------------------------------------------------- the whole step
