@@ -65,17 +65,13 @@ class Failure:
 @transferable
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one call: a value or a failure, the inputs that were changed, notes, prints.
-
-    repeats: False where the same call, made again after all others, was seen to give another value.
-    """
+    """What became of one call: a value or a failure, the inputs that were changed, notes, prints."""
 
     value: Any = None
     failure: Failure | None = None
     changed: tuple[str, ...] = ()
     notes: dict[str, int] = field(default_factory=dict)
     printed: str = ""
-    repeats: bool = True
 
 
 class TimeLimit(BaseException):

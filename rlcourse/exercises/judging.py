@@ -13,7 +13,7 @@ import signal
 import threading
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -81,7 +81,12 @@ def judge_exercise(
 ) -> Verdict:
     """`judge` for a declaration in hand, registered or not."""
     cases = cases_of(exercise, seed)
-    return verdict(exercise, cases, outcomes_of(function, exercise, cases, seconds))
+    outcomes = outcomes_of(function, exercise, cases, seconds)
+
+    def repeats() -> bool:
+        return len(outcomes) < len(cases) or _repeats(function, exercise, cases[0], outcomes[0])
+
+    return verdict(exercise, cases, outcomes, repeats)
 
 
 def outcomes_of(
@@ -101,12 +106,9 @@ def outcomes_of(
     except TimeLimit:
         limit = f"no answer after {seconds:g} seconds"
         outcomes.append(Outcome(failure=Failure("TimeLimit", "time", limit, "")))
-    if len(outcomes) == len(cases) and not _repeats(function, exercise, cases[0], outcomes[0]):
-        outcomes[0] = replace(outcomes[0], repeats=False)
     return outcomes
 
 
-@np.errstate(all="ignore")
 def _repeats(function: Callable[..., Any], exercise: Exercise, case: Case, before: Outcome) -> bool:
     """Whether a case that gave a value gives the same value again, whatever was called in between."""
     with contextlib.suppress(TimeLimit), time_limit(SECONDS):
@@ -146,10 +148,17 @@ def time_limit(seconds: float) -> Iterator[None]:
 
 
 @np.errstate(all="ignore")  # where answers diverge, so do their differences
-def verdict(exercise: Exercise, cases: Sequence[Case], outcomes: Sequence[Outcome]) -> Verdict:
+def verdict(
+    exercise: Exercise,
+    cases: Sequence[Case],
+    outcomes: Sequence[Outcome],
+    repeats: Callable[[], bool] = lambda: True,
+) -> Verdict:
     """Compare outcomes with the reference's and say what is wrong, if anything.
 
     `outcomes` may come from another process; there may be fewer than cases, if the run stopped.
+    repeats: whether the first case gives the same value again, for who can call the function; asked at most
+    once, when nothing else explains a wrong answer.
     """
     accepted = [_reference_outcomes(exercise, f, cases) for f in _right_functions(exercise)]
     faults = [
@@ -195,7 +204,7 @@ def verdict(exercise: Exercise, cases: Sequence[Case], outcomes: Sequence[Outcom
                 **common, rung=fault.rung, mistake=mistake.name,
                 headline=mistake.name, explanation=why, instead=mistake.instead,
             )  # fmt: skip
-    if fault.rung in ("values", "conduct") and not outcomes[0].repeats:
+    if fault.rung in ("values", "conduct") and not repeats():
         return Verdict(
             **common, rung=fault.rung, headline="not the same twice",
             explanation="Called again with the same inputs, your function gives another result: something is "

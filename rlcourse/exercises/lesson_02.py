@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -548,12 +549,12 @@ def _evaluating(
     return policy_evaluation
 
 
-def _stopping(measure: Callable) -> list[Callable]:
-    """Both kinds of sweep, stopped by `measure(new - old)`."""
-    return [
-        _evaluating(change=lambda new, old: measure(new - old), sweep=sweep)
-        for sweep in (dp.bellman_backup, _in_place)
-    ]
+def stopping(measure: Callable, loop: Callable, sweeps: Sequence[Callable]) -> list[Callable]:
+    """`loop` with several kinds of sweep, stopped by `measure(new - old)`."""
+    return [loop(change=lambda new, old: measure(new - old), sweep=sweep) for sweep in sweeps]
+
+
+_stopping = partial(stopping, loop=_evaluating, sweeps=(dp.bellman_backup, _in_place))
 
 
 def _same_array(P, R, pi, gamma, tolerance):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from .lesson_02 import (
     MAX_SWEEPS,
     best_reachable,
     mdp_cases,
+    stopping,
     sweep_mdps,
 )
 from .material import random_mdp
@@ -279,9 +281,7 @@ def _iterating(
     return value_iteration
 
 
-def _stopping(measure: Callable, sweeps: Sequence[Callable] = SWEEPS) -> list[Callable]:
-    """Several kinds of sweep, stopped by `measure(new - old)`."""
-    return [_iterating(change=lambda new, old: measure(new - old), sweep=sweep) for sweep in sweeps]
+_stopping = partial(stopping, loop=_iterating, sweeps=SWEEPS)
 
 
 def _until_policy_settles(
@@ -301,18 +301,25 @@ def _until_policy_settles(
     return value_iteration
 
 
-def _shows_one_number_a_state(cases: Sequence[Case], outcomes: Sequence[Outcome]) -> bool:
-    def one_each(case: Case, value) -> bool:
-        q = value[0] if isinstance(value, tuple | list) and len(value) == 2 else None
-        n_states = len(case.inputs["R"])
-        return (
-            isinstance(q, np.ndarray)
-            and q.dtype.kind == "f"
-            and q.shape in ((n_states,), (n_states, 1))
+def _in_every_case(seen: Callable[[Case, Any], bool]) -> Callable[..., bool]:
+    """What shows a mistake: `seen(case, value)` in all of them."""
+
+    def shows(cases: Sequence[Case], outcomes: Sequence[Outcome]) -> bool:
+        return len(outcomes) == len(cases) and all(
+            seen(case, outcome.value) for case, outcome in zip(cases, outcomes, strict=True)
         )
 
-    return len(outcomes) == len(cases) and all(
-        one_each(case, outcome.value) for case, outcome in zip(cases, outcomes, strict=True)
+    return shows
+
+
+@_in_every_case
+def _one_number_a_state(case: Case, value) -> bool:
+    q = value[0] if isinstance(value, tuple | list) and len(value) == 2 else None
+    n_states = len(case.inputs["R"])
+    return (
+        isinstance(q, np.ndarray)
+        and q.dtype.kind == "f"
+        and q.shape in ((n_states,), (n_states, 1))
     )
 
 
@@ -376,11 +383,11 @@ value_iteration = Exercise(
             "What does your test say if every reward is −1? And if one entry rises by 1 and another falls by 1?",
             *_stopping(lambda change: abs(change.sum())),
             *_stopping(np.max),
-            *_stopping(np.sum, SWEEPS[::2]),
-            *_stopping(lambda change: abs(change.max()), SWEEPS[::2]),
-            *_stopping(lambda change: (-change).max(), SWEEPS[::2]),
-            *_stopping(lambda change: abs(change.mean()), SWEEPS[:1]),
-            *_stopping(np.mean, SWEEPS[:1]),
+            *_stopping(np.sum, sweeps=SWEEPS[::2]),
+            *_stopping(lambda change: abs(change.max()), sweeps=SWEEPS[::2]),
+            *_stopping(lambda change: (-change).max(), sweeps=SWEEPS[::2]),
+            *_stopping(lambda change: abs(change.mean()), sweeps=SWEEPS[:1]),
+            *_stopping(np.mean, sweeps=SWEEPS[:1]),
         ),
         Mistake(
             "one-sweep",
@@ -447,7 +454,7 @@ value_iteration = Exercise(
             "You return one number a state. The table over states *and* actions is asked for.",
             "What is the shape of q? And of your result?",
             _iterating(result=lambda q: q.max(axis=1)),
-            shows=_shows_one_number_a_state,
+            shows=_one_number_a_state,
         ),
         Mistake(
             "last-sweep-not-counted",
@@ -668,18 +675,13 @@ def _once(returned: str) -> Callable:
     return policy_iteration
 
 
-def _shows_one_improvement(cases: Sequence[Case], outcomes: Sequence[Outcome]) -> bool:
-    """The policy that the first round improves to, in every case, whatever v and rounds are."""
-
-    def once(case: Case, value) -> bool:
-        pi = value[0] if isinstance(value, tuple | list) and len(value) == 3 else None
-        best = _once("old")(*case.inputs.values())[0]
-        return "actions that tie" in case.tags or (
-            isinstance(pi, np.ndarray) and np.array_equal(pi, best)
-        )
-
-    return len(outcomes) == len(cases) and all(
-        once(case, outcome.value) for case, outcome in zip(cases, outcomes, strict=True)
+@_in_every_case
+def _improved_once(case: Case, value) -> bool:
+    """The policy that the first round improves to, whatever v and rounds are."""
+    pi = value[0] if isinstance(value, tuple | list) and len(value) == 3 else None
+    best = _once("old")(*case.inputs.values())[0]
+    return "actions that tie" in case.tags or (
+        isinstance(pi, np.ndarray) and np.array_equal(pi, best)
     )
 
 
@@ -713,7 +715,7 @@ policy_iteration = Exercise(
             "with a copy?",
             _once("old"),
             _once("new"),
-            shows=_shows_one_improvement,
+            shows=_improved_once,
         ),
         Mistake(
             "compares-values",

@@ -20,6 +20,7 @@ from rlcourse.values import dqn
 from .comparing import describe, difference, same
 from .declaration import Exercise, Lesson, Mistake, anything, loss_value, number, tensor
 from .harness import Case
+from .material import attached_too
 from .networks import ATOL, RTOL, AgentState, Optimizer, experiences, network, transitions
 from .networks import tensor as recipe
 from .plain import Tensor
@@ -184,7 +185,7 @@ def _draws_unwritten_rows(cases, outcomes) -> bool:
     unwritten = 0
     for case, outcome in zip(cases, outcomes, strict=False):
         given, report = case.inputs, outcome.value
-        if report is None or not all(_well_formed(batch, given) for batch in report["batches"]):
+        if report is None or any(_malformed(batch, given) for batch in report["batches"]):
             return False
         rows = experiences(given["seed"], given["rows"], given["obs_dim"])
         rng = np.random.default_rng(given["rng"].seed)
@@ -198,10 +199,6 @@ def _draws_unwritten_rows(cases, outcomes) -> bool:
                 if not _close(_row(batch, i), tuple(rows[newest])):
                     return False
     return unwritten > 0
-
-
-def _well_formed(batch: dict, given: dict) -> bool:
-    return not _malformed(batch, given)
 
 
 def _malformed(batch: dict, given: dict) -> str:
@@ -584,6 +581,9 @@ def _loss(
     return dqn_loss
 
 
+_either = attached_too(_loss)
+
+
 def _pairwise(distance: Callable) -> list[Callable]:
     """The two ways in which a column can meet a row."""
     return [lambda q, y: distance(q[:, None], y), lambda q, y: distance(q, y[:, None])]
@@ -616,16 +616,14 @@ dqn_loss = Exercise(
             "Your labels come from `q_net` itself. That is tail chasing: the label moves with every step "
             "of the network that should reach it.",
             "There are two networks among your arguments. What is each of them asked?",
-            _loss(online=True),
-            _loss(online=True, detach=False),
+            *_either(online=True),
         ),
         Mistake(
             "wrong-action",
             "You compare the label with the value of the best action in s. Only the action that was taken "
             "was tried out: its value is the one to correct.",
             "Which of the five fields of the batch is never used in your code?",
-            _loss(pick=lambda q, action: q.max(dim=1).values),
-            _loss(pick=lambda q, action: q.max(dim=1).values, detach=False),
+            *_either(pick=lambda q, action: q.max(dim=1).values),
         ),
         Mistake(
             "b-by-b",
@@ -635,8 +633,7 @@ dqn_loss = Exercise(
             *[_loss(distance=d) for d in _pairwise(_hand_huber)],
             *[_loss(distance=d) for d in _pairwise(lambda q, y: ((q - y) ** 2).mean())],
             *[_loss(distance=d, detach=False) for d in _pairwise(_hand_huber)],
-            _loss(best=lambda q: q.amax(dim=1, keepdim=True)),
-            _loss(best=lambda q: q.amax(dim=1, keepdim=True), detach=False),
+            *_either(best=lambda q: q.amax(dim=1, keepdim=True)),
             _loss(column=lambda reward: reward[:, None]),
         ),
         Mistake(
@@ -644,8 +641,7 @@ dqn_loss = Exercise(
             "`q[:, action]` takes, in *every* row, the columns of *all* the actions. Row b has one action: the "
             "b-th.",
             "Print the shape of your predictions. It should be (B,).",
-            _loss(pick=lambda q, action: q[:, action]),
-            _loss(pick=lambda q, action: q[:, action], detach=False),
+            *_either(pick=lambda q, action: q[:, action]),
             _loss(pick=lambda q, action: q[:, action].T),
             _loss(pick=lambda q, action: q[:, action].mean(dim=1)),
         ),
@@ -654,17 +650,15 @@ dqn_loss = Exercise(
             "This is a squared error. One outlier must not set the step: beyond an error of 1 the loss "
             "goes on as a straight line.",
             "Compare your loss with (8.10) for an error of 10.",
-            _loss(distance=mse_loss),
+            *_either(distance=mse_loss),
             _loss(distance=_half_square),
-            _loss(distance=mse_loss, detach=False),
         ),
-        Mistake("terminal-bootstrap", TERMINAL, MASK, _loss(masks=False), _loss(masks=False, detach=False)),
+        Mistake("terminal-bootstrap", TERMINAL, MASK, *_either(masks=False)),
         Mistake(
             "sum",
             "You add up the samples' losses. (8.11) is a mean: otherwise the step would grow with the batch.",
             "What happens to your loss when every row of the batch comes twice?",
-            _loss(distance=lambda q, y: smooth_l1_loss(q, y, reduction="sum")),
-            _loss(distance=lambda q, y: smooth_l1_loss(q, y, reduction="sum"), detach=False),
+            *_either(distance=lambda q, y: smooth_l1_loss(q, y, reduction="sum")),
         ),
         Mistake(
             "blocked",

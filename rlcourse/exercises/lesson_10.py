@@ -823,6 +823,18 @@ def _past_rewards(rewards, gamma):
     return returns_to_go(rewards[::-1], gamma)[::-1].copy()
 
 
+def _episode(env, policy, rng) -> tuple[list, list]:
+    log_probs, rewards, ended = [], [], False
+    obs, _ = env.reset()
+    while not ended:
+        action, log_prob = policy(obs, rng)
+        obs, reward, terminated, truncated, _ = env.step(action)
+        log_probs.append(log_prob)
+        rewards.append(reward)
+        ended = terminated or truncated
+    return log_probs, rewards
+
+
 def _learns(
     weigh: Callable = returns_to_go,
     c: Callable = lambda gamma, t, keep: gamma**t if keep else 1.0 + 0.0 * t,
@@ -837,14 +849,7 @@ def _learns(
     def reinforce(env, policy, optimizer, episodes, gamma, rng, keep_gamma_t=False):
         totals = []
         for _ in range(episodes):
-            log_probs, rewards, ended = [], [], False
-            obs, _ = env.reset()
-            while not ended:
-                action, log_prob = policy(obs, rng)
-                obs, reward, terminated, truncated, _ = env.step(action)
-                log_probs.append(log_prob)
-                rewards.append(reward)
-                ended = terminated or truncated
+            log_probs, rewards = _episode(env, policy, rng)
             t = np.arange(len(rewards))
             weights = c(gamma, t, keep_gamma_t) * np.asarray(weigh(rewards, gamma))
             products = torch.stack(log_probs) * torch.as_tensor(weights, dtype=torch.float32)
@@ -883,14 +888,7 @@ def _several_backward(env, policy, optimizer, episodes, gamma, rng, keep_gamma_t
 def _steps_at_every_t(env, policy, optimizer, episodes, gamma, rng, keep_gamma_t=False):
     totals = []
     for _ in range(episodes):
-        log_probs, rewards, ended = [], [], False
-        obs, _ = env.reset()
-        while not ended:
-            action, log_prob = policy(obs, rng)
-            obs, reward, terminated, truncated, _ = env.step(action)
-            log_probs.append(log_prob)
-            rewards.append(reward)
-            ended = terminated or truncated
+        log_probs, rewards = _episode(env, policy, rng)
         for t, g in enumerate(returns_to_go(rewards, gamma)):
             optimizer.zero_grad()
             (-(gamma**t if keep_gamma_t else 1.0) * g * log_probs[t]).backward()

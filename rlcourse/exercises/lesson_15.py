@@ -14,6 +14,7 @@ from rlcourse.lab.networks import polyak_update
 from .declaration import Exercise, Lesson, Mistake, boolean, figures
 from .declaration import tensor as tensor_form
 from .harness import Case
+from .material import attached_too
 from .networks import ATOL, RTOL, AgentState, Optimizer, network, tensor, transitions
 
 # ------------------------------------------------------------------------ smoothed_target_action
@@ -224,9 +225,7 @@ def _attached(pick: Callable, half: int | None) -> Callable:
     return _double(of_both, detach=False)
 
 
-def _either(**parts) -> tuple[Callable, Callable]:
-    """The mistake, made with and without stopping the gradient."""
-    return _double(**parts), _double(**parts, detach=False)
+_either = attached_too(_double)
 
 
 clipped_double_q_target = Exercise(

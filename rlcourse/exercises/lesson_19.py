@@ -18,6 +18,7 @@ from rlcourse.lab.networks import polyak_update
 
 from .declaration import Exercise, Lesson, Mistake, figures, number, tensor
 from .harness import Case
+from .material import attached_too
 from .networks import ATOL, RTOL, AgentState, Optimizer, network, transitions
 from .networks import tensor as made
 
@@ -74,9 +75,7 @@ def _target(critic=torch.minimum, bonus=-1.0, mask=True, discount=True, detach=T
     return sac_target
 
 
-def _either(**parts) -> tuple[Callable, Callable]:
-    """The mistake, made with and without stopping the gradient."""
-    return _target(**parts), _target(**parts, detach=False)
+_either = attached_too(_target)
 
 
 def _rows_target(reward, q1_next, q2_next, log_prob_next, terminated, gamma, alpha):

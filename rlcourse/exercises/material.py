@@ -1,10 +1,12 @@
-"""Inputs that the cases of several lessons are made of: random MDPs, policies, flags, environments.
+"""What several lessons' declarations are made of: random MDPs, policies, flags, environments; pairs of mistakes.
 
 Everything is drawn from the generator that is passed in. Names of cases and tags are written where
 the cases are, in the lesson modules.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 
@@ -77,3 +79,8 @@ def random_env(
         terminal[rng.integers(n_states), rng.integers(n_actions)] = True
     start = random_distribution(rng, n_states)
     return Env(P, R, terminal, start, limit, int(rng.integers(2**31)), noise=0.5)
+
+
+def attached_too(make: Callable) -> Callable[..., tuple[Callable, Callable]]:
+    """A maker of pairs: the answer `make(**parts)`, and the same with its gradient left in."""
+    return lambda **parts: (make(**parts), make(**parts, detach=False))

@@ -20,6 +20,7 @@ from rlcourse.exercises.judging import FAILED, NOT_ATTEMPTED, PASSED, Verdict, c
 from rlcourse.exercises.plain import decode, encode
 
 from .extract import Extraction, Unreadable, extract
+from .results import shortened
 from .sandbox import CRASH, MALFORMED, OVERFLOW, TIMEOUT, Answer, Sandbox
 from .submissions import Submission
 
@@ -229,10 +230,9 @@ def _is_genuine(outcome: Any) -> bool:
     return all(isinstance(s, str) for s in said) and all(isinstance(n, int) for n in counts)
 
 
-def _short(text: str, most: int) -> str:
+def _one_line(text: str, most: int) -> str:
     """One line, however much of it a student's exception or type has for a name."""
-    text = " ".join(text.split())
-    return text if len(text) <= most else text[: most - 1] + "…"
+    return shortened(" ".join(text.split()), most)
 
 
 def _mark(exercise: Exercise, judged: Verdict, state: str, source: str) -> dict[str, Any]:
@@ -245,8 +245,8 @@ def _mark(exercise: Exercise, judged: Verdict, state: str, source: str) -> dict[
         "equation": exercise.equation,
         "rung": judged.rung,
         "mistake": judged.mistake,
-        "headline": _short(judged.headline, 60),
-        "explanation": _short(judged.explanation, 2000),
+        "headline": _one_line(judged.headline, 60),
+        "explanation": _one_line(judged.explanation, 2000),
         "next_step": judged.instead,
         "cases_passed": judged.passed,
         "cases": judged.total,

@@ -439,7 +439,7 @@ def _frequencies(shown: list[Misconception]) -> str:
     colours = ["#D55E00" if one.known else "#999999" for one in shown]
     bars = axes.barh(range(len(shown)), counts, color=colours, height=0.7)
     axes.bar_label(bars, padding=4, color=_INK)
-    names = [f"{one.number} {_short(one.name)}" for one in shown]
+    names = [f"{one.number} {results.shortened(one.name, 34)}" for one in shown]
     # A student's exception may have a name of dollars, which is no formula.
     axes.set_yticks(range(len(shown)), names, parse_math=False)
     axes.set_xlabel("made by")
@@ -448,10 +448,6 @@ def _frequencies(shown: list[Misconception]) -> str:
     return _inline(
         figure, "mistakes", f"The most frequent mistakes, and how many made each: {told}."
     )
-
-
-def _short(text: str, most: int = 34) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _axes(rows: int) -> tuple[Any, Any]:

@@ -128,6 +128,11 @@ def harmless(cell: Any) -> Any:
     return f"'{cell}" if risky else cell
 
 
+def shortened(text: str, most: int) -> str:
+    """At most `most` characters, the last of them … where some are missing."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
 def file_names(records: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
     """A file name for every student: the student's name, made safe and kept apart from others."""
     safe = [_safe(record["student"]) for record in records]

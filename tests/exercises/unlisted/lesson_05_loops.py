@@ -108,19 +108,6 @@ def sarsa_that_never_chooses_at_an_end(best):
     return loop
 
 
-def sarsa_that_chooses_after_learning(env, select, episodes, step_size, gamma, rng):
-    """The action of the target is drawn before the update, the one that is taken after it."""
-    q = np.zeros((env.observation_space.n, env.action_space.n))
-    for _ in range(episodes):
-        s, d, c = env.reset()[0], False, False
-        a = select(q[s], rng)
-        while not (d or c):
-            s2, r, d, c, _ = env.step(a)
-            q[s, a] += step_size * (r + gamma * (not d) * q[s2, select(q[s2], rng)] - q[s, a])
-            s, a = s2, select(q[s2], rng)
-    return q
-
-
 def sarsa_with_a_row_for_the_end(env, select, episodes, step_size, gamma, rng):
     """Terminal states share a last row, which stays at 0."""
     q = np.zeros((env.observation_space.n + 1, env.action_space.n))
@@ -136,8 +123,8 @@ def sarsa_with_a_row_for_the_end(env, select, episodes, step_size, gamma, rng):
     return q[:-1]
 
 
-def q_learning_that_draws_ahead(at_end):
-    """The next action is chosen after the update, one round early; `at_end`: also after the last."""
+def chooses_after_learning(future, at_end=True):
+    """`future` of the next row as it was, the next action from the row as it is; `at_end`: also after the last."""
 
     def loop(env, select, episodes, step_size, gamma, rng):
         q = np.zeros((env.observation_space.n, env.action_space.n))
@@ -146,13 +133,21 @@ def q_learning_that_draws_ahead(at_end):
             a = select(q[s], rng)
             while not (d or c):
                 s2, r, d, c, _ = env.step(a)
-                q[s, a] += step_size * (r + gamma * (not d) * q[s2].max() - q[s, a])
+                q[s, a] += step_size * (r + gamma * (not d) * future(q[s2], select, rng) - q[s, a])
                 s = s2
                 if at_end or not (d or c):
                     a = select(q[s], rng)
         return q
 
     return loop
+
+
+def best(row, select, rng):
+    return row.max()
+
+
+def drawn(row, select, rng):
+    return row[select(row, rng)]
 
 
 def q_learning_that_asks_in_the_target(env, select, episodes, step_size, gamma, rng):
@@ -242,7 +237,7 @@ WRONG = {
         "no-gamma": q_learning(target=lambda r, g, d, c, y: r + (0 if d else y)),
         "never-moves": q_learning(moves=False),
         "never-below-zero": q_learning(best=lambda q, s, s2: max(0.0, q[s2].max())),
-        "draws-ahead-at-the-end": q_learning_that_draws_ahead(at_end=True),
+        "draws-ahead-at-the-end": chooses_after_learning(best),
         "column": q_learning(best=lambda q, s, s2: q[:, int(q[s2].argmax())].max()),
         "random-behaviour": q_learning(
             choose=lambda select, q, s, rng: int(rng.integers(q.shape[1]))
@@ -261,7 +256,7 @@ RIGHT = {
         ),
     },
     "q_learning": {
-        "draws-ahead": q_learning_that_draws_ahead(at_end=False),
+        "draws-ahead": chooses_after_learning(best, at_end=False),
         "recursive": recursive,
         "plus": q_learning(form=lambda q, y, alpha: q + alpha * (y - q)),
         "look-up": q_learning(best=lambda q, s, s2: q[s2, q[s2].argmax()]),
@@ -273,7 +268,7 @@ NAMED = {
     "sarsa": {
         "action-from-old-state/loop": sarsa(again=lambda select, q, s, s2, a, rng: select(q[s], rng)),
         "max/loop": sarsa(target=lambda r, g, d, c, q, s2, a2: r + (0 if d else g * max(q[s2]))),
-        "chooses-again/after-learning": sarsa_that_chooses_after_learning,
+        "chooses-again/after-learning": chooses_after_learning(drawn),
         "chooses-again/in-the-target": q_learning_that_asks_in_the_target,
         "max/no-choice-at-an-end": sarsa_that_never_chooses_at_an_end(lambda row, a2: row.max()),
         "max/q-learning": q_learning(),
