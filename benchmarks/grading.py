@@ -30,9 +30,10 @@ from typing import Any
 import nbformat
 import psutil
 
-from rlcourse import exercises, paths
-from rlcourse.build import build_notebook
-from rlcourse.notebook import exercise_in
+from rlcourse import exercises
+from rlcourse.lessons import paths
+from rlcourse.lessons.build import build_notebook
+from rlcourse.lessons.notebook import exercise_in
 
 CHANGES = {" + ": " - ", " * ": " + ", " - ": " + ", " > ": " < ", "max": "min"}
 
@@ -153,7 +154,7 @@ def otter(lesson: str, notebooks: list[str], folder: Path, python: str) -> dict[
 
 _OTTER_TEST = """OK_FORMAT = True
 test = {{"name": "{name}", "points": 1, "suites": [{{"type": "doctest", "cases": [{{"code":
-    ">>> from rlcourse.exercises import judge\\n>>> judge({name}, '{name}').ok\\nTrue"}}]}}]}}
+    ">>> from rlcourse.checker import judge\\n>>> judge({name}, '{name}').ok\\nTrue"}}]}}]}}
 """
 
 

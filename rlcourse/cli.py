@@ -17,8 +17,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from rlcourse import __version__, exercises, paths
-from rlcourse.paths import UsageError
+from rlcourse import __version__, checker
+from rlcourse.lessons import paths
+from rlcourse.lessons.paths import UsageError
 
 app = typer.Typer(
     name="rlcourse",
@@ -39,7 +40,7 @@ def main(arguments: list[str] | None = None) -> None:
     except UsageError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
-    except exercises.Unknown as error:
+    except checker.Unknown as error:
         print(f"{error} `rlcourse exercises` lists them all.", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
@@ -90,7 +91,7 @@ def build_command(
 
     Example: `rlcourse build 05` or, before a commit, `rlcourse build --check`.
     """
-    from rlcourse import build
+    from rlcourse.lessons import build
 
     sources = paths.lesson_files(paths.solutions_folder(), ".py")
     if not sources:
@@ -135,9 +136,9 @@ def verify_command(
     """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    from rlcourse import verify
+    from rlcourse.lessons import verify
 
-    submissions = [verify.open_submission(path, exercises) for path in notebooks]
+    submissions = [verify.open_submission(path, checker) for path in notebooks]
     out, errors = Console(highlight=False), Console(stderr=True)
     all_right = True
     for submission in submissions:
@@ -146,7 +147,7 @@ def verify_command(
             task = bar.add_task(submission.path.name, total=None)
             report = verify.verify(
                 submission,
-                exercises,
+                checker,
                 timeout,
                 lambda done, total, bar=bar, task=task: bar.update(
                     task, completed=done, total=total
@@ -186,9 +187,9 @@ def progress_command(
     from rich.markup import escape
     from rich.table import Table
 
-    from rlcourse import progress
+    from rlcourse.lessons import progress
 
-    lessons = progress.progress(folder or paths.notebooks_folder(), exercises, timeout)
+    lessons = progress.progress(folder or paths.notebooks_folder(), checker, timeout)
     table = Table("Exercise", "", "Points", "State")
     table.columns[2].justify = "right"
     following = None
@@ -235,8 +236,8 @@ def exercises_command(
 
     Example: `rlcourse exercises --lesson 05` or `rlcourse exercises --json > exercises.json`.
     """
-    number = paths.lesson_number(lesson, exercises.lessons()) if lesson is not None else None
-    listed = [exercises.get(name) for name in exercises.names(number)]
+    number = paths.lesson_number(lesson, checker.lessons()) if lesson is not None else None
+    listed = [checker.get(name) for name in checker.names(number)]
     rows = [
         {
             "name": exercise.name,
@@ -352,7 +353,7 @@ def grade_command(
 
     if penalty and deadline is None:
         raise UsageError("--penalty needs a --deadline: from when on is a submission late?")
-    number = paths.lesson_number(lesson, exercises.lessons())
+    number = paths.lesson_number(lesson, checker.lessons())
     grade(
         number,
         submissions,
@@ -449,7 +450,7 @@ def bundle_command(
     """
     from rlcourse.grading.exports import gradescope
 
-    number = paths.lesson_number(lesson, exercises.lessons())
+    number = paths.lesson_number(lesson, checker.lessons())
     gradescope.write_bundle(out, number, secret, seconds)
     Console(highlight=False).print(f"Written to {out}.", markup=False, soft_wrap=True)
 

@@ -26,7 +26,7 @@
 import gymnasium
 import numpy as np
 
-from rlcourse.exercises import authorship, check
+from rlcourse.checker import authorship, check
 from rlcourse.lab import plots
 from rlcourse.tabular import gridworlds
 from rlcourse.tabular.envs import TabularEnv

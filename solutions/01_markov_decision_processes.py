@@ -22,7 +22,7 @@
 import gymnasium
 import numpy as np
 
-from rlcourse.exercises import authorship, check
+from rlcourse.checker import authorship, check
 from rlcourse.lab import plots
 from rlcourse.tabular import gridworlds, mdp
 from rlcourse.tabular.envs import TabularEnv

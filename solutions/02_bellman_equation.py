@@ -20,7 +20,7 @@
 # %%
 import numpy as np
 
-from rlcourse.exercises import authorship, check
+from rlcourse.checker import authorship, check
 from rlcourse.lab import plots
 from rlcourse.tabular import dynamic_programming, gridworlds, mdp
 

@@ -23,7 +23,7 @@ from itertools import product
 
 import numpy as np
 
-from rlcourse.exercises import authorship, check
+from rlcourse.checker import authorship, check
 from rlcourse.lab import plots
 from rlcourse.tabular import dynamic_programming as dp
 from rlcourse.tabular import gridworlds, mdp

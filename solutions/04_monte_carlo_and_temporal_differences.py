@@ -23,7 +23,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from rlcourse.exercises import authorship, check
+from rlcourse.checker import authorship, check
 from rlcourse.lab import plots
 from rlcourse.lab.progress import progress
 from rlcourse.tabular import dynamic_programming, mdp, prediction

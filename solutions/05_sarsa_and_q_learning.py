@@ -22,7 +22,7 @@
 # %%
 import numpy as np
 
-from rlcourse.exercises import authorship, check
+from rlcourse.checker import authorship, check
 from rlcourse.lab import plots
 from rlcourse.tabular import control, dynamic_programming, gridworlds, mdp
 from rlcourse.tabular.figures import cliff_experiment, greedy_path, maximisation_bias

@@ -31,7 +31,7 @@ import torch
 from torch.nn.functional import mse_loss, smooth_l1_loss
 from torch.nn.utils import clip_grad_norm_
 
-from rlcourse.exercises import authorship, check
+from rlcourse.checker import authorship, check
 from rlcourse.lab import plots, videos
 from rlcourse.lab.evaluation import evaluate
 from rlcourse.lab.networks import QNetwork, mlp

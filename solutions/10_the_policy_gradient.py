@@ -27,7 +27,7 @@ import tempfile
 import numpy as np
 import torch
 
-from rlcourse.exercises import authorship, check
+from rlcourse.checker import authorship, check
 from rlcourse.lab import plots, videos
 from rlcourse.lab.evaluation import evaluate
 from rlcourse.lab.on_policy import train_on_policy

@@ -28,6 +28,7 @@ import numpy as np
 import torch
 from torch.nn.functional import mse_loss
 
+from rlcourse.checker import authorship, check
 from rlcourse.continuous.casino import (
     CASINO,
     LOTTERY,
@@ -40,7 +41,6 @@ from rlcourse.continuous.casino import (
 from rlcourse.continuous.ddpg import DDPG
 from rlcourse.continuous.noise import GaussianNoise
 from rlcourse.continuous.td3 import TD3
-from rlcourse.exercises import authorship, check
 from rlcourse.lab import plots, videos
 from rlcourse.lab.networks import polyak_update
 from rlcourse.lab.replay import Batch

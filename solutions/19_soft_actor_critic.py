@@ -29,9 +29,9 @@ import numpy as np
 import torch
 from torch.nn.functional import mse_loss
 
+from rlcourse.checker import authorship, check
 from rlcourse.continuous.sac import SAC, squashed_action, squashed_log_prob
 from rlcourse.continuous.td3 import TD3, clipped_double_q_target
-from rlcourse.exercises import authorship, check
 from rlcourse.lab import plots, videos
 from rlcourse.lab.evaluation import evaluate
 from rlcourse.lab.networks import polyak_update

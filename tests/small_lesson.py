@@ -10,7 +10,7 @@ LESSON = '''\
 # Prerequisites: none.
 
 # %%
-from rlcourse.exercises import check
+from rlcourse.checker import check
 
 # %% [markdown]
 # ## Targets
@@ -64,7 +64,7 @@ print(f"{learned[-1]:.3f}")
 
 
 class SmallCourse:
-    """What `rlcourse.exercises` offers the builder, for the small lesson and one exercise of another."""
+    """What `rlcourse.checker` offers the builder, for the small lesson and one exercise of another."""
 
     exercises = (
         SimpleNamespace(name="discounted_return", lesson="00", number="0.1", points=1),

@@ -9,7 +9,7 @@ import nbformat
 import pytest
 from lab_browser import chromium, opened, served
 
-from rlcourse import exercises
+from rlcourse import checker
 
 ROOT = Path(__file__).parents[1]
 QUIET = {
@@ -57,8 +57,8 @@ def test_a_student_opens_lesson_00_and_runs_it(tmp_path):
         page.run_all()
         checks, errors = page.evaluate(CHECKS), page.errors()
     assert errors == []
-    assert len(checks) == len(exercises.names("00"))
-    for name, shown in zip(exercises.names("00"), checks, strict=True):
+    assert len(checks) == len(checker.names("00"))
+    for name, shown in zip(checker.names("00"), checks, strict=True):
         assert "○" in shown or "not written" in shown.lower(), f"{name}: {shown}"
 
 
@@ -77,7 +77,7 @@ def test_the_solved_lesson_opens_as_a_notebook_and_every_check_is_green(tmp_path
             "[...document.querySelectorAll('.jp-OutputArea img')].map(i => i.alt)"
         )
     assert errors == []
-    assert len(checks) == len(exercises.names("00"))
+    assert len(checks) == len(checker.names("00"))
     assert all("✓" in shown for shown in checks), checks
     assert all(pictures), "a figure without words for it"
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from rlcourse import __version__, exercises, paths
+from rlcourse import __version__, checker
+from rlcourse.lessons import paths
 
 ROOT = Path(__file__).parents[1]
 
@@ -37,9 +38,9 @@ def test_help_says_what_and_gives_an_example(command):
 
 def test_exercises_as_json():
     rows = json.loads(run("exercises", "--json").stdout)
-    assert [row["name"] for row in rows] == list(exercises.names())
+    assert [row["name"] for row in rows] == list(checker.names())
     for row in rows:
-        exercise = exercises.get(row["name"])
+        exercise = checker.get(row["name"])
         assert list(row) == ["name", "lesson", "number", "points", "mistakes"]
         assert row["lesson"] == exercise.lesson
         assert row["points"] == exercise.points
@@ -50,9 +51,9 @@ def test_exercises_as_json():
 def test_exercises_of_one_lesson():
     for text in ("00", "0"):
         rows = json.loads(run("exercises", "--lesson", text, "--json").stdout)
-        assert [row["name"] for row in rows] == list(exercises.names("00"))
+        assert [row["name"] for row in rows] == list(checker.names("00"))
     table = run("exercises", "--lesson", "00").stdout
-    assert all(name in table for name in exercises.names("00"))
+    assert all(name in table for name in checker.names("00"))
 
 
 @pytest.mark.parametrize(
@@ -140,7 +141,7 @@ def test_a_reader_that_leaves_early_is_no_error():
 
 def test_typer_and_rich_are_only_for_the_command_line():
     program = (
-        "import sys; import rlcourse.paths, rlcourse.notebook, rlcourse.build, rlcourse.verify\n"
+        "import sys; import rlcourse.lessons.paths, rlcourse.lessons.notebook, rlcourse.lessons.build, rlcourse.lessons.verify\n"
         "print(*sorted({'typer', 'rich', 'torch', 'jupytext', 'IPython'} & set(sys.modules)))"
     )
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from rlcourse.checker.comparing import same
+from rlcourse.checker.declaration import Exercise, Lesson, Mistake, array, boolean, number, several
+from rlcourse.checker.harness import Case
+from rlcourse.checker.material import FLAG_TYPES, flags, random_env, random_policy
+from rlcourse.checker.probes import Policy, Rng
 from rlcourse.tabular import returns
-
-from .comparing import same
-from .declaration import Exercise, Lesson, Mistake, array, boolean, number, several
-from .harness import Case
-from .material import FLAG_TYPES, flags, random_env, random_policy
-from .probes import Policy, Rng
 
 # ------------------------------------------------------------------------------ discounted_return
 

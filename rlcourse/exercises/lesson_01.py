@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 import numpy as np
 
+from rlcourse.checker.comparing import difference
+from rlcourse.checker.declaration import Exercise, Lesson, Mistake, array, number, several
+from rlcourse.checker.harness import Case
+from rlcourse.checker.material import random_distribution, random_mdp, random_policy
+from rlcourse.checker.probes import Rng
 from rlcourse.tabular import mdp, returns
 
-from .comparing import difference
-from .declaration import Exercise, Lesson, Mistake, array, number, several
-from .harness import Case
 from .lesson_00 import reward_cases
-from .material import random_distribution, random_mdp, random_policy
-from .probes import Rng
 
 # -------------------------------------------------------------------------------- returns_to_go
 

@@ -7,12 +7,11 @@ from functools import partial
 
 import numpy as np
 
+from rlcourse.checker.declaration import Exercise, Lesson, Mistake, array, integer, several
+from rlcourse.checker.harness import Case, Outcome
+from rlcourse.checker.material import random_mdp, random_policy
 from rlcourse.tabular import dynamic_programming as dp
 from rlcourse.tabular.mdp import policy_reward, policy_transition
-
-from .declaration import Exercise, Lesson, Mistake, array, integer, several
-from .harness import Case, Outcome
-from .material import random_mdp, random_policy
 
 # ------------------------------------------------------------------------------- shared material
 

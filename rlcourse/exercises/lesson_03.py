@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from rlcourse.checker.declaration import Exercise, Lesson, Mistake, array, integer, number, several
+from rlcourse.checker.harness import Case, Outcome
+from rlcourse.checker.material import random_mdp
 from rlcourse.tabular import dynamic_programming as dp
 
-from .declaration import Exercise, Lesson, Mistake, array, integer, number, several
-from .harness import Case, Outcome
 from .lesson_02 import (
     COUNT_GAMMA,
     GAMMA_ON_REWARD,
@@ -21,7 +22,6 @@ from .lesson_02 import (
     stopping,
     sweep_mdps,
 )
-from .material import random_mdp
 
 # --------------------------------------------------------------------------------- greedy_policy
 

@@ -6,13 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 
+from rlcourse.checker.declaration import Exercise, Lesson, Mistake, array, number
+from rlcourse.checker.harness import Case
+from rlcourse.checker.material import flags, random_env, random_policy
+from rlcourse.checker.probes import Policy, Rng
 from rlcourse.tabular import prediction
 from rlcourse.tabular.returns import returns_to_go
-
-from .declaration import Exercise, Lesson, Mistake, array, number
-from .harness import Case
-from .material import flags, random_env, random_policy
-from .probes import Policy, Rng
 
 # -------------------------------------------------------------------------------- mc_prediction
 

@@ -6,13 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 
+from rlcourse.checker.comparing import describe
+from rlcourse.checker.declaration import Exercise, Lesson, Mistake, array, integer
+from rlcourse.checker.harness import DRAWS, Case
+from rlcourse.checker.material import flags, random_env, random_policy
+from rlcourse.checker.probes import Rng, Select
 from rlcourse.tabular import control
-
-from .comparing import describe
-from .declaration import Exercise, Lesson, Mistake, array, integer
-from .harness import DRAWS, Case
-from .material import flags, random_env, random_policy
-from .probes import Rng, Select
 
 # -------------------------------------------------------------------------------- epsilon_greedy
 

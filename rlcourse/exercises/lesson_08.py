@@ -13,18 +13,33 @@ from torch import nn
 from torch.nn.functional import huber_loss, mse_loss, one_hot, smooth_l1_loss
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 
+from rlcourse.checker.comparing import describe, difference, same
+from rlcourse.checker.declaration import (
+    Exercise,
+    Lesson,
+    Mistake,
+    anything,
+    loss_value,
+    number,
+    tensor,
+)
+from rlcourse.checker.harness import Case
+from rlcourse.checker.material import attached_too
+from rlcourse.checker.networks import (
+    ATOL,
+    RTOL,
+    AgentState,
+    Optimizer,
+    experiences,
+    network,
+    transitions,
+)
+from rlcourse.checker.networks import tensor as recipe
+from rlcourse.checker.plain import Tensor
+from rlcourse.checker.probes import Rng
 from rlcourse.lab import replay
 from rlcourse.lab.networks import polyak_update as polyak
 from rlcourse.values import dqn
-
-from .comparing import describe, difference, same
-from .declaration import Exercise, Lesson, Mistake, anything, loss_value, number, tensor
-from .harness import Case
-from .material import attached_too
-from .networks import ATOL, RTOL, AgentState, Optimizer, experiences, network, transitions
-from .networks import tensor as recipe
-from .plain import Tensor
-from .probes import Rng
 
 # ---------------------------------------------------------------------------------- ReplayBuffer
 

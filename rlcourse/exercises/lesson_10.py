@@ -9,17 +9,16 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from rlcourse.checker.comparing import difference, same
+from rlcourse.checker.declaration import Exercise, Lesson, Mistake, array, several, tensor
+from rlcourse.checker.harness import Case
+from rlcourse.checker.material import random_distribution, random_env, random_mdp
+from rlcourse.checker.networks import ATOL, RTOL, SoftmaxTable
+from rlcourse.checker.networks import tensor as recipe
+from rlcourse.checker.plain import Tensor
+from rlcourse.checker.probes import Env, Rng, build
 from rlcourse.policies import reinforce as methods
 from rlcourse.tabular.returns import returns_to_go
-
-from .comparing import difference, same
-from .declaration import Exercise, Lesson, Mistake, array, several, tensor
-from .harness import Case
-from .material import random_distribution, random_env, random_mdp
-from .networks import ATOL, RTOL, SoftmaxTable
-from .networks import tensor as recipe
-from .plain import Tensor
-from .probes import Env, Rng, build
 
 # -------------------------------------------------------------------------------- softmax_policy
 

@@ -8,14 +8,21 @@ import numpy as np
 import torch
 from torch.nn.functional import mse_loss
 
+from rlcourse.checker.declaration import Exercise, Lesson, Mistake, boolean, figures
+from rlcourse.checker.declaration import tensor as tensor_form
+from rlcourse.checker.harness import Case
+from rlcourse.checker.material import attached_too
+from rlcourse.checker.networks import (
+    ATOL,
+    RTOL,
+    AgentState,
+    Optimizer,
+    network,
+    tensor,
+    transitions,
+)
 from rlcourse.continuous import td3
 from rlcourse.lab.networks import polyak_update
-
-from .declaration import Exercise, Lesson, Mistake, boolean, figures
-from .declaration import tensor as tensor_form
-from .harness import Case
-from .material import attached_too
-from .networks import ATOL, RTOL, AgentState, Optimizer, network, tensor, transitions
 
 # ------------------------------------------------------------------------ smoothed_target_action
 

@@ -12,15 +12,14 @@ import numpy as np
 import torch
 from torch.nn.functional import mse_loss
 
+from rlcourse.checker.declaration import Exercise, Lesson, Mistake, figures, number, tensor
+from rlcourse.checker.harness import Case
+from rlcourse.checker.material import attached_too
+from rlcourse.checker.networks import ATOL, RTOL, AgentState, Optimizer, network, transitions
+from rlcourse.checker.networks import tensor as made
 from rlcourse.continuous import sac
 from rlcourse.continuous.agent import descend, frozen
 from rlcourse.lab.networks import polyak_update
-
-from .declaration import Exercise, Lesson, Mistake, figures, number, tensor
-from .harness import Case
-from .material import attached_too
-from .networks import ATOL, RTOL, AgentState, Optimizer, network, transitions
-from .networks import tensor as made
 
 # ------------------------------------------------------------------------------------ sac_target
 

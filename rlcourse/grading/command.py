@@ -16,8 +16,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from rlcourse import exercises
-from rlcourse.paths import UsageError, write_atomically
+from rlcourse import checker
+from rlcourse.lessons.paths import UsageError, write_atomically
 
 from . import feedback, report, results
 from .executors import cluster, losses, processes
@@ -72,7 +72,7 @@ def grade(
             f"{out} is among the submissions: give --out a folder of its own, beside {submissions}."
         )
     _require_writable(out)
-    declared = exercises.lesson(lesson)
+    declared = checker.lesson(lesson)
     hidden = tuple(str(path.resolve()) for path in (submissions, out))
     sandbox = Sandbox(sealed_names(lesson), declared.torch, seconds, memory, sandboxed, hidden)
     with contextlib.ExitStack() as stack:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, ProcessPoolExecutor
 
 import rlcourse
-from rlcourse.paths import UsageError
+from rlcourse.lessons.paths import UsageError
 
 from .sandbox import Sandbox, works_here
 

@@ -13,13 +13,13 @@ from concurrent.futures import Executor, as_completed
 from dataclasses import dataclass
 from typing import Any
 
-from rlcourse import exercises
-from rlcourse.exercises.declaration import Exercise
-from rlcourse.exercises.harness import Case, Failure, Outcome
-from rlcourse.exercises.judging import FAILED, NOT_ATTEMPTED, PASSED, Verdict, cases_of, verdict
-from rlcourse.exercises.plain import decode, encode
+from rlcourse import checker
+from rlcourse.checker.declaration import Exercise
+from rlcourse.checker.harness import Case, Failure, Outcome
+from rlcourse.checker.judging import FAILED, NOT_ATTEMPTED, PASSED, Verdict, cases_of, verdict
+from rlcourse.checker.plain import decode, encode
+from rlcourse.lessons.extract import Extraction, Unreadable, extract
 
-from .extract import Extraction, Unreadable, extract
 from .results import shortened
 from .sandbox import CRASH, MALFORMED, OVERFLOW, TIMEOUT, Answer, Sandbox
 from .submissions import Submission
@@ -69,7 +69,7 @@ def mark(course: Course, submission: Submission) -> dict[str, Any]:
         record = _mark_submission(course, submission)
     except Exception as error:  # Whatever it is, it is reported, and the class goes on.
         reason = f"the grader failed on it ({type(error).__name__}: {error}): please report this"
-        record = _record(submission, BROKEN, reason, exercises.lesson(course.lesson), [])
+        record = _record(submission, BROKEN, reason, checker.lesson(course.lesson), [])
     return _printable(record)
 
 
@@ -89,7 +89,7 @@ def _printable(tree: Any) -> Any:
 
 
 def _mark_submission(course: Course, submission: Submission) -> dict[str, Any]:
-    asked = list(exercises.lesson(course.lesson))
+    asked = list(checker.lesson(course.lesson))
     try:
         if submission.data is None:
             raise Unreadable(submission.problem)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from rlcourse import __version__
-from rlcourse.paths import UsageError
+from rlcourse.lessons.paths import UsageError
 
 SCHEMA = "rlcourse/results/v1"
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import rlcourse
-from rlcourse.paths import UsageError, write_atomically
+from rlcourse.lessons.paths import UsageError, write_atomically
 
 from .marking import Course
 from .submissions import Submission

@@ -24,8 +24,9 @@ from typing import Any
 from pygments.lexers import PythonLexer
 from pygments.token import Comment, Name, String
 
-from rlcourse import build, exercises, paths
-from rlcourse.paths import UsageError
+from rlcourse import checker
+from rlcourse.lessons import build, paths
+from rlcourse.lessons.paths import UsageError
 
 RUN, SHARED, SHARE = 8, 60, 0.85
 COMMON, COMMON_SHARE = 5, 0.1
@@ -94,8 +95,8 @@ def _runs(source: str) -> frozenset[tuple[str, ...]]:
 def _course_texts(name: str) -> Iterator[str]:
     """The course's own answers to an exercise, right and wrong, as text."""
     try:
-        exercise = exercises.get(name)
-    except exercises.Unknown:  # a result of another version of the course
+        exercise = checker.get(name)
+    except checker.Unknown:  # a result of another version of the course
         return
     functions = [exercise.reference, *exercise.also_correct]
     functions += [f for mistake in exercise.mistakes for f in mistake.implementations]

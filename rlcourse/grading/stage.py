@@ -14,12 +14,13 @@ from collections.abc import Collection
 from pathlib import Path
 
 import rlcourse
+from rlcourse.checker import registry
 
 ROOMS = ("lab", "tabular", "values", "policies", "continuous")
 BASIC = ("lab", "tabular")  # worlds and tools, which answers may use
 HARNESS = ("plain.py", "probes.py", "harness.py", "networks.py")
 
-_EXERCISES = '''"""The checker is not here: answers are marked elsewhere."""
+_CHECKER = '''"""The checker is not here: answers are marked elsewhere."""
 
 
 def check(function, name=None):
@@ -34,7 +35,7 @@ def __getattr__(name):
     from rlcourse import Forbidden
     if name.startswith("__"):
         raise AttributeError(name)
-    raise Forbidden("rlcourse.exercises." + name)
+    raise Forbidden(__name__ + "." + name)
 '''
 
 _ELSEWHERE = '''"""Not here: answers are marked elsewhere."""
@@ -56,13 +57,8 @@ def sealed_names(lesson: str) -> frozenset[str]:
 
     Read from the declarations' text: grading Part I never waits for torch.
     """
-    folder = Path(rlcourse.__file__).parent / "exercises"
-    sealed = [path for path in folder.glob("lesson_*.py") if path.stem >= f"lesson_{lesson}"]
-    texts = (path.read_text(encoding="utf-8") for path in sealed)
-    return frozenset(name for text in texts for name in _DECLARED.findall(text))
-
-
-_DECLARED = re.compile(r"\bExercise\(\s*[\"'](\w+)[\"']")
+    later = [number for number in registry.lessons() if number >= lesson]
+    return frozenset(name for number in later for name in registry.names(number))
 
 
 def make_stage(folder: Path, exercises: Collection[str]) -> Path:
@@ -87,15 +83,16 @@ def make_stage(folder: Path, exercises: Collection[str]) -> Path:
             )
         # Whatever is in the rooms after the lesson's own, the course has still to come to.
         reached = reached or (room != "lab" and bool(holders))
-    checker = package / "exercises"
-    checker.mkdir()
-    (checker / "__init__.py").write_text(_EXERCISES, encoding="utf-8")
-    for path in sorted((source / "exercises").glob("[!_]*.py")):
-        if path.name in HARNESS:
-            shutil.copy(path, checker / path.name)
-        else:
-            (checker / path.name).write_text(_ELSEWHERE, encoding="utf-8")
-    (package / "grading.py").write_text(_ELSEWHERE, encoding="utf-8")
+    for room in ("checker", "exercises"):
+        (package / room).mkdir()
+        (package / room / "__init__.py").write_text(_CHECKER, encoding="utf-8")
+        for path in sorted((source / room).glob("[!_]*.py")):
+            if room == "checker" and path.name in HARNESS:
+                shutil.copy(path, package / room / path.name)
+            else:
+                (package / room / path.name).write_text(_ELSEWHERE, encoding="utf-8")
+    for name in ("grading", "lessons"):
+        (package / f"{name}.py").write_text(_ELSEWHERE, encoding="utf-8")
     for name in ("worker.py", "walls.py"):
         shutil.copy(source / "grading" / name, folder / name)
     return folder

@@ -13,7 +13,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rlcourse.paths import UsageError
+from rlcourse.lessons.paths import UsageError
+
+from . import tables
 
 # doejane_LATE_12345_678901_homework.ipynb: the name as it is sorted, squeezed, and Canvas's number of the person
 CANVAS = re.compile(r"(?P<name>[^_]+)_(?:LATE_)?(?P<number>\d+)_\d+_")
@@ -89,7 +91,6 @@ def read_roster(path: Path) -> Roster:
     Raises:
         UsageError: no such file, columns missing, or an id that stands there twice.
     """
-    from .exports import tables
 
     what = "a list of students with the columns id, name, email"
     table = tables.read(path, ("id", "name"), what)

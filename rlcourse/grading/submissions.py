@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from rlcourse.paths import UsageError, lesson_of
+from rlcourse.lessons.paths import UsageError, lesson_of
 
 MAX_BYTES = 32 * 2**20  # of a file
 MAX_ARCHIVE = 2**30  # of a zip, and of what is in it

@@ -23,12 +23,12 @@ def main() -> None:
     null = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(null, descriptor)
-    import rlcourse.exercises.harness
+    import rlcourse.checker.harness
 
     if settings["torch"]:
         import torch
 
-        import rlcourse.exercises.networks  # noqa: F401
+        import rlcourse.checker.networks  # noqa: F401
 
         # The first optimiser imports another second's worth of torch: once, not in every fork.
         torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
@@ -119,8 +119,8 @@ def limit(limits: dict[str, int], used: int) -> None:
 
 
 def answer(job: int, answers: int) -> None:
-    from rlcourse.exercises.harness import run
-    from rlcourse.exercises.plain import decode, encode
+    from rlcourse.checker.harness import run
+    from rlcourse.checker.plain import decode, encode
 
     with os.fdopen(job, "rb") as stream:
         tasks = json.load(stream)

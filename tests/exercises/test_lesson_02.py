@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from unlisted.lesson_02 import NAMED, RIGHT, WRONG, policy_matrices
 
-from rlcourse.exercises import get, lesson
-from rlcourse.exercises.judging import judge_exercise
+from rlcourse.checker import get, lesson
+from rlcourse.checker.judging import judge_exercise
 
 
 def blown_up(P, R, pi, gamma):

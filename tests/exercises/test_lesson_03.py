@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from unlisted.lesson_03 import NAMED, RIGHT, WRONG, improved, look_ahead, optimal_v
 
-from rlcourse.exercises import get, lesson
-from rlcourse.exercises.judging import cases_of
+from rlcourse.checker import get, lesson
+from rlcourse.checker.judging import cases_of
 
 
 @pytest.mark.parametrize("seed", range(3))

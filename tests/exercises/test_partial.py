@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from rlcourse.exercises import get
-from rlcourse.exercises.judging import judge_exercise
+from rlcourse.checker import get
+from rlcourse.checker.judging import judge_exercise
 
 
 def ends_ignored(rewards, v_boot, terminated, gamma):

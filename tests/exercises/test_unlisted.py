@@ -6,8 +6,8 @@ import pkgutil
 import pytest
 import unlisted
 
-from rlcourse.exercises import get
-from rlcourse.exercises.judging import judge_exercise
+from rlcourse.checker import get
+from rlcourse.checker.judging import judge_exercise
 
 SEEDS = (0, 1, 2)
 LESSONS = [

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import nbformat
 
-from rlcourse import exercises
-from rlcourse.build import build_notebook
-from rlcourse.notebook import exercise_in
+from rlcourse import checker
+from rlcourse.lessons.build import build_notebook
+from rlcourse.lessons.notebook import exercise_in
 
 SOURCE = next((Path(__file__).parents[2] / "solutions").glob("05_*.py"))
-NAMES = exercises.names("05")
-POINTS = sum(exercises.get(name).points for name in NAMES)
+NAMES = checker.names("05")
+POINTS = sum(checker.get(name).points for name in NAMES)
 SOLVED = build_notebook(SOURCE, solved=True)
 
 
@@ -39,4 +39,4 @@ def target(body: str, before: str = "") -> str:
 
 
 RIGHT = "return reward + gamma * (1.0 - np.asarray(terminated, float)) * q_next.max(axis=1)"
-LOST = POINTS - exercises.get("q_learning_target").points
+LOST = POINTS - checker.get("q_learning_target").points

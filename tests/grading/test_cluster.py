@@ -15,7 +15,7 @@ from submitting import notebook, target
 from rlcourse.grading.command import grade
 from rlcourse.grading.executors import cluster
 from rlcourse.grading.sandbox import Sandbox
-from rlcourse.paths import UsageError
+from rlcourse.lessons.paths import UsageError
 
 pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
 

@@ -9,7 +9,7 @@ import random
 import pytest
 from submitting import POINTS, notebook
 
-from rlcourse import exercises
+from rlcourse import checker
 from rlcourse.grading import marking, sandbox
 from rlcourse.grading.marking import Course, mark
 from rlcourse.grading.results import as_json
@@ -22,7 +22,7 @@ N = 1000
 def _small() -> bytes:
     """The solved lesson without its text and experiments: small, so that a thousand take seconds."""
     tree = json.loads(notebook())
-    words = ("import numpy", *(f"def {name}(" for name in exercises.names("05")))
+    words = ("import numpy", *(f"def {name}(" for name in checker.names("05")))
     tree["cells"] = [c for c in tree["cells"] if any(w in "".join(c["source"]) for w in words)]
     return json.dumps(tree).encode()
 
@@ -182,7 +182,7 @@ def test_a_thousand_damaged_notebooks_are_graded_or_named(monkeypatch):
 @pytest.fixture(scope="module")
 def course():
     walls = sandbox.bubblewrap() is not None
-    box = Sandbox(frozenset(exercises.names("05")), seconds=2, walls=walls)
+    box = Sandbox(frozenset(checker.names("05")), seconds=2, walls=walls)
     yield Course("05", box)
     sandbox._station(box, os.getpid()).close()
     sandbox._station.cache_clear()

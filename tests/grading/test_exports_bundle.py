@@ -18,12 +18,12 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from test_exports import GRADESCOPE, rlcourse
 
-from rlcourse import exercises
-from rlcourse.build import build_notebook
-from rlcourse.notebook import exercise_in
+from rlcourse import checker
+from rlcourse.lessons.build import build_notebook
+from rlcourse.lessons.notebook import exercise_in
 
 SOURCE = next((Path(__file__).parents[2] / "solutions").glob("05_*.py"))
-POINTS = sum(exercises.get(name).points for name in exercises.names("05"))
+POINTS = sum(checker.get(name).points for name in checker.names("05"))
 METADATA = {"id": 5, "users": [{"email": "ada@x.org", "id": 3, "name": "Ada"}]}
 
 # What an image has before setup.sh: here they only write down how they were called, and the Python
@@ -112,7 +112,7 @@ def test_the_image_is_built_from_what_the_bundle_lists(gradescope):
 
 def test_a_right_and_a_wrong_answer(gradescope):
     right = graded(gradescope, {"my homework (1).ipynb": notebook()})
-    assert right["score"] == POINTS and len(right["tests"]) == len(exercises.names("05"))
+    assert right["score"] == POINTS and len(right["tests"]) == len(checker.names("05"))
     wrong = graded(
         gradescope, {"a/b/05.ipynb": notebook("return reward + gamma * q_next.max(axis=1)")}
     )

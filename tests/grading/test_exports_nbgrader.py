@@ -12,13 +12,14 @@ import nbformat
 import pytest
 from made_up_class import record, result, unreadable
 
-from rlcourse import exercises, paths
+from rlcourse import checker
 from rlcourse.grading.exports import Options, nbgrader, write
-from rlcourse.paths import UsageError
+from rlcourse.lessons import paths
+from rlcourse.lessons.paths import UsageError
 
 pytestmark = pytest.mark.slow  # the real nbgrader takes its time
 
-NAMES = exercises.names("05")
+NAMES = checker.names("05")
 # It would give full marks, and more, where nbgrader runs it.
 HOSTILE = (
     "import os\n"
@@ -32,7 +33,7 @@ def marks(wrong=(), source="def answer():\n    return 1\n", **scores):
     """Marks of lesson 05; `wrong` failed, `scores` in part."""
     made = []
     for name in NAMES:
-        exercise = exercises.get(name)
+        exercise = checker.get(name)
         state = "failed" if name in wrong or name in scores else "passed"
         made.append(
             {
@@ -61,7 +62,7 @@ def course(tmp_path_factory):
     """The folder, after nbgrader went through it: (folder, what it said, our result)."""
     folder = tmp_path_factory.mktemp("nbgrader") / "course"
     trace = folder.parent / "trace"
-    points = sum(exercises.get(name).points for name in NAMES)
+    points = sum(checker.get(name).points for name in NAMES)
 
     def one(student, *made, **more):
         return record(student, *made, points=points, **more)

@@ -15,11 +15,11 @@ import pytest
 from made_up_class import EXERCISES, mark, record, unreadable
 from test_report import Page, assert_self_contained
 
-from rlcourse import exercises
-from rlcourse.build import build_notebook
-from rlcourse.exercises.judging import cases_of
+from rlcourse import checker
+from rlcourse.checker.judging import cases_of
 from rlcourse.grading import feedback
-from rlcourse.notebook import exercise_in
+from rlcourse.lessons.build import build_notebook
+from rlcourse.lessons.notebook import exercise_in
 
 LESSON = "05", "SARSA and Q-learning"
 EVIL = "</pre></section><script>alert('x')</script><b onclick=x>"
@@ -141,7 +141,7 @@ def given_away(text, seed):
     shown = np.array([float(n) for n in re.findall(r"-?\d+\.\d\d+", words)])
     found = set()
     for name in ("sarsa_target", "expected_sarsa_target", "q_learning_target", "double_q_target"):
-        exercise = exercises.get(name)
+        exercise = checker.get(name)
         for case in cases_of(exercise, seed):
             expected = np.ravel(exercise.reference(**case.inputs))
             near = np.abs(expected[:, None] - shown) < 0.005
@@ -153,7 +153,7 @@ def test_no_expected_value_is_on_the_page(graded):
     one, text = graded
     assert {m["state"] for m in one["exercises"]} == {"failed"}
     assert given_away(text, one["seed"]) == set()
-    exercise = exercises.get("q_learning_target")
+    exercise = checker.get("q_learning_target")
     value = np.ravel(exercise.reference(**cases_of(exercise, one["seed"])[0].inputs))[0]
     assert given_away(text.replace("</body>", f"expected {value:.3f}</body>"), one["seed"])
 
@@ -161,8 +161,8 @@ def test_no_expected_value_is_on_the_page(graded):
 def test_no_answer_of_the_course_is_on_the_page(graded):
     _, text = graded
     shown = re.sub(r"\W", "", Page(text).text)
-    for name in exercises.names("05"):
-        exercise = exercises.get(name)
+    for name in checker.names("05"):
+        exercise = checker.get(name)
         for function in (exercise.reference, *exercise.also_correct):
             body = inspect.getsource(function).partition("):\n")[2].split('"""')[-1]
             lines = [re.sub(r"\W", "", line.split("#")[0]) for line in body.splitlines()]

@@ -10,7 +10,7 @@ import sys
 import pytest
 from submitting import LOST, POINTS, notebook, target
 
-from rlcourse import exercises
+from rlcourse import checker
 from rlcourse.grading import sandbox as sandboxes
 from rlcourse.grading.marking import Course, mark
 from rlcourse.grading.sandbox import Sandbox, bubblewrap
@@ -62,7 +62,7 @@ def test_no_sandbox_has_limits_and_says_so(folder, tmp_path):
 @pytest.mark.skipif(bubblewrap() is None, reason="bubblewrap works on Linux only")
 def test_where_forks_cannot_have_namespaces_each_submission_has_its_own_sandbox(monkeypatch):
     monkeypatch.setattr(sandboxes._Station, "_can_be_warm", lambda station: False)
-    sandbox = Sandbox(frozenset(exercises.names("05")), seconds=5)
+    sandbox = Sandbox(frozenset(checker.names("05")), seconds=5)
     course = Course("05", sandbox)
     assert not sandboxes._station(sandbox, os.getpid()).warm
     scores = [

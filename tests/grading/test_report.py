@@ -14,9 +14,10 @@ import pytest
 from made_up_class import EXERCISES, mark, record, result, unreadable
 from scipy import stats
 
-from rlcourse import build, cli, exercises, paths
+from rlcourse import checker, cli
 from rlcourse.grading import report
 from rlcourse.grading.similarity import nearly_identical
+from rlcourse.lessons import build, paths
 
 VOID = {"meta", "br", "hr", "img", "link"}
 
@@ -194,7 +195,7 @@ def sarsa(env, select, episodes, step_size, gamma, rng):
             state, action = new, following
     return np.array(values)
 """
-SOLVED = inspect.getsource(exercises.get("sarsa").reference)
+SOLVED = inspect.getsource(checker.get("sarsa").reference)
 
 
 def renamed(source):
@@ -244,9 +245,9 @@ def test_the_one_liner_that_everybody_writes_is_nobodys_copy(n):
     assert pairs(writing(0, *[ONE_LINER] * n)) == set()
 
 
-@pytest.mark.parametrize("name", exercises.names("05"))
+@pytest.mark.parametrize("name", checker.names("05"))
 def test_the_courses_own_answers_are_nobodys_copy(name):
-    exercise = exercises.get(name)
+    exercise = checker.get(name)
     own = [exercise.reference, *exercise.also_correct]
     own += [f for mistake in exercise.mistakes for f in mistake.implementations]
     for function in own:

@@ -14,16 +14,16 @@ import psutil
 import pytest
 from submitting import notebook, target
 
-from rlcourse import exercises
+from rlcourse import checker
 from rlcourse.grading import command, resume
 from rlcourse.grading.command import grade
 from rlcourse.grading.marking import Course
 from rlcourse.grading.resume import Journal, key_of
 from rlcourse.grading.sandbox import Sandbox
 from rlcourse.grading.submissions import Submission
-from rlcourse.paths import UsageError
+from rlcourse.lessons.paths import UsageError
 
-LESSON, NAMES = "01", exercises.names("01")
+LESSON, NAMES = "01", checker.names("01")
 
 
 @pytest.fixture(scope="module")

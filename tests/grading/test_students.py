@@ -14,7 +14,7 @@ from rlcourse.grading.command import grade
 from rlcourse.grading.rules import BEST, Rules
 from rlcourse.grading.students import Roster, Student, read_roster
 from rlcourse.grading.submissions import Submission, collect
-from rlcourse.paths import UsageError
+from rlcourse.lessons.paths import UsageError
 
 CLASS = Roster(
     [

@@ -11,7 +11,7 @@ import pytest
 
 from rlcourse.grading import submissions
 from rlcourse.grading.submissions import collect
-from rlcourse.paths import UsageError
+from rlcourse.lessons.paths import UsageError
 
 
 def zipped(files):

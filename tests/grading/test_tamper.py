@@ -24,7 +24,7 @@ import psutil
 import pytest
 from submitting import LOST, NAMES, POINTS, RIGHT, notebook, target
 
-from rlcourse import exercises
+from rlcourse import checker
 from rlcourse.grading import sandbox as sandboxes
 from rlcourse.grading.marking import Course, mark
 from rlcourse.grading.sandbox import Sandbox, bubblewrap
@@ -112,7 +112,7 @@ HOSTILE = {
     ),
     "rewrites what is sent": body(
         """
-        import rlcourse.exercises.plain as plain, rlcourse.exercises.harness as harness
+        import rlcourse.checker.plain as plain, rlcourse.checker.harness as harness
         plain.plain = harness.plain = lambda value, depth=0: True
         plain.encode = lambda value: {"~": "Outcome", "items": []}
         return True"""
@@ -535,7 +535,7 @@ def test_nothing_is_said_on_screen_but_the_summary(graded):
 @pytest.fixture
 def course():
     """A course whose submissions run in this process's own sandbox, one after another."""
-    sandbox = Sandbox(frozenset(exercises.names()), seconds=SECONDS, memory=256)
+    sandbox = Sandbox(frozenset(checker.names()), seconds=SECONDS, memory=256)
     yield Course("05", sandbox)
     sandboxes._station(sandbox, os.getpid()).close()
     sandboxes._station.cache_clear()
@@ -601,7 +601,7 @@ def test_the_solutions_cannot_be_found_by_looking(course, tmp_path, monkeypatch)
     """A submission that reads every file and every object it can reach, for what it must not see."""
     monkeypatch.setenv("SECRET_OF_THE_COURSE", "token-in-the-environment")
     (tmp_path / "other student.ipynb").write_text("token-of-another-student")
-    reference = inspect.getsource(exercises.get("q_learning_target").reference)
+    reference = inspect.getsource(checker.get("q_learning_target").reference)
     tokens = [
         reference.splitlines()[-1].strip(),
         "bootstraps-term" + "inal",  # a mistake, in the declarations

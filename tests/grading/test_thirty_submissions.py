@@ -15,8 +15,8 @@ import nbformat
 import pytest
 from submitting import LOST, NAMES, POINTS, RIGHT, SOURCE, notebook, target
 
-from rlcourse.build import build_notebook
 from rlcourse.grading import results
+from rlcourse.lessons.build import build_notebook
 
 # name -> (content, state of the submission, score, state of q_learning_target, its mistake)
 CLASS = {

@@ -8,9 +8,9 @@ from pathlib import Path
 import jupytext
 from nbclient import NotebookClient
 
-from rlcourse import exercises
-from rlcourse.build import build_notebook
-from rlcourse.notebook import check_in, exercise_in
+from rlcourse import checker
+from rlcourse.lessons.build import build_notebook
+from rlcourse.lessons.notebook import check_in, exercise_in
 
 SOURCES = sorted((Path(__file__).parents[2] / "solutions").glob("*.py"))
 FIRST_WITH_NETWORKS = "08"
@@ -92,10 +92,10 @@ def run_whole(source, solved, tmp_path):
     notebook = build_notebook(source, solved=solved)
     seconds = run(notebook, tmp_path)
     shown = checks(notebook)
-    assert list(shown) == list(exercises.names(source.stem[:2]))
+    assert list(shown) == list(checker.names(source.stem[:2]))
     for name, text in shown.items():
         if solved:
-            assert text == exercises.released_output(name)["text/plain"]
+            assert text == checker.released_output(name)["text/plain"]
         else:
             assert text.startswith("○") and "not written yet" in text
     assert printed_on_stderr(notebook) == [], "no warning is left on a student's screen"

@@ -7,7 +7,7 @@ import re
 import pytest
 from running import FIRST_WITH_NETWORKS, SOURCES, checks, printed, run, run_whole, with_answers
 
-from rlcourse import exercises
+from rlcourse import checker
 
 TABULAR = [source for source in SOURCES if source.stem < FIRST_WITH_NETWORKS]
 
@@ -28,7 +28,7 @@ def test_lesson_05_with_the_mask_forgotten_names_the_mistake_and_runs_on(tmp_pat
     run(notebook, tmp_path)
     shown = checks(notebook)
     assert "bootstraps through a terminal state" in shown["q_learning_target"]
-    assert exercises.get("q_learning_target").equation in shown["q_learning_target"]
+    assert checker.get("q_learning_target").equation in shown["q_learning_target"]
     right = [name for name, text in shown.items() if text.startswith("✓")]
     assert len(right) == len(shown) - 1
     assert "with the reference for q_learning_target" in printed(notebook)
@@ -37,7 +37,7 @@ def test_lesson_05_with_the_mask_forgotten_names_the_mistake_and_runs_on(tmp_pat
 def test_every_equation_that_a_check_points_at_is_in_its_lesson():
     for source in SOURCES:
         text = source.read_text(encoding="utf-8")
-        for exercise in exercises.lesson(source.stem[:2]):
+        for exercise in checker.lesson(source.stem[:2]):
             number = exercise.equation.strip("()")
             assert rf"\tag{{{number}}}" in text, f"{exercise.name}: no equation ({number})"
 

@@ -14,7 +14,7 @@ from running import (
     with_answers,
 )
 
-from rlcourse import exercises
+from rlcourse import checker
 
 WITH_NETWORKS = [source for source in SOURCES if source.stem >= FIRST_WITH_NETWORKS]
 
@@ -27,7 +27,7 @@ def test_a_lesson_runs_whole(source, solved, tmp_path):
 
 @pytest.mark.parametrize("source", WITH_NETWORKS, ids=lambda path: path.stem)
 def test_a_lesson_runs_to_its_end_with_every_exercise_wrong(source, tmp_path):
-    names = exercises.names(source.stem[:2])
+    names = checker.names(source.stem[:2])
     wrong = {name: f"def {name}(*given):\n    return given[0]\n" for name in names}
     notebook = with_answers(source, **wrong)
     run(notebook, tmp_path)

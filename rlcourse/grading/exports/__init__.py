@@ -16,7 +16,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from rlcourse.paths import UsageError, write_atomically
+from rlcourse.lessons.paths import UsageError, write_atomically
 
 FORMATS = ("gradescope", "classroom50", "canvas", "moodle", "junit", "nbgrader")
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from rlcourse.paths import UsageError
+from rlcourse.lessons.paths import UsageError
 
-from . import Export, Options, tables
+from .. import tables
+from . import Export, Options, rows
 
 _WHAT = "the file from Canvas: Grades, Export, Export Entire Gradebook"
 _KEYS = ("SIS User ID", "SIS Login ID", "ID", "Integration ID")
@@ -27,11 +28,11 @@ def export(result: dict[str, Any], options: Options) -> Export:
     student = table.column("Student")
     head = [row for row in table.rows if row[student].strip() == "Points Possible"]
     points = next((r["points"] for r in result["submissions"]), 0)
-    factor = tables.scale(head[0][column], points) if head else 1.0
+    factor = rows.scale(head[0][column], points) if head else 1.0
 
-    matches = tables.match(result["submissions"], table, _KEYS, ["Student"])
+    matches = rows.match(result["submissions"], table, _KEYS, ["Student"])
     for i, record in matches.rows.items():
-        table.rows[i][column] = tables.score(record, factor)
+        table.rows[i][column] = rows.score(record, factor)
     kept = sorted(i for i in (*map(table.column, _IDENTITY), column) if i is not None)
     filled = tables.Table(
         [table.header[i] for i in kept],

@@ -13,7 +13,7 @@ from fractions import Fraction
 from math import lcm
 from typing import Any
 
-from rlcourse.paths import UsageError
+from rlcourse.lessons.paths import UsageError
 
 from .. import feedback
 from . import Export, Options

@@ -20,8 +20,8 @@ from typing import Any
 from rich.console import Console
 
 import rlcourse
-from rlcourse import exercises
-from rlcourse.paths import UsageError, write_atomically
+from rlcourse import checker
+from rlcourse.lessons.paths import UsageError, write_atomically
 
 from .. import feedback, results
 from ..command import Interrupted, grade
@@ -140,7 +140,7 @@ def write_bundle(out: Path, lesson: str, secret: str, seconds: float) -> None:
 
 def requirements(lesson: str) -> list[str]:
     """The packages that grading a lesson needs, as they are installed here."""
-    names = (*REQUIREMENTS, "torch") if exercises.lesson(lesson).torch else REQUIREMENTS
+    names = (*REQUIREMENTS, "torch") if checker.lesson(lesson).torch else REQUIREMENTS
     # A local label (2.13.0+cpu) exists only on one kind of machine.
     return [f"{name}=={importlib.metadata.version(name).split('+')[0]}" for name in names]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from rlcourse.exercises.checking import inline
+from rlcourse.checker.checking import inline
 
-from .. import feedback
-from . import Export, Options, tables
+from .. import feedback, tables
+from . import Export, Options, rows
 
 _WHAT = "the worksheet from Moodle: the assignment's submissions, Download grading worksheet"
 _KEYS = ("Identifier", "Email address", "ID number", "Username")
@@ -23,17 +23,17 @@ def export(result: dict[str, Any], options: Options) -> Export:
     table = tables.read(options.gradebook, ["Identifier", "Grade"], _WHAT)
     grade, maximum = table.column("Grade"), table.column("Maximum Grade")
     comments, open_ = table.column("Feedback comments"), table.column("Grade can be changed")
-    matches = tables.match(result["submissions"], table, _KEYS, ["Full name"])
+    matches = rows.match(result["submissions"], table, _KEYS, ["Full name"])
     locked, scaled = [], set()
     for i, record in matches.rows.items():
         row = table.rows[i]
         if open_ is not None and row[open_].strip().casefold() == "no":
             locked.append(record["student"])
             continue
-        factor = tables.scale(row[maximum], record["points"]) if maximum is not None else 1.0
+        factor = rows.scale(row[maximum], record["points"]) if maximum is not None else 1.0
         if factor != 1.0:
             scaled.add(f"{record['points']:g} to {record['points'] * factor:g}")
-        row[grade] = tables.score(record, factor)
+        row[grade] = rows.score(record, factor)
         if comments is not None:
             row[comments] = comment(record)
     notes = matches.notes(options.gradebook)

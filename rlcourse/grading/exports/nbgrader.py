@@ -14,10 +14,10 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rlcourse import paths
-from rlcourse.exercises.checking import inline
-from rlcourse.notebook import check_in, exercise_in, read_notebook
-from rlcourse.paths import UsageError
+from rlcourse.checker.checking import inline
+from rlcourse.lessons import paths
+from rlcourse.lessons.notebook import check_in, exercise_in, read_notebook
+from rlcourse.lessons.paths import UsageError
 
 from .. import feedback, results
 from . import Export, Options

@@ -1,0 +1,32 @@
+"""The checker: `check` says what is wrong with an answer, by name where the mistake is known.
+
+From a declaration (`declaration`) it makes inputs (`probes`, `networks`), calls the answer on them
+(`harness`), compares plain data (`plain`, `comparing`), judges (`judging`) and tells (`checking`).
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from .registry import Unknown, get, lesson, lessons, names
+
+__all__ = [
+    "Unknown",
+    "authorship",
+    "check",
+    "get",
+    "judge",
+    "lesson",
+    "lessons",
+    "names",
+    "released_output",
+]
+
+
+def __getattr__(attribute: str):
+    # Looked up on first use: `import rlcourse.checker` alone stays instant.
+    if attribute in ("check", "authorship", "released_output"):
+        return getattr(import_module(".checking", __name__), attribute)
+    if attribute == "judge":
+        return import_module(".judging", __name__).judge
+    raise AttributeError(f"module {__name__!r} has no attribute {attribute!r}")

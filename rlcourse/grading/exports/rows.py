@@ -1,0 +1,102 @@
+"""Finding each student's row in a platform's CSV, and what is written there."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..students import CANVAS, MOODLE
+from ..tables import Table
+
+
+@dataclass
+class Matches:
+    """rows: index of a row -> the record that belongs to it; unmatched: students without a row."""
+
+    rows: dict[int, dict[str, Any]]
+    unmatched: list[str]
+
+    def notes(self, file: Path) -> list[str]:
+        """What the teacher is told about it."""
+        lines = [f"{len(self.rows)} students filled in."]
+        lines += [f"{student}: no row of their own in {file.name}" for student in self.unmatched]
+        return lines
+
+
+def match(
+    records: Iterable[dict[str, Any]], table: Table, keys: Sequence[str], names: Sequence[str]
+) -> Matches:
+    """Find the row of each record: by an identifier in the columns `keys`, else by name in `names`.
+
+    Nothing is guessed: a name that two rows have, or a row that two records claim, is left alone.
+    """
+    by_key, by_name = _index(table, keys, str.casefold), _index(table, names, _name)
+    claims: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    unmatched = []
+    for record in records:
+        found = next(
+            filter(None, (by_key.get(key.casefold()) for key in _identifiers(record))), None
+        )
+        found = found or next(filter(None, (by_name.get(_name(n)) for n in _names(record))), None)
+        if found is None or len(found) > 1:
+            unmatched.append(record["student"])
+        else:
+            claims[next(iter(found))].append(record)
+    for claimed in claims.values():
+        if len(claimed) > 1:
+            unmatched += [record["student"] for record in claimed]
+    rows = {row: claimed[0] for row, claimed in claims.items() if len(claimed) == 1}
+    return Matches(rows, sorted(unmatched))
+
+
+def _index(table: Table, columns: Sequence[str], normal: Any) -> dict[str, set[int]]:
+    index: dict[str, set[int]] = defaultdict(set)
+    for title in columns:
+        column = table.column(title)
+        for i, row in enumerate(table.rows if column is not None else ()):
+            if row[column].strip():
+                index[normal(row[column].strip())].add(i)
+    return index
+
+
+def _identifiers(record: dict[str, Any]) -> Iterator[str]:
+    yield from (record[key] for key in ("id", "email") if record.get(key))
+    yield record["student"]
+    for named in _by_platform(record):
+        yield named["number"]
+        yield f"Participant {named['number']}"  # Moodle's way to write it
+
+
+def _names(record: dict[str, Any]) -> Iterator[str]:
+    yield record.get("name") or record["student"]
+    yield from (named["name"] for named in _by_platform(record))
+
+
+def _by_platform(record: dict[str, Any]) -> Iterator[re.Match]:
+    """What Moodle or Canvas wrote into the name of the file, or of the folder that it is in."""
+    for pattern in (MOODLE, CANVAS):
+        found = pattern.match(f"{record['student']}_") or pattern.match(record["file"])
+        if found:
+            yield found
+
+
+def _name(name: str) -> str:
+    """A person's name whichever way it is written: "Doe, Jane" and "jane doe" are one."""
+    return " ".join(sorted(re.findall(r"\w+", name.casefold())))
+
+
+def scale(maximum: str, points: float) -> float:
+    """The factor from our points to the platform's, whose maximum is written as `maximum`."""
+    try:
+        there = float(maximum.replace(",", "."))
+    except ValueError:
+        return 1.0
+    return there / points if there > 0 and points > 0 else 1.0
+
+
+def score(record: dict[str, Any], factor: float) -> str:
+    return f"{round(record['score'] * factor, 4):g}"

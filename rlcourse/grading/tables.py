@@ -1,0 +1,67 @@
+"""Reading a CSV, and writing it back without formulas."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rlcourse.lessons.paths import UsageError
+
+from .results import harmless
+
+
+@dataclass
+class Table:
+    """A CSV file: its header, its rows (all as long as the header), and how it is written."""
+
+    header: list[str]
+    rows: list[list[str]]
+    delimiter: str = ","
+    mark: str = ""
+
+    def column(self, name: str) -> int | None:
+        """Where a column is, by its name in any case; None if it is not there."""
+        names = [title.strip().casefold() for title in self.header]
+        return names.index(name.casefold()) if name.casefold() in names else None
+
+    def text(self) -> str:
+        """The file's text; what a spreadsheet would take for a formula is made harmless."""
+        stream = io.StringIO()
+        writer = csv.writer(stream, delimiter=self.delimiter, lineterminator="\n")
+        writer.writerow(map(harmless, self.header))
+        writer.writerows([harmless(cell) for cell in row] for row in self.rows)
+        return self.mark + stream.getvalue()
+
+
+def read(path: Path, needed: Sequence[str], what: str) -> Table:
+    """Read a CSV with at least the columns `needed`; `what` names the file in the refusal.
+
+    Raises:
+        UsageError: no such file, not text, or columns missing.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        mark = "\ufeff" if text.startswith("\ufeff") else ""
+        first = text.partition("\n")[0]
+        delimiter = max(",;\t", key=first.count)
+        rows = list(
+            csv.reader(io.StringIO(text.removeprefix(mark), newline=""), delimiter=delimiter)
+        )
+    except OSError as error:
+        raise UsageError(f"Cannot read {path}: {error.strerror or error}.") from error
+    except UnicodeDecodeError:
+        raise UsageError(
+            f"{path} is not in UTF-8: save it from the spreadsheet as “CSV UTF-8”, and give {what}."
+        ) from None
+    except csv.Error:
+        raise UsageError(f"{path} is not a CSV file: give {what}.") from None
+    header = rows[0] if rows else []
+    body = [[*row, *[""] * (len(header) - len(row))][: len(header)] for row in rows[1:] if any(row)]
+    table = Table(header, body, delimiter, mark)
+    missing = [name for name in needed if table.column(name) is None]
+    if missing:
+        raise UsageError(f"{path} has no column {', '.join(map(repr, missing))}: give {what}.")
+    return table

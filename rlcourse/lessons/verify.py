@@ -1,0 +1,243 @@
+"""`rlcourse verify`: a completed notebook through nbval, with the check outputs as released.
+
+A temporary copy takes the student's cells and puts back every check cell, source and output, so a
+notebook that was saved with a ✗, or with cleared outputs, is still held against the right answer.
+The module is also the pytest plugin that reports each cell to the parent, line by line.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rlcourse.lessons.extract import extract
+from rlcourse.lessons.notebook import check_in, lesson_in, read_notebook
+from rlcourse.lessons.paths import UsageError
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+SECONDS_PER_CELL = 120.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of one exercise; `reason` is the first line of the check's diagnosis."""
+
+    name: str
+    number: str
+    solved: bool
+    reason: str = ""
+
+
+@dataclass
+class Report:
+    """What came of one notebook; `errors` are cells that failed besides the checks."""
+
+    path: Path
+    answers: list[Answer] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        return not self.errors and all(answer.solved for answer in self.answers)
+
+
+@dataclass
+class Submission:
+    """A notebook of the course that can be run: its lesson, and the copy with the checks put back."""
+
+    path: Path
+    lesson: str
+    copy: NotebookNode
+    missing: dict[str, str]
+
+
+def open_submission(path: Path, registry: Any) -> Submission:
+    """Read a student's notebook and put back the released checks; the file is not touched.
+
+    Raises:
+        UsageError: not a file, not a notebook, or not one of this course.
+    """
+    nb = read_notebook(path)
+    lesson = lesson_in(nb, path)
+    if lesson not in registry.lessons():
+        raise UsageError(
+            f"{path} is not a lesson of this course: "
+            f"give a notebook of lesson {', '.join(registry.lessons())}."
+        )
+    found = extract(path.read_bytes(), registry.names(lesson))
+    missing = {}
+    for name in registry.names(lesson):
+        if name not in found.programs and name not in found.problems:
+            missing[name] = "its answer cell is missing"
+        elif not any(check_in(cell) == name for cell in nb.cells):
+            missing[name] = "its check cell is missing"
+    return Submission(path, lesson, released_copy(nb, lesson, registry), missing)
+
+
+def released_copy(nb: NotebookNode, lesson: str, registry: Any) -> NotebookNode:
+    """The notebook with the check cells as released and nothing else to compare."""
+    from nbformat import v4
+
+    nb = copy.deepcopy(nb)
+    known = registry.names(lesson)
+    for cell in nb.cells:
+        if cell.cell_type != "code":
+            continue
+        tags = cell.metadata.get("tags", [])
+        cell.metadata["tags"] = [tag for tag in tags if not str(tag).startswith("nbval-")]
+        cell.outputs, cell.execution_count = [], None
+        name = check_in(cell)
+        if name in known:
+            cell.source = f"{name} = check({name})"
+            cell.metadata["tags"] = ["nbval-check-output"]
+            cell.execution_count = 1
+            bundle = dict(registry.released_output(name))
+            cell.outputs = [v4.new_output("display_data", data=bundle)]
+    return nb
+
+
+def verify(
+    submission: Submission,
+    registry: Any,
+    seconds: float = SECONDS_PER_CELL,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Report:
+    """Run the notebook and say of each exercise whether it is solved.
+
+    `seconds` is the limit for one cell; `progress` is told after every cell.
+    """
+    cells = [cell for cell in submission.copy.cells if cell.cell_type == "code"]
+    records = _run(submission, seconds, lambda done: progress(done, len(cells)))
+    report = Report(submission.path)
+    reasons: dict[str, str] = {}
+    for index, cell in enumerate(cells):
+        name = check_in(cell)
+        record = records.get(index, {"failed": True, "reason": "was not reached"})
+        if not record["failed"]:
+            continue
+        if name in registry.names(submission.lesson):
+            reasons.setdefault(name, record["reason"])
+        else:
+            report.errors.append(f"code cell {index + 1}: {record['reason']}")
+    for name in registry.names(submission.lesson):
+        reason = submission.missing.get(name) or reasons.get(name, "")
+        number = registry.get(name).number
+        report.answers.append(Answer(name, number, not reason, reason))
+    return report
+
+
+def _run(
+    submission: Submission, seconds: float, progress: Callable[[int], None]
+) -> dict[int, dict[str, Any]]:
+    """Run nbval on the copy in a folder of its own; a record for each code cell that was reached."""
+    import nbformat
+
+    with tempfile.TemporaryDirectory(prefix="rlcourse-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        notebook, records, log = (folder / n for n in ("lesson.ipynb", "cells.jsonl", "log.txt"))
+        notebook.write_text(nbformat.writes(submission.copy), encoding="utf-8")
+        (folder / "pytest.ini").write_text("[pytest]\n")
+        records.touch()
+        package = str(Path(__file__).resolve().parents[2])
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+        environment |= {
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+            "PYTHONPATH": os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")])),
+            "RLCOURSE_VERIFY_RECORDS": str(records),
+        }
+        command = [
+            *(sys.executable, "-m", "pytest", "-q", "-W", "ignore", "-p", "no:cacheprovider"),
+            *(
+                "-p",
+                "nbval.plugin",
+                "-p",
+                "rlcourse.lessons.verify",
+                "-c",
+                str(folder / "pytest.ini"),
+            ),
+            *("--rootdir", str(folder), "--nbval-lax", "--nbval-current-env"),
+            *(f"--nbval-cell-timeout={seconds:g}", "--color=no", str(notebook)),
+        ]
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                command,
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            try:
+                while process.poll() is None:
+                    progress(len(_records(records)))
+                    time.sleep(0.1)
+            finally:
+                _stop(process)
+        found = _records(records)
+        progress(len(found))
+        # 0: all as released, 1: some cell is not. Anything else is no verdict on the notebook.
+        if process.returncode not in (0, 1):
+            lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            raise UsageError(
+                f"{submission.path} could not be run: {lines[-1] if lines else 'pytest stopped'}. "
+                "Check the installation with `make setup`."
+            )
+        return found
+
+
+def _records(path: Path) -> dict[int, dict[str, Any]]:
+    # The last line may still be on its way.
+    lines = path.read_text(encoding="utf-8").split("\n")[:-1]
+    return {record["cell"]: record for record in map(json.loads, lines)}
+
+
+def _stop(process: subprocess.Popen) -> None:
+    """End pytest, which ends the kernel; the whole session if it does not."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT if os.name == "posix" else signal.SIGTERM)
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+# ------------------------------------------------------------------------------ the pytest plugin
+
+
+def pytest_runtest_makereport(item: Any, call: Any) -> None:
+    """Append what came of one cell to the parent's file."""
+    if call.when != "call" or "RLCOURSE_VERIFY_RECORDS" not in os.environ:
+        return
+    record = {"cell": item.cell_num, "failed": call.excinfo is not None, "reason": ""}
+    if call.excinfo is not None:
+        record["reason"] = _reason(item.test_outputs or [], call.excinfo.value)
+    with open(os.environ["RLCOURSE_VERIFY_RECORDS"], "a", encoding="utf-8") as file:
+        file.write(json.dumps(record) + "\n")
+
+
+def _reason(outputs: Iterable[dict[str, Any]], error: BaseException) -> str:
+    """One line: the exception, else the first line of the diagnosis, else nbval's message."""
+    for output in outputs:
+        if output["output_type"] == "error" and output["ename"] != "KeyboardInterrupt":
+            return f"{output['ename']}: {output['evalue']}".split("\n")[0][:200]
+    for output in outputs:
+        shown = output.get("data", {}).get("text/plain", "")
+        if shown.startswith(("✗", "○")):
+            # "✗ 5.4 q_learning_target: no-mask": the name is said beside it already.
+            return re.sub(r"^. [\d.]+ \w+: ", "", shown.split("\n")[0])
+    return str(error).split("\n")[0]

@@ -1,6 +1,0 @@
-# %% [markdown]
-# # 05 · A bad lesson
-
-# %%
-from rlcourse.exercises import check
-

@@ -1,0 +1,6 @@
+# %% [markdown]
+# # 05 · A bad lesson
+
+# %%
+from rlcourse.checker import check
+

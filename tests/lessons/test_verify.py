@@ -1,0 +1,282 @@
+"""`verify` and `progress` on notebooks as students leave them: right, wrong, cleared, cut up."""
+
+import inspect
+import json
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat import v4
+
+from rlcourse import checker
+from rlcourse.lessons import build, progress, verify
+from rlcourse.lessons.paths import UsageError
+
+NAMES = checker.names("00")
+RIGHT = {
+    "discounted_return": """
+        def discounted_return(rewards, gamma):
+            total = 0.0
+            for reward in reversed(rewards):
+                total = reward + gamma * total
+            return total
+        """,
+    "bootstrap_mask": """
+        def bootstrap_mask(terminated, truncated):
+            return 1 - np.asarray(terminated, dtype=float)
+        """,
+}
+UNDISCOUNTED = """
+    def discounted_return(rewards, gamma):
+        return float(sum(rewards))
+    """
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory):
+    """A notebook of lesson 00 with every exercise of it and one sentence for each task."""
+    parts = ["# %% [markdown]\n# # 00 · A trial\n\n# %%\nimport numpy as np"]
+    parts.append("from rlcourse.checker import check\n")
+    for name in NAMES:
+        exercise = checker.get(name)
+        parts.append(
+            f'# %% [markdown] task="{name}"\n# ### Exercise {exercise.number} · `{name}`\n\n'
+            f'# %% exercise="{name}" points={exercise.points}\n'
+            f"def {name}{inspect.signature(exercise.reference)}:\n"
+            "    ### BEGIN SOLUTION\n    return None\n    ### END SOLUTION\n\n"
+            f'# %% [markdown] hints="{name}"\n' + "# <details></details>\n" * 3 + "\n"
+            f'# %% check="{name}"\n{name} = check({name})\n'
+        )
+    folder = tmp_path_factory.mktemp("released")
+    source = folder / "00_trial.py"
+    source.write_text("\n".join(parts), encoding="utf-8")
+    return build.build_notebook(source)
+
+
+@pytest.fixture
+def student(released, tmp_path):
+    """Saves a student's copy with some answers; `spoil` may change the notebook further."""
+
+    def save(answers, spoil=lambda nb: None, name="00_trial.ipynb"):
+        nb = nbformat.from_dict(json.loads(json.dumps(released)))
+        for cell in nb.cells:
+            answer = answers.get(cell.id.removeprefix("exercise-"))
+            if answer is not None and cell.id.startswith("exercise-"):
+                cell.source = textwrap.dedent(answer).strip()
+        spoil(nb)
+        path = tmp_path / name
+        nbformat.write(nb, path)
+        return path
+
+    return save
+
+
+def verified(path, seconds=30):
+    before = path.read_bytes(), {p.name for p in path.parent.iterdir()}
+    report = verify.verify(verify.open_submission(path, checker), checker, seconds)
+    assert (path.read_bytes(), {p.name for p in path.parent.iterdir()}) == before
+    return report, {answer.name: answer for answer in report.answers}
+
+
+def checks(nb):
+    return [cell for cell in nb.cells if cell.id.startswith("check-")]
+
+
+# ------------------------------------------------------------------------------------------ verify
+
+
+def test_a_right_answer_passes_and_the_others_are_open(student):
+    report, answers = verified(student(RIGHT))
+    assert [answers[name].solved for name in RIGHT] == [True, True]
+    assert answers["run_episode"].reason == "not written yet"
+    assert report.errors == []
+    assert not report.ok
+
+
+def test_a_notebook_with_every_answer_is_ok(student):
+    # The references stand in for a student who gets all of them right.
+    answers = {
+        name: f"import {checker.get(name).reference.__module__} as room\n"
+        f"{name} = room.{checker.get(name).reference.__name__}"
+        for name in NAMES
+    }
+    report, _ = verified(student(answers))
+    assert report.ok, report
+
+
+def test_a_wrong_answer_saved_with_its_cross_fails_by_name(student):
+    def save_with_cross(nb):
+        for cell in checks(nb):
+            cell.outputs = [
+                v4.new_output("display_data", data={"text/plain": "✗ no", "text/html": "✗ no"})
+            ]
+
+    _, answers = verified(student({"discounted_return": UNDISCOUNTED}, save_with_cross))
+    assert not answers["discounted_return"].solved
+    assert answers["discounted_return"].reason == "undiscounted"
+
+
+def test_cleared_outputs_are_compared_all_the_same(student):
+    def clear(nb):
+        for cell in nb.cells:
+            cell.metadata.pop("tags", None)
+            if cell.cell_type == "code":
+                cell.outputs, cell.execution_count = [], None
+
+    _, answers = verified(student(RIGHT | {"discounted_return": UNDISCOUNTED}, clear))
+    assert not answers["discounted_return"].solved
+    assert answers["bootstrap_mask"].solved
+
+
+def test_a_check_cell_that_was_edited_is_put_back(student):
+    def edit(nb):
+        for cell in checks(nb):
+            cell.source = "# NBVAL_SKIP"
+
+    _, answers = verified(student({"discounted_return": UNDISCOUNTED}, edit))
+    assert answers["discounted_return"].reason == "undiscounted"
+
+
+@pytest.mark.parametrize(("part", "word"), [("check-", "check"), ("exercise-", "answer")])
+def test_missing_cells_are_named(student, part, word):
+    def drop(nb):
+        nb.cells = [cell for cell in nb.cells if cell.id != f"{part}bootstrap_mask"]
+
+    report, answers = verified(student(RIGHT, drop))
+    assert answers["bootstrap_mask"].reason == f"its {word} cell is missing"
+    assert answers["discounted_return"].solved
+    assert not report.ok
+
+
+def test_another_cell_that_fails_is_told(student):
+    def add(nb):
+        nb.cells.append(v4.new_code_cell("1 / 0"))
+
+    report, answers = verified(student(RIGHT, add))
+    assert [error.split(": ", 1)[1] for error in report.errors] == [
+        "ZeroDivisionError: division by zero"
+    ]
+    assert answers["bootstrap_mask"].solved
+
+
+def test_a_cell_that_never_ends_is_stopped(student):
+    def add(nb):
+        nb.cells.append(v4.new_code_cell("while True: pass"))
+
+    start = time.monotonic()
+    report, _ = verified(student(RIGHT, add), seconds=3)
+    assert time.monotonic() - start < 60
+    assert "Timeout" in report.errors[-1]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, "no file"),
+        ("", "not a notebook"),
+        ('{"cells": [', "not a notebook"),
+        ("[1, 2]", "not a notebook"),
+        ('{"a": 1}', "not a notebook"),
+        (b"\xff\xfe\x00", "not a notebook"),
+        (nbformat.writes(v4.new_notebook(cells=[v4.new_code_cell("1")])), "not a lesson of this"),
+    ],
+)
+def test_what_is_no_notebook_of_the_course_is_named(tmp_path, content, told):
+    path = tmp_path / "00_mine ü.ipynb"
+    if content is not None:
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(UsageError, match=told) as caught:
+        verify.open_submission(path, checker)
+    assert path.name in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+# ---------------------------------------------------------------------------------------- progress
+
+
+def standing(folder, seconds=20):
+    lessons = progress.progress(folder, checker, seconds)
+    return {e.name: e for lesson in lessons for e in lesson.exercises if lesson.lesson == "00"}
+
+
+def test_progress_judges_the_answers_and_not_the_outputs(student, tmp_path):
+    # The released notebook shows ✓ at every check; only the code counts.
+    student({"discounted_return": UNDISCOUNTED, "bootstrap_mask": RIGHT["bootstrap_mask"]})
+    found = standing(tmp_path)
+    assert (found["discounted_return"].state, found["discounted_return"].reason) == (
+        "failed",
+        "undiscounted",
+    )
+    assert found["bootstrap_mask"].state == progress.SOLVED
+    assert found["run_episode"].state == progress.OPEN
+
+
+@pytest.mark.parametrize(
+    ("answer", "state"),
+    [
+        ("import os\ndef discounted_return(rewards, gamma):\n    os._exit(0)", "crash"),
+        ("def discounted_return(rewards, gamma:\n    return 1", "failed"),
+        ("def discounted_return(rewards, gamma):\n    return print('x' * 10**6)", "failed"),
+        ("other = 1", "failed"),
+        ("while True: discounted_return = 1", "timeout"),
+    ],
+)
+def test_one_bad_answer_costs_no_other(student, tmp_path, monkeypatch, answer, state):
+    monkeypatch.setattr(progress, "_SECONDS_TO_START", 5.0)
+    student({"discounted_return": answer, "bootstrap_mask": RIGHT["bootstrap_mask"]})
+    found = standing(tmp_path, seconds=1)
+    assert found["discounted_return"].state == state
+    assert found["discounted_return"].reason
+    assert found["bootstrap_mask"].state == progress.SOLVED
+
+
+def test_an_answer_may_use_helpers_and_imports_of_other_cells(student, tmp_path):
+    def add(nb):
+        nb.cells.insert(
+            1, v4.new_code_cell("import math\ndef weigh(g, t):\n    return math.pow(g, t)")
+        )
+
+    answer = """
+        def discounted_return(rewards, gamma):
+            return float(sum(weigh(gamma, t) * r for t, r in enumerate(rewards)))
+        """
+    student({"discounted_return": answer}, add)
+    assert standing(tmp_path)["discounted_return"].state == progress.SOLVED
+
+
+def test_a_damaged_notebook_is_told_and_the_rest_is_shown(student, tmp_path):
+    student(RIGHT)
+    (tmp_path / "05_broken.ipynb").write_text('{"cells": ')
+    lessons = {s.lesson: s for s in progress.progress(tmp_path, checker)}
+    assert "05_broken.ipynb is not a notebook" in lessons["05"].problem
+    assert lessons["00"].exercises[0].state == progress.SOLVED
+
+
+def test_a_folder_without_the_course_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="no notebook of the course"):
+        progress.progress(tmp_path, checker)
+    with pytest.raises(UsageError, match="no folder"):
+        progress.progress(tmp_path / "missing", checker)
+
+
+def test_the_exit_status_says_which(student, tmp_path):
+    def run(*arguments):
+        command = [sys.executable, "-m", "rlcourse", "verify", *map(str, arguments)]
+        return subprocess.run(
+            command, capture_output=True, text=True, cwd=Path(__file__).parents[2]
+        )
+
+    path = student(RIGHT | {"mean_squared_error": "def mean_squared_error(p, t):\n    return 0.0"})
+    wrong = run(path)
+    assert wrong.returncode == 1
+    assert "✓ 0.1 discounted_return: solved" in wrong.stdout
+    assert "✗ 0.3 mean_squared_error: not solved: " in wrong.stdout
+    unusable = run(path, tmp_path / "missing.ipynb")
+    assert unusable.returncode == 2
+    assert unusable.stdout == ""
+    assert "missing.ipynb" in unusable.stderr
+    assert "Traceback" not in unusable.stderr
