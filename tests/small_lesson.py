@@ -63,13 +63,18 @@ print(f"{learned[-1]:.3f}")
 '''
 
 
+def _exercise(name, number, points):
+    lesson, title = f"{int(float(number)):02d}", f"Exercise {number}: {name}"
+    return SimpleNamespace(name=name, lesson=lesson, number=number, title=title, points=points)
+
+
 class SmallCourse:
     """What `rlcourse.checker` offers the builder, for the small lesson and one exercise of another."""
 
     exercises = (
-        SimpleNamespace(name="discounted_return", lesson="00", number="0.1", points=1),
-        SimpleNamespace(name="q_learning_target", lesson="05", number="5.4", points=2),
-        SimpleNamespace(name="td_error", lesson="05", number="5.5", points=1),
+        _exercise("discounted_return", "0.1", 1),
+        _exercise("q_learning_target", "5.4", 2),
+        _exercise("td_error", "5.5", 1),
     )
 
     def lessons(self):
