@@ -14,6 +14,8 @@ Exercise(
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -119,6 +121,34 @@ class Mistake:
 
     def __repr__(self) -> str:
         return f"Mistake({self.name!r})"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a function was made: by which maker, with which options."""
+
+    maker: Function
+    options: Mapping[str, Any]
+
+
+def composable(maker: Function) -> Function:
+    """A maker of answers, each of whose options can be got wrong: `_target(mask=…, discount=…)`.
+
+    What it makes remembers its options, so that the checker can put two mistakes of one exercise
+    together and recognise an answer that makes both. The right options are those of the first
+    function of `also_correct` that comes from the same maker, else the maker's defaults.
+    """
+    signature = inspect.signature(maker)
+
+    @functools.wraps(maker)
+    def make(*given: Any, **options: Any) -> Function:
+        bound = signature.bind(*given, **options)
+        bound.apply_defaults()
+        made = maker(*given, **options)
+        made.recipe = Recipe(make, dict(bound.arguments))
+        return made
+
+    return make
 
 
 # ------------------------------------------------------------------------------------ exercises

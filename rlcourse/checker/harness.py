@@ -23,6 +23,7 @@ import numpy as np
 
 from .plain import plain, transferable
 from .probes import Misuse, build
+from .timing import TimeLimit
 
 PRINTED_LIMIT = 400
 PACKAGE = str(Path(__file__).parent.parent)
@@ -72,10 +73,6 @@ class Outcome:
     changed: tuple[str, ...] = ()
     notes: dict[str, int] = field(default_factory=dict)
     printed: str = ""
-
-
-class TimeLimit(BaseException):
-    """Raised into a function that runs too long; not an Exception, so that it is not swallowed."""
 
 
 CALLERS: dict[str, Callable[..., Any]] = {}

@@ -13,7 +13,7 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
-from rlcourse.checker.checking import inline
+from rlcourse.checker.cards import inline
 
 _KIND = {"passed": "right", "not attempted": "open"}
 _SIGN = {"right": "✓", "open": "○", "wrong": "✗"}

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from rlcourse.checker.checking import inline
+from rlcourse.checker.cards import inline
 
 from . import feedback, results
 from .similarity import SHARED, Alike, nearly_identical

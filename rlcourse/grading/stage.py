@@ -18,7 +18,7 @@ from rlcourse.checker import registry
 
 ROOMS = ("lab", "tabular", "values", "policies", "continuous")
 BASIC = ("lab", "tabular")  # worlds and tools, which answers may use
-HARNESS = ("plain.py", "probes.py", "harness.py", "networks.py")
+HARNESS = ("plain.py", "probes.py", "timing.py", "harness.py", "networks.py")
 
 _CHECKER = '''"""The checker is not here: answers are marked elsewhere."""
 

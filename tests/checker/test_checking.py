@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from rlcourse.checker import authorship, check, get, judge, released_output
-from rlcourse.checker.checking import as_html
+from rlcourse.checker.cards import as_html
 
 
 def discounted_return(rewards, gamma):

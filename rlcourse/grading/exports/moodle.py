@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rlcourse.checker.checking import inline
+from rlcourse.checker.cards import inline
 
 from .. import feedback, tables
 from . import Export, Options, rows

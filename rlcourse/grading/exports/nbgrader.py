@@ -14,7 +14,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rlcourse.checker.checking import inline
+from rlcourse.checker.cards import inline
 from rlcourse.lessons import paths
 from rlcourse.lessons.notebook import check_in, exercise_in, read_notebook
 from rlcourse.lessons.paths import UsageError

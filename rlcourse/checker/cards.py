@@ -1,0 +1,81 @@
+"""How a verdict looks: a small card in a notebook, plain text anywhere else, saying the same."""
+
+from __future__ import annotations
+
+import html
+import re
+import sys
+
+from .judging import FAILED, NOT_ATTEMPTED, PASSED, Verdict
+from .registry import get
+
+
+def show(bundle: dict[str, str]) -> None:
+    """Display a mimebundle in a notebook; print its plain text anywhere else."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    if shell is not None and getattr(shell, "kernel", None) is not None:
+        from IPython.display import display
+
+        display(bundle, raw=True)
+    else:
+        print(bundle["text/plain"])
+
+
+def rendered(result: Verdict) -> dict[str, str]:
+    """A verdict as plain text and as HTML, saying the same."""
+    return {"text/plain": as_text(result), "text/html": as_html(result)}
+
+
+_SIGN = {PASSED: "✓", FAILED: "✗", NOT_ATTEMPTED: "○"}
+_CLASS = {PASSED: "right", FAILED: "wrong", NOT_ATTEMPTED: "open"}
+_GOING_ON = "The lesson goes on with the reference in place of your function."
+
+
+def _lines(result: Verdict) -> list[str]:
+    """The verdict's sentences below the headline."""
+    exercise = get(result.exercise)
+    lines = [result.explanation]
+    if result.state == FAILED and result.mistake:
+        lines.append(f"Look at equation {exercise.equation}.")
+    if result.instead:
+        lines.append(f"Try: {result.instead}")
+    if result.printed and result.state == FAILED:
+        lines.append("It printed: " + " | ".join(result.printed.splitlines()[:3]))
+    return [line for line in [*lines, _GOING_ON] if line]
+
+
+def _headline(result: Verdict) -> str:
+    told = {PASSED: "right", NOT_ATTEMPTED: "not written yet"}.get(result.state, result.headline)
+    return f"{_SIGN[result.state]} {result.number} {result.exercise}: {told}"
+
+
+def as_text(result: Verdict) -> str:
+    """The verdict as plain text."""
+    head = _headline(result)
+    return head if result.ok else "\n".join([head, *(f"  {line}" for line in _lines(result))])
+
+
+def as_html(result: Verdict) -> str:
+    """The verdict as a small card, legible in light and dark themes."""
+    body = [] if result.ok else _lines(result)
+    head = f"<code>{html.escape(result.exercise)}</code>"
+    told = {PASSED: "right", NOT_ATTEMPTED: "not written yet"}.get(result.state, result.headline)
+    title = f"<b>{_SIGN[result.state]} {result.number}</b> {head}: <b>{inline(told)}</b>"
+    return card(title, _CLASS[result.state], *map(inline, body))
+
+
+_COLOUR = {"right": "#009e73", "wrong": "#d55e00", "open": "#56b4e9"}
+
+
+def card(title: str, kind: str, *paragraphs: str) -> str:
+    style = f"border-left:4px solid {_COLOUR[kind]};padding:4px 12px;margin:2px 0;max-width:46em"
+    body = "".join(f'<div style="margin-top:4px">{text}</div>' for text in paragraphs)
+    return f'<div style="{style}">{title}{body}</div>'
+
+
+def inline(text: str) -> str:
+    """Escape, then `code` and *emphasis* as HTML."""
+    escaped = html.escape(text, quote=False)
+    escaped = re.sub(r"`([^`]+)`", r"<code>\1</code>", escaped)
+    return re.sub(r"(?<!\w)\*(\w[^*]*)\*(?!\w)", r"<i>\1</i>", escaped)
