@@ -19,7 +19,7 @@ from .comparing import common_tag, same_answer
 from .declaration import Exercise
 from .faults import Fault, fault_of
 from .harness import Case, Failure, Outcome, run
-from .recognising import recognise
+from .recognising import Extent, recognise
 from .registry import get
 from .timing import SECONDS, TimeLimit, time_limit
 
@@ -173,13 +173,17 @@ def verdict(
     )  # fmt: skip
     wrong = [fault is not None for fault in faults] + [True] * missing
     if failure is None or failure.tag != "signature":
-        mistake, whole = recognise(exercise, cases, outcomes, faults)
-        if mistake is not None:
-            # Who makes a mistake here and there is not to read that it is made always.
-            why = mistake.why if whole else f"{mistake.why} {_where(cases, wrong, first)}"
+        known = recognise(exercise, cases, outcomes, accepted[0], faults)
+        if known is not None:
+            mistake, why = known.mistake, known.mistake.why
+            if known.extent is Extent.WRONG:
+                # Who makes a mistake here and there is not to read that it is made always.
+                why = f"{why} {_where(cases, wrong, first)}"
+            more = known.extent is Extent.FIRST
             return Verdict(
                 **common, rung=fault.rung, mistake=mistake.name,
-                headline=mistake.name, explanation=why, instead=mistake.instead,
+                headline=f"first: {mistake.name}" if more else mistake.name,
+                explanation=f"{why} {_MORE}" if more else why, instead=mistake.instead,
             )  # fmt: skip
     if fault.rung in ("values", "conduct") and not repeats():
         return Verdict(
@@ -192,6 +196,9 @@ def verdict(
         **common, rung=fault.rung, headline=fault.headline,
         explanation=_located(cases, wrong, faults, first), instead=fault.instead,
     )  # fmt: skip
+
+
+_MORE = "This is not all that differs: put it right first, then check again."
 
 
 def _earned_in_part(
