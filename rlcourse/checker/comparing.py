@@ -333,17 +333,30 @@ def _difference(case: Case, value: Any, reference: Any, close: Close) -> str:
         _near(a, b)
         or _whole_pattern(case, a, b, close)
         or _place_pattern(case, a, b, close)
-        or (
-            _size(a, b)
-            if a.size == 1
-            else f"is wrong in {_wrong(a, b, close).sum()} of {a.size} places."
-        )
+        or (_size(a, b) if a.size == 1 else _wrong_places(a, b, close))
     )
+
+
+def _wrong_places(a: np.ndarray, b: np.ndarray, close: Close) -> str:
+    """Which places are wrong, counted from 0, and whether they are all too large or too small."""
+    wrong = _wrong(a, b, close)
+    signs = set(np.sign((a - b)[wrong]))
+    how = {1.0: ", too large in each", -1.0: ", too small in each"}
+    by_size = how.get(signs.pop(), "") if len(signs) == 1 else ""
+    if wrong.all():
+        return f"is wrong in all of its {a.size} places{by_size}."
+    rows = np.flatnonzero(wrong.reshape(len(wrong), -1).any(axis=1))
+    what = "rows" if a.ndim > 1 else "places"
+    if 0 < len(rows) <= 4 and len(rows) < len(wrong):
+        *most, last = map(str, rows)
+        listed = f"{what} {', '.join(most)} and {last}" if most else f"{what[:-1]} {last}"
+        return f"is wrong in {listed} of 0 to {len(wrong) - 1}{by_size}."
+    return f"is wrong in {wrong.sum()} of {a.size} places{by_size}."
 
 
 def _whole_pattern(case: Case, a: np.ndarray, b: np.ndarray, close: Close) -> str:
     """A relation between all of a and all of b: sign, factor, offset, order."""
-    if close(a, -b):
+    if close(a, -b) and a.any():
         return "has the opposite sign."
     if not a.any():
         return "is zero everywhere." if a.ndim else "is zero."
@@ -354,6 +367,10 @@ def _whole_pattern(case: Case, a: np.ndarray, b: np.ndarray, close: Close) -> st
             named = _named(case, float(ratio.flat[0]))
             if named or a.size > 1:
                 return f"is off by one and the same factor{named}."
+    if len(np.unique(b)) < 3 and a.size > 1:
+        return (
+            ""  # among a few values, ones and zeros say, any order or difference is a coincidence
+        )
     if a.size > 1 and close(a - b, np.full_like(a, (a - b).flat[0])):
         return "is off by one and the same amount everywhere."
     if a.ndim == 2 and a.shape[0] == a.shape[1] and close(a, b.T):
@@ -388,11 +405,35 @@ def _place_pattern(case: Case, a: np.ndarray, b: np.ndarray, close: Close) -> st
                 return f"is wrong exactly in the rows where `{flag}` is 1."
             if (rows == ~ended).all():
                 return f"is wrong exactly in the rows where `{flag}` is 0."
+    if told := _rows_in_common(case, rows):
+        return told
     for place, index in (("first", 0), ("last", -1)):
         if len(rows) > 2 and rows[index] and rows.sum() == 1:
             return f"is wrong only in the {place} {'row' if a.ndim > 1 else 'place'}."
         if len(rows) > 2 and not rows[index] and rows.sum() == len(rows) - 1:
             return f"is right only in the {place} {'row' if a.ndim > 1 else 'place'}."
+    return ""
+
+
+def _rows_in_common(case: Case, rows: np.ndarray) -> str:
+    """What the wrong rows, and no others, have in common: the sign of an input, or a tie in it."""
+    if not 1 < rows.sum() < len(rows) - 1:  # one row has some property or other
+        return ""
+    for name, given in case.inputs.items():
+        values = _loose(given)
+        if not isinstance(values, np.ndarray) or len(values.shape) not in (1, 2):
+            continue
+        if len(values) != len(rows) or values.dtype.kind not in "fiu":
+            continue
+        if values.ndim == 1:
+            found = {"negative": values < 0, "positive": values > 0, "zero": values == 0}
+        else:
+            largest = values == values.max(axis=1, keepdims=True)
+            found = {"a tie for the largest": largest.sum(axis=1) > 1}
+        for what, mask in found.items():
+            if (mask == rows).all():
+                said = f"`{name}` is {what}" if values.ndim == 1 else f"`{name}` has {what}"
+                return f"is wrong exactly in the rows where {said}."
     return ""
 
 

@@ -266,7 +266,9 @@ def _visible(observed: _Observed) -> Recognised | None:
     """The one mistake that reproduces most of what is wrong; None if none does, or two as well."""
     form = observed.exercise.returns
     # Integers are easily hit, and so is the sweep at which a loop stops.
-    counted = any(part.kind == "int" or part.dtype == "int" for part in (form, *form.items.values()))
+    counted = any(
+        part.kind == "int" or part.dtype == "int" for part in (form, *form.items.values())
+    )
     if observed.two_valued or counted:
         return None
     looked_at = [i for i, outcome in enumerate(observed.outcomes) if outcome.failure is None]
