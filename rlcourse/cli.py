@@ -118,6 +118,39 @@ def build_command(
     print(f"{len(changed)} of {len(texts)} notebooks changed.")
 
 
+@app.command("lessons")
+def lessons_command(
+    lessons: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="LESSON", help="Lessons to run, as 05; all if none is given."),
+    ] = None,
+) -> None:
+    """Run the solved lessons and print what each costs in processor seconds.
+
+    A lesson that takes more than it may, or all of them together, make the exit status 1.
+
+    Example: `rlcourse lessons` or `rlcourse lessons 08 19`.
+    """
+    from rlcourse.lessons import running
+
+    sources = paths.lesson_files(paths.solutions_folder(), ".py")
+    chosen = dict.fromkeys(paths.lesson_number(text, tuple(sources)) for text in lessons or sources)
+    print(f"{'lesson':<44} {'CPU s':>6} {'of':>4} {'clock s':>8}", flush=True)
+
+    def tell(lesson: str, cost: running.Cost) -> None:
+        allowed = running.seconds_allowed(lesson)
+        mark = "  too slow" if cost.cpu > allowed else ""
+        name = sources[lesson].stem
+        print(f"{name:<44} {cost.cpu:6.1f} {allowed:4.0f} {cost.wall:8.1f}{mark}", flush=True)
+
+    costs = running.run_all({lesson: sources[lesson] for lesson in chosen}, tell)
+    total, wall = (sum(getattr(c, k) for c in costs.values()) for k in ("cpu", "wall"))
+    print(f"{'together':<44} {total:6.1f} {running.SECONDS_IN_ALL:4.0f} {wall:8.1f}")
+    slow = any(cost.cpu > running.seconds_allowed(lesson) for lesson, cost in costs.items())
+    if slow or total > running.SECONDS_IN_ALL:
+        raise typer.Exit(1)
+
+
 @app.command("verify")
 def verify_command(
     notebooks: Annotated[

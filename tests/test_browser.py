@@ -20,7 +20,7 @@ WHOLE = QUIET | {"@jupyterlab/notebook-extension:tracker": {"windowingMode": "no
 OVERRIDES = Path(sys.prefix, "share/jupyter/lab/settings/overrides.json")
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.full,
     pytest.mark.skipif(
         chromium() is None,
         reason="no browser: install Chromium or Chrome (on Debian and Ubuntu the package chromium)",
