@@ -405,8 +405,6 @@ def _place_pattern(case: Case, a: np.ndarray, b: np.ndarray, close: Close) -> st
                 return f"is wrong exactly in the rows where `{flag}` is 1."
             if (rows == ~ended).all():
                 return f"is wrong exactly in the rows where `{flag}` is 0."
-    if told := _rows_in_common(case, rows):
-        return told
     for place, index in (("first", 0), ("last", -1)):
         if len(rows) > 2 and rows[index] and rows.sum() == 1:
             return f"is wrong only in the {place} {'row' if a.ndim > 1 else 'place'}."
@@ -415,26 +413,36 @@ def _place_pattern(case: Case, a: np.ndarray, b: np.ndarray, close: Close) -> st
     return ""
 
 
-def _rows_in_common(case: Case, rows: np.ndarray) -> str:
-    """What the wrong rows, and no others, have in common: the sign of an input, or a tie in it."""
-    if not 1 < rows.sum() < len(rows) - 1:  # one row has some property or other
-        return ""
+def wrong_rows(exercise: Exercise, value: Any, reference: Any) -> np.ndarray | None:
+    """Which rows of an array or tensor are wrong, as a mask; None where a value has no rows."""
+    a, b = (_loose(v["value"] if _has(v, "value") else v) for v in (value, reference))
+    arrays = isinstance(a, np.ndarray) and isinstance(b, np.ndarray)
+    if not arrays or a.shape != b.shape or not b.ndim or "O" in (a.dtype.kind, b.dtype.kind):
+        return None
+    wrong = _wrong(a, b, partial(same, rtol=exercise.rtol, atol=exercise.atol))
+    return wrong.reshape(len(wrong), -1).any(axis=1)
+
+
+def rows_with(case: Case, n: int) -> dict[str, np.ndarray]:
+    """Properties that rows may have in common: phrase -> which of the n rows have it."""
+    found: dict[str, np.ndarray] = {}
     for name, given in case.inputs.items():
         values = _loose(given)
-        if not isinstance(values, np.ndarray) or len(values.shape) not in (1, 2):
+        if not isinstance(values, np.ndarray) or values.dtype.kind not in "bfiu":
             continue
-        if len(values) != len(rows) or values.dtype.kind not in "fiu":
-            continue
-        if values.ndim == 1:
-            found = {"negative": values < 0, "positive": values > 0, "zero": values == 0}
-        else:
+        if values.shape == (n,):
+            if name in ("terminated", "truncated"):
+                found[f"`{name}` is 1"] = values.astype(bool)
+                found[f"`{name}` is 0"] = ~values.astype(bool)
+            elif values.dtype.kind != "b":
+                found[f"`{name}` is negative"] = values < 0
+                found[f"`{name}` is positive"] = values > 0
+                found[f"`{name}` is 0"] = values == 0
+        elif values.ndim == 2 and len(values) == n and values.size:
             largest = values == values.max(axis=1, keepdims=True)
-            found = {"a tie for the largest": largest.sum(axis=1) > 1}
-        for what, mask in found.items():
-            if (mask == rows).all():
-                said = f"`{name}` is {what}" if values.ndim == 1 else f"`{name}` has {what}"
-                return f"is wrong exactly in the rows where {said}."
-    return ""
+            found[f"two entries of `{name}` tie for the largest"] = largest.sum(axis=1) > 1
+            found[f"every entry of `{name}` is negative"] = (values < 0).all(axis=1)
+    return found
 
 
 def _wrong(a: np.ndarray, b: np.ndarray, close: Close) -> np.ndarray:

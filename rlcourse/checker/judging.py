@@ -21,7 +21,7 @@ from .faults import Fault, fault_of
 from .harness import Case, Failure, Outcome, run
 from .recognising import Extent, recognise
 from .registry import get
-from .telling import located, where
+from .telling import located, rows_in_common, where
 from .timing import SECONDS, TimeLimit, time_limit
 
 PASSED, FAILED, NOT_ATTEMPTED = "passed", "failed", "not attempted"
@@ -194,9 +194,11 @@ def verdict(
             "kept from one call to the next, or is drawn at random without being asked for.",
             instead="Look for variables outside your function, and for default values that it changes.",
         )  # fmt: skip
+    text = located(cases, wrong, faults, first)
+    if fault.rung == "values" and not missing:
+        text = rows_in_common(exercise, cases, outcomes, accepted[0]) or text
     return Verdict(
-        **common, rung=fault.rung, headline=fault.headline,
-        explanation=located(cases, wrong, faults, first), instead=fault.instead,
+        **common, rung=fault.rung, headline=fault.headline, explanation=text, instead=fault.instead,
     )  # fmt: skip
 
 

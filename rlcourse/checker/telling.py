@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .comparing import common_tag
+from .comparing import common_tag, rows_with, wrong_rows
+from .declaration import Exercise
 from .faults import Fault
-from .harness import Case
+from .harness import Case, Outcome
 
 LISTED = 3
 _SIZES = ("is too large.", "is too small.")
@@ -30,6 +31,31 @@ def _sizes(texts: set[str]) -> str:
     if not only_sizes:
         return ""
     return "In other cases it errs to the other side. " if len(ends) == 2 else ""
+
+
+def rows_in_common(
+    exercise: Exercise,
+    cases: Sequence[Case],
+    outcomes: Sequence[Outcome],
+    right: Sequence[Outcome],
+) -> str:
+    """What all wrong rows of all cases have in common and no right row has; "" if there is nothing."""
+    if exercise.agrees is not None or any(outcome.failure for outcome in outcomes):
+        return ""
+    shared: set[str] | None = None
+    n_wrong = n_right = 0
+    for case, outcome, reference in zip(cases, outcomes, right, strict=False):
+        rows = wrong_rows(exercise, outcome.value, reference.value)
+        if rows is None:
+            return ""
+        exact = {
+            what for what, which in rows_with(case, len(rows)).items() if (which == rows).all()
+        }
+        shared = exact if shared is None else shared & exact
+        n_wrong, n_right = n_wrong + rows.sum(), n_right + (~rows).sum()
+    if not shared or min(n_wrong, n_right) < 3:  # a few rows have some property or other
+        return ""
+    return f"Your result is wrong exactly in the rows where {min(shared)}, in every case."
 
 
 def where(cases: Sequence[Case], wrong: Sequence[bool], first: int) -> str:
