@@ -24,7 +24,7 @@ from rlcourse.lab.seeding import torch_seed
 
 from .harness import caller, signature_mismatch
 from .plain import Tensor, transferable
-from .probes import Misuse, build
+from .probes import Misuse, build, refuse_whole_result
 
 # Two small networks gain nothing from two threads, and lose up to ten times.
 torch.set_num_threads(1)
@@ -194,6 +194,7 @@ class SoftmaxTable:
     """`policy(s, rng) -> (action, log_prob)`: a softmax over row s of `logits` (S, A)."""
 
     logits: np.ndarray
+    chooses = True
 
     def build(self, notes: Counter) -> TablePolicy:
         return TablePolicy(self.logits, notes)
@@ -209,6 +210,7 @@ class TablePolicy(nn.Module):
 
     def forward(self, obs, rng):
         self.notes["choices"] += 1
+        refuse_whole_result(obs)
         log_pi = torch.log_softmax(self.logits[int(obs)], dim=0)
         p = log_pi.detach().double().exp().numpy()
         action = int(rng.choice(len(p), p=p / p.sum()))
