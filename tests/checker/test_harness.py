@@ -112,20 +112,20 @@ def whole_reset_at_once(env, policy, rng):
 def four_from_step(env, policy, rng):
     s, _ = env.reset()
     s, r, done, _ = env.step(policy(s, rng))
-    return r
+    return r, done
 
 
 def three_from_step(env, policy, rng):
     s = env.reset()[0]
     s, r, done = env.step(policy(s, rng))
-    return r
+    return r, done
 
 
 def four_on_the_next_line(env, policy, rng):
     s, _ = env.reset()
     came_back = env.step(policy(s, rng))
     s, r, done, _ = came_back
-    return r
+    return r, done
 
 
 def whole_step(env, policy, rng):
@@ -139,7 +139,7 @@ def another_four(env, policy, rng):
     s, r, terminated, truncated, _ = env.step(policy(s, rng))
     row = (s, r, terminated, truncated, 0)
     a, b, c, d = row
-    return a
+    return a, b, c, d
 
 
 def another_index(env, policy, rng):
