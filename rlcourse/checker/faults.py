@@ -123,6 +123,11 @@ def _conduct(key: str, outcome: Outcome, reference: Outcome) -> str:
     return f"Your loop {_CONDUCT.get(key, key)} {counts}."
 
 
+_GYMNASIUM = (
+    "Gymnasium's reset() returns two values, `s, info = env.reset()`, and its step() five: observation, "
+    "reward, terminated, truncated, info. What used to be `done` is terminated *or* truncated."
+)
+
 _MISUSE = {
     "stepped-after-end": (
         "Your loop called step() after the episode had ended.",
@@ -158,13 +163,11 @@ _MISUSE = {
     ),
     "old-gym-reset": (
         "Your loop takes all that reset() returns for the state: that was Gym before version 0.26.",
-        "Gymnasium's reset() returns two values, the observation and a dictionary: `s, info = env.reset()`. "
-        "Its step() returns five: observation, reward, terminated, truncated, info.",
+        _GYMNASIUM,
     ),
     "old-gym-step": (
         "Your loop expects fewer values from step() than it returns: that was Gym before version 0.26.",
-        "Gymnasium's step() returns five: observation, reward, terminated, truncated, info. What used to be "
-        "`done` is terminated *or* truncated.",
+        _GYMNASIUM,
     ),
     "not-a-row": ("select() was given something that is not one row of q.", "Give it q[s]."),
 }  # fmt: skip
