@@ -13,7 +13,6 @@ import io
 import os
 import re
 import sys
-import sysconfig
 import traceback
 import warnings
 import zlib
@@ -32,9 +31,8 @@ from .timing import TimeLimit
 
 PRINTED_LIMIT = 400
 PACKAGE = str(Path(__file__).parent.parent)
-# Whose lines are not the student's: the course's, Python's own, those of what was installed.
-LIBRARIES = ("stdlib", "platstdlib", "purelib", "platlib")
-FOREIGN = tuple(place + os.sep for place in (PACKAGE, *map(sysconfig.get_path, LIBRARIES)))
+# Whose lines are not the student's: the course's and Python's own.
+FOREIGN = (PACKAGE + os.sep, str(Path(os.__file__).parent) + os.sep)
 
 
 @transferable
