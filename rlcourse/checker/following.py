@@ -59,7 +59,7 @@ def how_it_follows(value: Any, reference: Any, name: str, call: int) -> str:
     if mine is None:
         return f"does not go along the line to `{right.towards}`"
     if mine.towards != right.towards:
-        return f"follows `{mine.towards}`: that is another network's slow copy, or another network"
+        return f"follows `{mine.towards}`, where it should follow `{right.towards}`,"
     if mine.fresh != right.fresh:
         when = "before" if right.fresh else "after"
         return f"follows the weights that `{right.towards}` had {when} its step"

@@ -106,7 +106,7 @@ def run(function: Callable[..., Any], case: Case, call: str | None = None) -> Ou
     """
     notes: Counter = Counter()
     inputs = {name: build(value, notes) for name, value in case.inputs.items()}
-    given = {id(tensor) for tensor in _tensors(list(inputs.values()))}
+    lent = {id(tensor) for tensor in _tensors(list(inputs.values()))}
     printed = _Head()
     try:
         with (
@@ -120,11 +120,11 @@ def run(function: Callable[..., Any], case: Case, call: str | None = None) -> Ou
                 mismatch = signature_mismatch(function, len(inputs))
                 if mismatch:
                     return Outcome(failure=Failure("TypeError", "signature", mismatch, ""))
-                value = plain(function(*inputs.values()), given=given)
+                value = plain(function(*inputs.values()), given=lent)
             else:
                 value = CALLERS[call](function, **inputs)
                 notes.update(value.pop("notes", {}))
-                value = plain(value, given=given)
+                value = plain(value, given=lent)
     except (KeyboardInterrupt, TimeLimit):
         raise
     except BaseException as error:

@@ -437,6 +437,11 @@ def test_numbers_are_right_whatever_their_graph(right, call, slopes):
     assert judged(twice(slope), twice(right), slopes, form, call).ok
 
 
+@pytest.mark.parametrize("made_up", [{"returned": 5}, {"value": 1, "gradients": 2}])
+def test_a_made_up_report_is_a_wrong_form(made_up, slopes):
+    assert judged(slope, lambda *given: made_up, slopes, numbers()).rung == "form"
+
+
 def test_wrong_numbers_are_told_as_such_whatever_their_graph(slopes):
     for call in (None, "gradients"):
         verdict = judged(slope, lambda *given: -by_vjp(*given), slopes, numbers(), call)
