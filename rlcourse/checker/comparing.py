@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from .declaration import Exercise, Shape
+from .following import how_it_follows
 from .harness import Case
 from .plain import Opaque, Tensor
 
@@ -165,7 +166,11 @@ def describe(value: Any) -> str:
 
 
 def same(a: Any, b: Any, rtol: float = 1e-9, atol: float = 1e-10) -> bool:
-    """Equality of plain values up to tolerance; shapes must agree, NaN equals NaN."""
+    """Equality of plain values up to tolerance; shapes must agree, NaN equals NaN.
+
+    Tensors must agree in whether a gradient flows through them: where mere numbers are asked for
+    (`numbers()`), `_comparable` has taken that out before.
+    """
     if isinstance(a, tuple | list) and isinstance(b, tuple | list):
         return len(a) == len(b) and all(same(x, y, rtol, atol) for x, y in zip(a, b, strict=True))
     if isinstance(a, dict) and isinstance(b, dict):
@@ -186,16 +191,33 @@ def _numeric(value: Any) -> bool:
 
 def same_answer(exercise: Exercise, a: Any, b: Any) -> bool:
     """Equality of what two functions did, to the exercise's tolerance; what may differ left aside."""
+    # Only a way of calling makes reports; an answer may return a dictionary with any keys.
+    bare = _numbers_alone if exercise.call is None else _comparable
     form = exercise.returns
-    return same(_comparable(a, form), _comparable(b, form), exercise.rtol, exercise.atol)
+    return same(bare(a, form), bare(b, form), exercise.rtol, exercise.atol)
 
 
 def _comparable(value: Any, form: Shape) -> Any:
     if _has(value, "returned"):
         free = form.kind in ("anything", "figures")
         return value | {"returned": None if free else [_loose(x) for x in value["returned"]]}
+    if not _has(value, "value"):
+        return _numbers_alone(value, form)
+    bare = value | {"value": _numbers_alone(value["value"], form)}
+    if _has(value, "gradients"):
+        forms = list(form.items.values()) or [form]
+        pairs = zip(value["gradients"], forms, strict=False)  # a malformed tuple may be longer
+        bare["gradients"] = [{} if part.kind == "numbers" else own for own, part in pairs]
+    return bare
+
+
+def _numbers_alone(value: Any, form: Shape) -> Any:
+    """The value without the graphs that hang on parts of which the numbers alone are asked."""
     if form.kind == "numbers":
-        return value | {"value": _loose(value["value"])} if _has(value, "value") else _loose(value)
+        return _loose(value)
+    if form.kind == "tuple" and isinstance(value, tuple | list) and len(value) == len(form.items):
+        parts = zip(value, form.items.values(), strict=True)
+        return tuple(_numbers_alone(each, part) for each, part in parts)
     return value
 
 
@@ -214,6 +236,7 @@ def difference(exercise: Exercise, case: Case, value: Any, reference: Any) -> st
     close = partial(same, rtol=exercise.rtol, atol=exercise.atol)
     form = exercise.returns
     if _has(value, "value"):
+        value, reference = _comparable(value, form), _comparable(reference, form)
         if not close(value["value"], reference["value"]):
             return _value_difference(case, value["value"], reference["value"], form, close)
         return _report_difference(value, reference, form, close)
@@ -222,6 +245,7 @@ def difference(exercise: Exercise, case: Case, value: Any, reference: Any) -> st
         return _report_difference(
             _comparable(value, form), _comparable(reference, form), form, close
         )
+    value, reference = _numbers_alone(value, form), _numbers_alone(reference, form)
     return _value_difference(case, value, reference, form, close)
 
 
@@ -245,6 +269,7 @@ _SEEN = {
     "own_memory": "Two networks share the memory of a weight: a step of one is now a step of both.",
     "recorded": "A weight has become part of a graph: the change itself was recorded for differentiation.",
     "frozen": "A network that you were only lent wants no gradients any more: nobody could train it now.",
+    "sample": "The sample `a` was changed in place; the caller still needs the old one.",
     "returned": "What it returns is not the loss of the weights it was given.",
     "lengths": "Its length is wrong after some additions.",
     "batches": "What is drawn from it is not what was put in.",
@@ -308,6 +333,9 @@ def _weight_difference(value: dict, reference: dict, close: Close) -> str:
                 return f"`{name}` has not moved{when}."
             if close(a[call] - a[call - 1], b[call - 1] - b[call]):
                 return f"`{name}` has moved the opposite way{when}."
+            said = how_it_follows(value, reference, name, call)
+            if said:
+                return f"`{name}` {said}{when}."
             return f"`{name}` is not where it should be{when}."
     return ""
 

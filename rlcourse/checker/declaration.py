@@ -71,7 +71,8 @@ def tensor() -> Shape:
 
 
 def numbers() -> Shape:
-    """An array or a tensor of numbers, of the reference's shape."""
+    """An array or a tensor of numbers, of the reference's shape; whether a graph hangs on them, and which
+    gradients would flow, is not asked (`tensor` asks)."""
     return Shape("numbers")
 
 
