@@ -1,4 +1,4 @@
-"""The command `rlcourse`: build, verify, progress, exercises.
+"""The command `rlcourse`: verify, progress, exercises, grading, build.
 
 Every subcommand leaves through `main`: what the user gave and cannot be used ends in one sentence
 on stderr and status 2, never in a traceback.
@@ -68,54 +68,6 @@ def _options(
     ] = False,
 ) -> None:
     pass
-
-
-@app.command("build")
-def build_command(
-    lessons: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="LESSON", help="Lessons to build, as 05; all if none is given."),
-    ] = None,
-    check: Annotated[
-        bool,
-        typer.Option(
-            "--check",
-            help="Write nothing; name the notebooks that are out of date, and exit with 1.",
-        ),
-    ] = False,
-) -> None:
-    """Build the students' notebooks from the solved lessons.
-
-    Takes `solutions/NN_topic.py`, leaves the answers out, and writes `notebooks/NN_topic.ipynb`.
-    A lesson with a mistake in it is refused with every reason, and then nothing is written.
-
-    Example: `rlcourse build 05` or, before a commit, `rlcourse build --check`.
-    """
-    from rlcourse.lessons import build
-
-    sources = paths.lesson_files(paths.solutions_folder(), ".py")
-    if not sources:
-        raise UsageError(
-            f"There are no lessons in {paths.solutions_folder()}: they are named NN_topic.py."
-        )
-    chosen = [paths.lesson_number(text, tuple(sources)) for text in lessons or sources]
-    folder = paths.notebooks_folder()
-    texts = build.build([sources[lesson] for lesson in dict.fromkeys(chosen)], folder)
-    if check:
-        old = build.stale(texts)
-        orphans = [] if lessons else build.orphans(texts, folder)
-        for path in old:
-            print(f"{path.name} is out of date: run `rlcourse build` and commit it.")
-        for path in orphans:
-            print(f"{path.name} has no source in solutions/: delete it.")
-        if old or orphans:
-            raise typer.Exit(1)
-        print(f"All {len(texts)} notebooks are up to date.")
-        return
-    changed = build.write(texts)
-    for path in changed:
-        print(f"built {path.name}")
-    print(f"{len(changed)} of {len(texts)} notebooks changed.")
 
 
 @app.command("verify")
@@ -474,3 +426,59 @@ def report_command(
 
     exports.write(report.page(read(results)), out)
     Console(highlight=False).print(f"Written to {out}.", markup=False, soft_wrap=True)
+
+
+@app.command("build", rich_help_panel="For authors")
+def build_command(
+    lessons: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="LESSON", help="Lessons to build, as 05; all if none is given."),
+    ] = None,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check",
+            help="Write nothing; name the notebooks that are out of date, and exit with 1.",
+        ),
+    ] = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force",
+            help="Build over notebooks with answers in them; each is kept as a .bak file.",
+        ),
+    ] = False,
+) -> None:
+    """Build the students' notebooks from the solved lessons.
+
+    Takes `solutions/NN_topic.py`, leaves the answers out, and writes `notebooks/NN_topic.ipynb`.
+    A lesson with a mistake in it is refused with every reason, and then nothing is written; nor is it
+    where a notebook holds answers.
+
+    Example: `rlcourse build 05` or, before a commit, `rlcourse build --check`.
+    """
+    from rlcourse.lessons import build
+
+    sources = paths.lesson_files(paths.solutions_folder(), ".py")
+    if not sources:
+        raise UsageError(
+            f"There are no lessons in {paths.solutions_folder()}: they are named NN_topic.py."
+        )
+    chosen = [paths.lesson_number(text, tuple(sources)) for text in lessons or sources]
+    folder = paths.notebooks_folder()
+    texts = build.build([sources[lesson] for lesson in dict.fromkeys(chosen)], folder)
+    if check:
+        old = build.stale(texts)
+        orphans = [] if lessons else build.orphans(texts, folder)
+        for path in old:
+            print(f"{path.name} is out of date: run `rlcourse build` and commit it.")
+        for path in orphans:
+            print(f"{path.name} has no source in solutions/: delete it.")
+        if old or orphans:
+            raise typer.Exit(1)
+        print(f"All {len(texts)} notebooks are up to date.")
+        return
+    changed = build.write(texts, force)
+    for path in changed:
+        print(f"built {path.name}")
+    print(f"{len(changed)} of {len(texts)} notebooks changed.")

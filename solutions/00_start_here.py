@@ -113,7 +113,7 @@ def discounted_return(rewards, gamma):
 # </details>
 
 # %% check="discounted_return"
-discounted_return = check(discounted_return)
+discounted_return = check("discounted_return")
 
 # %%
 print(f"ten steps of reward 1, γ = ½: G = {discounted_return(np.ones(10), 0.5):.3f}")
@@ -194,7 +194,7 @@ def bootstrap_mask(terminated, truncated):
 # </details>
 
 # %% check="bootstrap_mask"
-bootstrap_mask = check(bootstrap_mask)
+bootstrap_mask = check("bootstrap_mask")
 
 # %% [markdown]
 # ## Shapes, and the bug that says nothing
@@ -253,7 +253,7 @@ def mean_squared_error(prediction, target):
 # </details>
 
 # %% check="mean_squared_error"
-mean_squared_error = check(mean_squared_error)
+mean_squared_error = check("mean_squared_error")
 
 # %% [markdown]
 # ### Stop-gradient, for later
@@ -337,7 +337,7 @@ def run_episode(env, policy, rng):
 # </details>
 
 # %% check="run_episode"
-run_episode = check(run_episode)
+run_episode = check("run_episode")
 
 # %% [markdown]
 # ## Your functions at work

@@ -101,7 +101,7 @@ def greedy_policy(q):
 # </details>
 
 # %% check="greedy_policy"
-greedy_policy = check(greedy_policy)
+greedy_policy = check("greedy_policy")
 
 # %% [markdown]
 # ### It can only get better
@@ -185,7 +185,7 @@ def bellman_optimality_backup(q, P, R, gamma):
 # </details>
 
 # %% check="bellman_optimality_backup"
-bellman_optimality_backup = check(bellman_optimality_backup)
+bellman_optimality_backup = check("bellman_optimality_backup")
 
 # %% [markdown]
 # Two maxima differ by no more than the things they are taken over, $|\max_a x_a - \max_a y_a| \le \max_a|x_a - y_a|$. So the
@@ -283,7 +283,7 @@ def value_iteration(P, R, gamma, tolerance):
 # </details>
 
 # %% check="value_iteration"
-value_iteration = check(value_iteration)
+value_iteration = check("value_iteration")
 
 # %% [markdown]
 # ## Policy iteration: judge, improve, repeat
@@ -346,7 +346,7 @@ def policy_iteration(P, R, gamma):
 # </details>
 
 # %% check="policy_iteration"
-policy_iteration = check(policy_iteration)
+policy_iteration = check("policy_iteration")
 
 # %% [markdown]
 # The two must agree. And here is the table you guessed at: $V^*$ and the optimal actions of the 5 × 5 world, those of figure 3.5 in
@@ -510,7 +510,7 @@ def suboptimality_bound(v, P, R, gamma):
 # </details>
 
 # %% check="suboptimality_bound"
-suboptimality_bound = check(suboptimality_bound)
+suboptimality_bound = check("suboptimality_bound")
 
 # %% [markdown]
 # Does it hold, and how tight is it? $V^*$ of a random MDP, disturbed by noise of growing size:

@@ -127,7 +127,7 @@ def mc_prediction(episodes, gamma, n_states, first_visit):
 # </details>
 
 # %% check="mc_prediction"
-mc_prediction = check(mc_prediction)
+mc_prediction = check("mc_prediction")
 
 # %% [markdown]
 # A mean can be kept up to date without storing the returns: after the $N$-th return, $V \leftarrow V + \frac1N(G - V)$.
@@ -196,7 +196,7 @@ def td0_target(reward, v_next, terminated, gamma):
 # </details>
 
 # %% check="td0_target"
-td0_target = check(td0_target)
+td0_target = check("td0_target")
 
 # %% [markdown]
 # At the true values, (4.4) is right on average: the mean TD error is 0 in every state. Checked by sampling, in a random
@@ -264,7 +264,7 @@ def n_step_return(rewards, v_boot, terminated, gamma):
 # </details>
 
 # %% check="n_step_return"
-n_step_return = check(n_step_return)
+n_step_return = check("n_step_return")
 
 # %% [markdown]
 # ## All of them at once: the λ-return
@@ -327,7 +327,7 @@ def lambda_returns(rewards, v_next, terminated, gamma, lam):
 # </details>
 
 # %% check="lambda_returns"
-lambda_returns = check(lambda_returns)
+lambda_returns = check("lambda_returns")
 
 # %% [markdown]
 # Both ends of the family, and the definition (4.7) itself, on a random segment with an end in the middle:
@@ -446,7 +446,7 @@ def td_prediction(env, policy, episodes, step_size, gamma, rng):
 # </details>
 
 # %% check="td_prediction"
-td_prediction = check(td_prediction)
+td_prediction = check("td_prediction")
 
 # %% [markdown]
 # ## The experiment: your TD and your Monte Carlo on the walk

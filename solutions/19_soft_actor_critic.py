@@ -200,7 +200,7 @@ def sac_target(reward, q1_next, q2_next, log_prob_next, terminated, gamma, alpha
 # </details>
 
 # %% check="sac_target"
-sac_target = check(sac_target)
+sac_target = check("sac_target")
 
 # %% [markdown]
 # With α = 0 nothing is soft, and the formula should be one that you know from lesson 15:
@@ -412,7 +412,7 @@ def temperature_loss(log_alpha, log_prob, target_entropy):
 # </details>
 
 # %% check="temperature_loss"
-temperature_loss = check(temperature_loss)
+temperature_loss = check("temperature_loss")
 
 # %% [markdown]
 # The gradient against finite differences, and the sign of the step, for policies below, at and above a target of −1 nat:
@@ -537,7 +537,7 @@ def default_target_entropy(act_dim):
 # </details>
 
 # %% check="default_target_entropy"
-default_target_entropy = check(default_target_entropy)
+default_target_entropy = check("default_target_entropy")
 
 # %% [markdown]
 # ## The policy's loss, once more
@@ -588,7 +588,7 @@ def sac_policy_loss(q1, q2, log_prob, alpha):
 # </details>
 
 # %% check="sac_policy_loss"
-sac_policy_loss = check(sac_policy_loss)
+sac_policy_loss = check("sac_policy_loss")
 
 # %% [markdown]
 # Does the gradient that reaches μ and log σ belong to (19.4)? Compute $J_\pi$ as an integral over the action instead, with the density
@@ -717,7 +717,7 @@ def sac_update(agent_state, batch, noise, next_noise):
 # </details>
 
 # %% check="sac_update"
-sac_update = check(sac_update)
+sac_update = check("sac_update")
 
 # %% [markdown]
 # ## SAC beside TD3, point by point
