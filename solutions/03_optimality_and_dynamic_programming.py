@@ -23,7 +23,7 @@ from itertools import product
 
 import numpy as np
 
-from rlcourse.checker import authorship, check
+from rlcourse.checker import authorship, check, whose
 from rlcourse.lab import plots
 from rlcourse.tabular import dynamic_programming as dp
 from rlcourse.tabular import gridworlds, mdp
@@ -414,7 +414,8 @@ plots.animate_values(history, maze.shape, cells=maze.cells, labels=maze.labels, 
 # %%
 q_maze, _ = value_iteration(w.P, w.R, w.gamma, 1e-8)
 path = greedy_path(maze, q_maze)
-ax = plots.grid_path({"greedy on your q": path}, maze.shape, cells=maze.cells, labels=maze.labels)
+found = f"greedy on {whose('value_iteration')} q"
+ax = plots.grid_path({found: path}, maze.shape, cells=maze.cells, labels=maze.labels)
 plots.show(ax, alt="The greedy path through the maze, around the walls from S to G.")
 env = TabularEnv(maze, max_steps=1000)
 env.reset(seed=0)

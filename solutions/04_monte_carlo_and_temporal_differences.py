@@ -23,7 +23,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from rlcourse.checker import authorship, check
+from rlcourse.checker import authorship, check, whose
 from rlcourse.lab import plots
 from rlcourse.lab.progress import progress
 from rlcourse.tabular import dynamic_programming, mdp, prediction
@@ -566,7 +566,7 @@ assert names[i] not in ("n = 1", "Monte Carlo")
 
 # %%
 def n_step_td(env, n, episodes, step_size):
-    """n-step TD with your n_step_return; returns the mean RMS error over the episodes."""
+    """n-step TD with n_step_return; returns the mean RMS error over the episodes."""
     v, error = np.zeros(21), []
     for states, rewards in walks(env, episodes):
         ended = np.arange(len(rewards)) == len(rewards) - 1
@@ -589,7 +589,8 @@ for n in (1, 2, 4, 8):
         env.reset(seed=seed)
         runs.append(n_step_td(env, n, 10, alphas[curve.argmin()]))
     print(
-        f"n = {n}: yours {np.mean(runs):.3f} ± {np.std(runs) / np.sqrt(30):.3f}, the curve's valley {curve.min():.3f}"
+        f"n = {n}: {whose('n_step_return')} runs {np.mean(runs):.3f} ± {np.std(runs) / np.sqrt(30):.3f}, "
+        f"the curve's valley {curve.min():.3f}"
     )
 
 # %% [markdown]

@@ -22,7 +22,7 @@
 # %%
 import numpy as np
 
-from rlcourse.checker import authorship, check
+from rlcourse.checker import authorship, check, whose
 from rlcourse.lab import plots
 from rlcourse.tabular import control, dynamic_programming, gridworlds, mdp
 from rlcourse.tabular.figures import cliff_experiment, greedy_path, maximisation_bias
@@ -598,15 +598,15 @@ def expected_sarsa(env, select, *rest):
     return control.expected_sarsa(env, 0.1, *rest, target=expected_sarsa_target)
 
 
-def with_your_target(*arguments):
+def with_the_target(*arguments):
     return control.q_learning(*arguments, target=q_learning_target)
 
 
 loops = {
     "SARSA": sarsa,
     "Q-learning": q_learning,
-    "expected SARSA, your target": expected_sarsa,
-    "Q-learning, your target": with_your_target,
+    f"expected SARSA, {whose('expected_sarsa_target')} target": expected_sarsa,
+    f"Q-learning, {whose('q_learning_target')} target": with_the_target,
     "Q-learning, all the course's": control.q_learning,
 }
 results = cliff_experiment(loops, np.random.default_rng(5), runs=20, epsilon_greedy=epsilon_greedy)
@@ -625,7 +625,7 @@ plots.show(
 )
 late = {name: runs[:, -100:].mean(axis=1) for name, runs in returns.items()}
 for name, runs in late.items():
-    print(f"{name:29} last 100 episodes: {runs.mean():6.1f} ± {runs.std():.1f}")
+    print(f"{name:38} last 100 episodes: {runs.mean():6.1f} ± {runs.std():.1f}")
 
 # %% [markdown]
 # The last line is the course's own Q-learning, loop and target: where your code is right, it and your two Q-learnings differ only

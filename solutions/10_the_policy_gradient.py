@@ -946,7 +946,7 @@ def learning_curve(history, grid):
 
 
 def cartpole_runs(kind, seeds=5, steps=20_000, episodes=2):
-    """Agents of a kind, trained by your loss, and their learning curves (seeds, len(grid))."""
+    """Agents of a kind, trained by a loss, and their learning curves (seeds, len(grid))."""
     mine = (
         {"reinforce_loss": reinforce_loss}
         if kind is Reinforce

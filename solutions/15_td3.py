@@ -28,7 +28,7 @@ import numpy as np
 import torch
 from torch.nn.functional import mse_loss
 
-from rlcourse.checker import authorship, check
+from rlcourse.checker import authorship, check, whose
 from rlcourse.continuous.casino import (
     CASINO,
     LOTTERY,
@@ -694,9 +694,9 @@ compare(DDPG=ddpg, TD3=full, colleagues=colleagues)
 # %%
 obs, action = torch.rand(2, 1000, 2, generator=draw) * 2 - 1
 with torch.no_grad():
-    for name, one in {"colleague's": colleagues.agents[0], "yours": full.agents[0]}.items():
+    for name, one in {"colleague's": colleagues.agents[0], whose(*mine): full.agents[0]}.items():
         apart = (one.critic1(obs, action) - one.critic2(obs, action)).abs().mean()
-        print(f"{name:12} critics differ by {apart:.4f} on average")
+        print(f"{name:15} critics differ by {apart:.4f} on average")
 
 # %% [markdown]
 # ## Talk to your neighbour
