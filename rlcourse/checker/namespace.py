@@ -28,10 +28,14 @@ def names_seen_from(frame: FrameType) -> dict[str, Any]:
 
 
 def cells_run() -> list[str] | None:
-    """The sources of the notebook's cells, in the order in which they ran; None outside IPython."""
+    """The sources of the notebook's cells, in the order in which they ran; None where that is not known.
+
+    Outside IPython nobody notes them, nor does IPython for who runs it without a history, as nbval does.
+    """
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
-    return None if shell is None else list(shell.user_ns.get("In", ()))
+    cells = list(shell.user_ns.get("In", ())) if shell else []
+    return cells if any(cells) else None
 
 
 def is_the_courses(function: Any, exercise: Exercise) -> bool:
@@ -85,10 +89,11 @@ def nothing_to_judge(
                 f"`{name}` is not defined: your cell stopped before it was.",
                 f"Read the error under your cell, mend it, run your cell, {_AGAIN}",
             )
-        missing = "the cell above has not been run." if cells is not None else "nothing is."
+        unrun = cells is not None
         return told(
-            "not run yet" if cells is not None else "not defined",
-            f"`{name}` is not defined: {missing}",
+            "not run yet" if unrun else "not defined",
+            f"`{name}` is not defined: the cell above has not been run"
+            + ("." if unrun else ", or it stopped with an error."),
             f"Run the cell that defines it, {_AGAIN}",
             NOT_ATTEMPTED,
         )

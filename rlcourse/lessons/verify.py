@@ -56,7 +56,10 @@ class Report:
 
 @dataclass
 class Submission:
-    """A notebook of the course that can be run: its lesson, and the copy with the checks put back."""
+    """A notebook of the course that can be run: its lesson, and the copy with the checks put back.
+
+    missing: exercise -> why it is not solved, whatever is shown: a cell is missing, or is no Python.
+    """
 
     path: Path
     lesson: str
@@ -78,7 +81,7 @@ def open_submission(path: Path, registry: Any) -> Submission:
             f"give a notebook of lesson {', '.join(registry.lessons())}."
         )
     found = extract(path.read_bytes(), registry.names(lesson))
-    missing = {}
+    missing = {name: f"its cell {problem}" for name, problem in found.problems.items()}
     for name in registry.names(lesson):
         if name not in found.programs and name not in found.problems:
             missing[name] = "its answer cell is missing"
