@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import builtins
+import inspect
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from .comparing import difference, ill_formed, right
 from .declaration import Exercise
@@ -201,9 +205,20 @@ def _failed_run(exercise: Exercise, failure: Failure) -> Fault:
     said = f": {failure.message}" if failure.message else ""
     where = f" The line was `{failure.line}`." if failure.line else ""
     text = f"Your function raised {failure.type_name}{said}.{where}"
-    return Fault(
-        "exception",
-        failure.type_name,
-        text,
-        "Run it by hand on two or three small numbers, printing shapes.",
-    )
+    instead = "Run it by hand on two or three small numbers, printing shapes."
+    if failure.type_name == "NameError":
+        instead = _meant(exercise, failure)
+    return Fault("exception", failure.type_name, text, instead)
+
+
+def _meant(exercise: Exercise, failure: Failure) -> str:
+    """What to try where a name is not defined: the argument, the builtin or the other word of the line."""
+    unknown = re.search(r"name '(\w+)'", failure.message)
+    if unknown is None:
+        return "Look for a name that is spelt in two ways."
+    known = {*inspect.signature(exercise.reference).parameters, *dir(builtins)}
+    known |= set(re.findall(r"[A-Za-z_]\w*", failure.line))
+    close = get_close_matches(unknown[1], sorted(known - {unknown[1]}), n=1)
+    if close:
+        return f"Did you mean `{close[0]}`?"
+    return f"Define `{unknown[1]}` in your function, or import it in the same cell."

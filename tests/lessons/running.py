@@ -79,7 +79,7 @@ def run_whole(source, solved, tmp_path):
     assert list(shown) == list(checker.names(source.stem[:2]))
     for name, text in shown.items():
         if solved:
-            assert text == checker.released_output(name)["text/plain"]
+            assert text == checker.expected_output(name)["text/plain"]
         else:
             assert text.startswith("○") and "not written yet" in text
     assert printed_on_stderr(notebook) == [], "no warning is left on a student's screen"
