@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .cards import card, inline, rendered, show
-from .judging import PASSED, Verdict, judge_exercise
+from .cards import card, fault_rendered, inline, rendered, show
+from .judging import PASSED, CourseFault, Verdict, judge_exercise
 from .registry import Unknown, get
+from .timing import careful_interrupts
 
 # Whose function the lesson goes on with, for the captions of its experiments.
 _going_on_with_reference: dict[str, bool] = {}
@@ -19,18 +20,34 @@ def check(function: Callable[..., Any], name: str | None = None) -> Callable[...
     function: the answer; name: of the exercise, if the function is called otherwise (such a check
     is for looking: it does not change what `authorship` says).
     Returns the function to go on with: `function` if it is right, the reference if not, so that
-    the lesson runs to its end. HTML in a notebook, plain text elsewhere.
+    the lesson runs to its end; `function` as well if it could not be checked. HTML in a notebook, plain
+    text elsewhere.
     """
+    with careful_interrupts():
+        return _checked(function, name)
+
+
+def _checked(function: Callable[..., Any], name: str | None) -> Callable[..., Any]:
     if not callable(function):
         _refuse("check() wants a function: write check(f), with nothing behind the f.")
         return function
+    # A lambda and a callable object have a name, but none of an exercise.
+    asked = name or getattr(function, "__name__", type(function).__name__)
     try:
-        # A lambda and a callable object have a name, but none of an exercise.
-        exercise = get(name or getattr(function, "__name__", type(function).__name__))
+        exercise = get(asked)
+        result = judge_exercise(function, exercise)
     except Unknown as unknown:
         _refuse(f"{unknown} An answer is written as `def` and the exercise's name.")
         return function
-    result = judge_exercise(function, exercise)
+    except Exception as error:
+        # Whatever it is, it is none of the answer's: those are caught where it runs.
+        reason = f"{type(error).__name__}: {error}"
+        if isinstance(error, CourseFault):
+            reason = str(error)
+        show(fault_rendered(asked, reason))
+        if name is None:
+            _going_on_with_reference[asked] = False
+        return function
     show(rendered(result))
     if name is None:
         _going_on_with_reference[exercise.name] = not result.ok
