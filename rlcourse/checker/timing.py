@@ -71,6 +71,7 @@ class _Stop:
     def __enter__(self) -> None:
         self.owner: FrameType | None = sys._getframe(1)
         self.thread = threading.get_ident()
+        self.tracing = sys.gettrace()
         self.by_signal = threading.current_thread() is threading.main_thread()
         if self.seconds is None and not self.by_signal:
             return  # Ctrl-C comes to the main thread only
@@ -98,6 +99,8 @@ class _Stop:
             raise KeyboardInterrupt
 
     def _end(self) -> None:
+        if self.raised > 1:
+            sys.settrace(self.tracing)
         self.ended.set()
         self.watcher.join()
         self.owner = None
@@ -147,9 +150,21 @@ class _Stop:
             return
         self.raised += 1
         if self.raised > 1:
-            # It was swallowed. The next one is sent ahead: it arrives in the lines that swallow.
-            signal.raise_signal(number)
+            self._follow(frame)
         raise self.exception
+
+    def _follow(self, frame: FrameType) -> None:
+        """One was swallowed: have the next one raised in the line that swallows, where no `try` is around it."""
+        sys.settrace(self._trace)
+        while frame is not None and frame is not self.owner.f_back:
+            if _is_answers(frame.f_code.co_filename):
+                frame.f_trace = self._trace
+            frame = frame.f_back
+
+    def _trace(self, frame: FrameType, event: str, _argument: Any) -> Any:
+        if event == "line" and _may_land(frame, self.owner, 0.0):
+            raise self.exception  # which ends the tracing
+        return self._trace
 
 
 def _is_within(frame: FrameType | None, owner: FrameType | None) -> bool:
