@@ -123,18 +123,19 @@ def test_an_import_against_the_order_is_seen(tmp_path):
     ]
 
 
-# The time is measured inside the process, so it is the import's and not the interpreter's start.
+# The time is measured inside the process, so it is the import's and not the interpreter's start; and it is
+# the processor's, so that a busy machine makes no import slow.
 PROBE = """
 import json, sys, time
-start = time.perf_counter()
+start = time.process_time()
 {code}
-print(json.dumps([time.perf_counter() - start, sorted(m for m in sys.modules if "." not in m)]))
+print(json.dumps([time.process_time() - start, sorted(m for m in sys.modules if "." not in m)]))
 """
 
 
 def run_probe(code: str) -> tuple[float, set[str]]:
     answer = subprocess.run(
-        [sys.executable, "-c", PROBE.format(code=code)], capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", PROBE.format(code=code)], capture_output=True, text=True, timeout=900
     )
     assert answer.returncode == 0, answer.stderr
     seconds, modules = json.loads(answer.stdout)

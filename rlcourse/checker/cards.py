@@ -52,6 +52,22 @@ def _told(result: Verdict) -> str:
     return "right" if result.ok else result.headline
 
 
+def fault_rendered(name: str, reason: str) -> dict[str, str]:
+    """What is shown where an answer could not be judged, as plain text and as HTML."""
+    told = "could not be checked"
+    lines = [
+        f"This is the course's fault, not your answer's: {' '.join(reason.split())}.",
+        "Try: restart the kernel (menu Kernel → Restart Kernel), run the cells from the top, check again. "
+        "If this card comes back, please report it, with the line above.",
+        "The lesson goes on with your function as it is.",
+    ]
+    title = f"<b>!</b> <code>{html.escape(name)}</code>: <b>{told}</b>"
+    return {
+        "text/plain": "\n".join([f"! {name}: {told}", *(f"  {line}" for line in lines)]),
+        "text/html": card(title, "unchecked", *map(inline, lines)),
+    }
+
+
 def as_text(result: Verdict, going_on: bool = True) -> str:
     """The verdict as plain text."""
     head = f"{_SIGN[result.state]} {result.number} {result.exercise}: {_told(result)}"
@@ -67,7 +83,7 @@ def as_html(result: Verdict, going_on: bool = True) -> str:
     return card(title, _CLASS[result.state], *map(inline, body))
 
 
-_COLOUR = {"right": "#009e73", "wrong": "#d55e00", "open": "#56b4e9"}
+_COLOUR = {"right": "#009e73", "wrong": "#d55e00", "open": "#56b4e9", "unchecked": "#e69f00"}
 
 
 def card(title: str, kind: str, *paragraphs: str) -> str:

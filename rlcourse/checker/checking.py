@@ -7,10 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 from . import namespace
-from .cards import card, inline, rendered, show
+from .cards import card, fault_rendered, inline, rendered, show
 from .declaration import Exercise
-from .judging import NOT_ATTEMPTED, PASSED, Verdict, judge_exercise
+from .judging import NOT_ATTEMPTED, PASSED, CourseFault, Verdict, judge_exercise
 from .registry import Unknown, get
+from .timing import careful_interrupts
 
 # The state of each exercise at its last check: whose function the lesson goes on with.
 _stands: dict[str, str] = {}
@@ -23,7 +24,8 @@ def check(answer: str | Callable[..., Any], name: str | None = None) -> Callable
     tell why there is none; or the function itself. name: of the exercise, if the function is called
     otherwise: a demonstration, which does not change what `authorship` says.
     Returns the function to go on with: the student's if it is right, the reference if not, so that
-    the lesson runs to its end. HTML in a notebook, plain text elsewhere.
+    the lesson runs to its end; the student's as well if it could not be checked. HTML in a
+    notebook, plain text elsewhere.
     """
     names = namespace.names_seen_from(sys._getframe(1))
     if not isinstance(answer, str):
@@ -36,10 +38,20 @@ def check(answer: str | Callable[..., Any], name: str | None = None) -> Callable
     else:
         called = answer
     try:
-        exercise = get(name or called)
+        with careful_interrupts():
+            return _checked(called, name, names)
     except Unknown as unknown:
         _refuse(f"{unknown} An answer is written as `def` and the exercise's name.")
-        return names.get(called)
+    except Exception as error:
+        # Whatever it is, it is none of the answer's: those are caught where it runs.
+        show(fault_rendered(called, _reason(error)))
+        if name is None:
+            _stands[called] = PASSED  # so far as anybody knows; it is what the lesson goes on with
+    return names.get(called)
+
+
+def _checked(called: str, name: str | None, names: dict[str, Any]) -> Any:
+    exercise = get(name or called)
     if name is not None:
         return _demonstrated(exercise, called, names)
     before = _stands.get(exercise.name, NOT_ATTEMPTED)
@@ -58,6 +70,10 @@ def _demonstrated(exercise: Exercise, called: str, names: dict[str, Any]) -> Cal
     result = judge_exercise(names[called], exercise)
     show(rendered(result, going_on=False))
     return names[called] if result.ok else exercise.reference
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, CourseFault) else f"{type(error).__name__}: {error}"
 
 
 def _refuse(sentence: str) -> None:

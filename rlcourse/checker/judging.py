@@ -8,6 +8,7 @@ Below the first two, a known mistake that explains the outcome is named before a
 from __future__ import annotations
 
 import contextlib
+import sys
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,10 @@ from .telling import located, rows_in_common, where
 from .timing import SECONDS, TimeLimit, time_limit
 
 PASSED, FAILED, NOT_ATTEMPTED = "passed", "failed", "not attempted"
+
+
+class CourseFault(RuntimeError):
+    """The course's own answer fails here, so nobody's can be judged: the kernel is damaged, or the course is."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,7 @@ def judge(
 ) -> Verdict:
     """Judge `function` as an answer to the exercise `name` (default: the function's own name).
 
-    Raises Unknown if there is no such exercise.
+    Raises Unknown if there is no such exercise, CourseFault if the reference fails.
     """
     return judge_exercise(function, get(name or getattr(function, "__name__", "?")), seed, seconds)
 
@@ -80,6 +85,8 @@ def judge_exercise(
 ) -> Verdict:
     """`judge` for a declaration in hand, registered or not."""
     cases = cases_of(exercise, seed)
+    if networks := sys.modules.get(f"{__package__}.networks"):  # imported by lessons that need it
+        networks.warm_up()
     outcomes = outcomes_of(function, exercise, cases, seconds)
 
     def repeats() -> bool:
@@ -260,6 +267,8 @@ def _reference_outcomes(
     results = [run(function, case, exercise.call) for case in cases]
     for case, result in zip(cases, results, strict=True):
         if result.failure is not None:
-            problem = f"{exercise.name}: the reference fails on {case.name!r}: {result.failure}"
-            raise RuntimeError(problem)
+            told = f"{result.failure.type_name}: {result.failure.message}"
+            raise CourseFault(
+                f"the course's own {exercise.name} fails on {case.name!r} with {told}"
+            )
     return results

@@ -16,7 +16,15 @@ from typing import Any
 from rlcourse import checker
 from rlcourse.checker.declaration import Exercise
 from rlcourse.checker.harness import Case, Failure, Outcome
-from rlcourse.checker.judging import FAILED, NOT_ATTEMPTED, PASSED, Verdict, cases_of, verdict
+from rlcourse.checker.judging import (
+    FAILED,
+    NOT_ATTEMPTED,
+    PASSED,
+    CourseFault,
+    Verdict,
+    cases_of,
+    verdict,
+)
 from rlcourse.checker.plain import decode, encode
 from rlcourse.lessons.extract import Extraction, Unreadable, extract
 
@@ -67,6 +75,9 @@ def mark(course: Course, submission: Submission) -> dict[str, Any]:
     """The record of one submission: plain data, ready for JSON, screens and pages."""
     try:
         record = _mark_submission(course, submission)
+    except CourseFault as fault:
+        reason = f"not marked, and no fault of the student's: {fault}: please report this"
+        record = _record(submission, BROKEN, reason, checker.lesson(course.lesson), [])
     except Exception as error:  # Whatever it is, it is reported, and the class goes on.
         reason = f"the grader failed on it ({type(error).__name__}: {error}): please report this"
         record = _record(submission, BROKEN, reason, checker.lesson(course.lesson), [])

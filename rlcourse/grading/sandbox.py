@@ -25,19 +25,19 @@ import sys
 import sysconfig
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import rlcourse
+from rlcourse.lessons.clock import PATIENCE, in_time, processor_seconds
 
 from .stage import make_stage
 
 MEBI = 2**20
 MAX_LINE = MEBI  # what comes back for one exercise; right answers take less than a tenth of it
-START_SECONDS = 60.0
+START_SECONDS = 60.0  # of the processor; on a busy machine it may take PATIENCE times as long
 DISK = 64 * MEBI
 NOBODY = "65534"
 
@@ -59,7 +59,7 @@ class Sandbox:
     """What submissions may use, and what they may not see. Small, and means the same on every machine.
 
     sealed: names of the exercises, whose answers are taken out of the package; torch: whether the
-    lesson's inputs are tensors; seconds: for each exercise; memory: MiB that a submission may use; walls: False
+    lesson's inputs are tensors; seconds: of the processor, for each exercise; memory: MiB that a submission may use; walls: False
     gives limits only, for machines without bubblewrap; hidden: folders that must not be seen, wherever
     they lie; stage: where this machine has the sealed package already ("": each process makes one).
     """
@@ -307,6 +307,10 @@ class _Cold:
         with self.process.stdin as job, self.process.stdout as answers:
             return os.dup(job.fileno()), os.dup(answers.fileno())
 
+    def used(self) -> float:
+        """Processor seconds so far."""
+        return processor_seconds(self.process.pid)
+
     def end(self) -> None:
         _kill(self.process)
 
@@ -321,10 +325,11 @@ class _Warm:
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self.process = _popen(command, stdin=theirs, stdout=subprocess.DEVNULL)
-        self.control.settimeout(START_SECONDS)
+        self.control.settimeout(START_SECONDS * PATIENCE)
         self._expect(b"r")
 
     def begin(self) -> tuple[int, int]:
+        self.over, self.last = False, 0.0
         job_out, job_in = os.pipe()
         answers_out, answers_in = os.pipe()
         try:
@@ -339,8 +344,24 @@ class _Warm:
             os.close(answers_in)
         return job_in, answers_out
 
+    def used(self) -> float:
+        """Processor seconds of the submission that runs, or runs no more."""
+        if not self.over:
+            try:
+                self.control.send(b"c")
+                said = self.control.recv(32)
+            except OSError as error:
+                self.close()
+                raise SandboxLost(str(error)) from error
+            if said and said != b"e":
+                self.last = float(said)
+            self.over = said == b"e"
+        return self.last
+
     def end(self) -> None:
         """End the submission that runs, if it still does, and wait until nothing of it is left."""
+        if self.over:
+            return
         try:
             self.control.send(b"k")
         except OSError as error:
@@ -377,7 +398,7 @@ def _converse(
     feeder.start()
     reader.start()
     try:
-        return _listen(lambda left: _next(lines, left), names, seconds)
+        return _listen(lambda left: _next(lines, left), process.used, names, seconds)
     finally:
         over.set()
         try:
@@ -422,17 +443,19 @@ def _next(lines: queue.Queue, left: float) -> bytes | str:
 
 
 def _listen(
-    next_line: Callable[[float], bytes | str], names: list[str], seconds: float
+    next_line: Callable[[float], bytes | str],
+    used: Callable[[], float],
+    names: list[str],
+    seconds: float,
 ) -> tuple[dict[str, Answer], str]:
     """Read the worker's lines; each answer must come in time, in order and in bounds."""
     answers: dict[str, Answer] = {}
     # The first line is said before any of the student's code has run.
-    text = next_line(START_SECONDS)
+    text = in_time(next_line, used, START_SECONDS, TIMEOUT)
     if isinstance(text, str):
         raise SandboxLost("no worker could be started")
-    deadline = time.monotonic() + seconds
     for name in names:
-        text = next_line(deadline - time.monotonic())
+        text = in_time(next_line, used, seconds, TIMEOUT)
         if isinstance(text, str):
             return answers, text
         line = _parsed(text)
@@ -442,7 +465,6 @@ def _listen(
         answers[name] = Answer(
             line.get("outcomes"), undefined if isinstance(undefined, str) else ""
         )
-        deadline = time.monotonic() + seconds
     return answers, ""
 
 

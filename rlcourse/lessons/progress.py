@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rlcourse.lessons import paths
+from rlcourse.lessons.clock import in_time, processor_seconds
 from rlcourse.lessons.extract import extract
 from rlcourse.lessons.notebook import exercise_in, is_untouched, lesson_in, read_notebook
 from rlcourse.lessons.paths import UsageError
@@ -144,6 +145,12 @@ def _judged(
     )
     lines: queue.Queue[bytes] = queue.Queue()
 
+    def line_within(left: float) -> bytes | None:
+        try:
+            return lines.get(timeout=left)
+        except queue.Empty:
+            return None
+
     def listen() -> None:
         for line in worker.stdout:
             lines.put(line)
@@ -156,9 +163,8 @@ def _judged(
         worker.stdin.close()
         limit = seconds + _SECONDS_TO_START
         for _ in list(tasks):
-            try:
-                line = lines.get(timeout=limit)
-            except queue.Empty:
+            line = in_time(line_within, lambda: processor_seconds(worker.pid), limit, None)
+            if line is None:
                 yield "timeout", f"no answer after {seconds:g} seconds"
                 return
             if not line:
@@ -176,6 +182,7 @@ def _judged(
 def _work() -> None:
     """The worker: answers to stdin's exercises, a JSON line each; what they print is dropped."""
     from rlcourse import checker
+    from rlcourse.checker.judging import CourseFault
 
     request = json.load(sys.stdin)
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
@@ -194,8 +201,11 @@ def _work() -> None:
         namespace |= {n: checker.get(n).reference for n in task["uses"] if n not in solved}
         state, reason = "failed", problem
         if name in namespace:
-            verdict = checker.judge(namespace[name], name)
-            state, reason = verdict.state, "" if verdict.ok else verdict.headline
+            try:
+                verdict = checker.judge(namespace[name], name)
+                state, reason = verdict.state, "" if verdict.ok else verdict.headline
+            except CourseFault as fault:
+                reason = f"could not be checked: {fault}"
         if state == SOLVED:
             solved.add(name)
         print(json.dumps([state, reason]), file=answers, flush=True)

@@ -11,7 +11,7 @@ import pytest
 
 def grade(*arguments):
     command = [sys.executable, "-m", "rlcourse", "grade", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, capture_output=True, text=True, timeout=1800)
 
 
 def refused(process, *words):

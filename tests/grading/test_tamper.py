@@ -418,7 +418,7 @@ def graded(tmp_path_factory):
     ]
     command += ["--seconds", str(SECONDS), "--memory", "256"]
     environment = os.environ | {"TMPDIR": str(root / "tmp")}
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=900, env=environment)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=1800, env=environment)
     assert ended.returncode == 0, ended.stderr
     written = json.loads((root / "out" / "results.json").read_text(encoding="utf-8"))
     records = {record["student"]: record for record in written["submissions"]}

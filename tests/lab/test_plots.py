@@ -53,7 +53,7 @@ def test_in_a_notebook_every_figure_is_shown_once_with_its_words():
         "plots.animate_values([[0.0, 1.0], [1.0, 1.0]], (1, 2), alt='ones spread')",
     ]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-    NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+    NotebookClient(notebook, timeout=1800, kernel_name="python3").execute()
     assert notebook.cells[0].outputs == []
     (picture,) = notebook.cells[1].outputs
     assert picture.data["text/plain"] == 'one bar, <b> & "c"'
@@ -209,7 +209,7 @@ def test_progress_shows_itself_in_a_terminal():
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, 80))
     subprocess.run(
-        [sys.executable, "-c", script], stdout=theirs, stderr=theirs, check=True, timeout=60
+        [sys.executable, "-c", script], stdout=theirs, stderr=theirs, check=True, timeout=1800
     )
     os.set_blocking(ours, False)  # nothing written is an error, not a wait without end
     shown = os.read(ours, 100_000).decode()
