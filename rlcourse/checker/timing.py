@@ -29,6 +29,7 @@ _PAUSE = 0.02  # between two looks at the clock, or two tries to land
 # any that will do. Then it comes wherever it may be: an import that never ends has to be left some time.
 _CHOOSY, _LAST = 1.0, 300.0
 
+ENGINE, LIBRARY, ANSWER = "engine", "library", "answer"
 _PACKAGE = Path(__file__).parents[1]
 _ENGINE = (str(_PACKAGE / "checker"), str(_PACKAGE / "lab" / "seeding.py"))
 _LIBRARY = os.path.dirname(os.__file__)
@@ -73,8 +74,11 @@ class _Stop:
         self.thread = threading.get_ident()
         self.tracing = sys.gettrace()
         self.by_signal = threading.current_thread() is threading.main_thread()
-        if self.seconds is None and not self.by_signal:
-            return  # Ctrl-C comes to the main thread only
+        if self.seconds is None:
+            # Ctrl-C comes to the main thread only, and may be ignored or have no handler in Python.
+            self.by_signal = self.by_signal and callable(signal.getsignal(self.number))
+            if not self.by_signal:
+                return
         used = _processor_clock(self.thread)
         self.watcher = threading.Thread(target=self._watch, args=(used, used()), daemon=True)
         if self.by_signal:
@@ -96,7 +100,7 @@ class _Stop:
         # Whoever pressed Ctrl-C while it could not be let in still meant it; a limit had its chance.
         pressed = self.seconds is None and self.asked is not None
         if pressed and not (kind and issubclass(kind, KeyboardInterrupt)):
-            raise KeyboardInterrupt
+            self.before(self.number, None)
 
     def _end(self) -> None:
         if self.raised > 1:
@@ -151,13 +155,19 @@ class _Stop:
         self.raised += 1
         if self.raised > 1:
             self._follow(frame)
+        if self.seconds is None:
+            self.before(
+                number, frame
+            )  # which raises KeyboardInterrupt, unless somebody has changed that
+            self.asked = None
+            return
         raise self.exception
 
     def _follow(self, frame: FrameType) -> None:
         """One was swallowed: have the next one raised in the line that swallows, where no `try` is around it."""
         sys.settrace(self._trace)
         while frame is not None and frame is not self.owner.f_back:
-            if _is_answers(frame.f_code.co_filename):
+            if _whose(frame.f_code.co_filename) == ANSWER:
                 frame.f_trace = self._trace
             frame = frame.f_back
 
@@ -182,15 +192,16 @@ def _may_land(frame: FrameType | None, owner: FrameType | None, waited: float) -
         return False
     if waited > _LAST:
         return True
-    innermost = frame.f_code.co_filename
-    of_answer = False
+    innermost = _whose(frame.f_code.co_filename)
+    seen = set()
     for code in _codes(frame, owner):
         if code.co_filename.startswith("<frozen importlib."):
             return False
-        of_answer |= _is_answers(code.co_filename)
-        if not of_answer and code.co_name in ("__enter__", "__exit__", "__del__"):
+        seen.add(_whose(code.co_filename))
+        changes = code.co_name in ("__enter__", "__exit__", "__del__")
+        if ANSWER not in seen and (ENGINE in seen or changes):
             return False
-    return of_answer if waited > _CHOOSY else _is_answers(innermost)
+    return ANSWER in seen if waited > _CHOOSY else innermost == ANSWER
 
 
 def _codes(frame: FrameType, owner: FrameType | None) -> Iterator[CodeType]:
@@ -202,12 +213,12 @@ def _codes(frame: FrameType, owner: FrameType | None) -> Iterator[CodeType]:
 
 
 @functools.cache
-def _is_answers(filename: str) -> bool:
-    """Whether this is a file of an answer, the student's or the course's; not the engine, nor a library."""
+def _whose(filename: str) -> str:
+    """Whose line it is: the engine's, a library's, or an answer's, the student's or the course's own."""
     if filename.startswith(str(_PACKAGE)):
-        return not filename.startswith(_ENGINE)
+        return ENGINE if filename.startswith(_ENGINE) else ANSWER
     installed = "site-packages" in filename or "dist-packages" in filename
-    return not (installed or filename.startswith((_LIBRARY, "<frozen ")))
+    return LIBRARY if installed or filename.startswith((_LIBRARY, "<frozen ")) else ANSWER
 
 
 def _processor_clock(thread: int) -> Callable[[], float]:

@@ -243,7 +243,7 @@ def _reason(outputs: Iterable[dict[str, Any]], error: BaseException) -> str:
             return f"{output['ename']}: {output['evalue']}".split("\n")[0][:200]
     for output in outputs:
         shown = output.get("data", {}).get("text/plain", "")
-        if shown.startswith(("✗", "○")):
+        if shown.startswith(("✗", "○", "!")):
             # "✗ 5.4 q_learning_target: no-mask": the name is said beside it already.
-            return re.sub(r"^. [\d.]+ \w+: ", "", shown.split("\n")[0])
+            return re.sub(r"^. (?:[\d.]+ )?\w+: ", "", shown.split("\n")[0])
     return str(error).split("\n")[0]

@@ -21,8 +21,14 @@ WITH_WALLS = pytest.param(
     True, marks=pytest.mark.skipif(bubblewrap() is None, reason="needs bubblewrap"), id="walls"
 )
 BUSY = "import itertools\nfor _ in itertools.count(): pass"
-# Half of the limit, of the processor's time.
-HALF = "import time\n    end = time.process_time() + 0.5\n    while time.process_time() < end: pass\n    "
+# Half of the limit, of the processor's time, once.
+BURN = """
+import functools, time
+@functools.cache
+def burn():
+    end = time.process_time() + 0.5
+    while time.process_time() < end: pass
+"""
 
 
 @pytest.fixture(params=[WITH_WALLS, pytest.param(False, id="no walls")])
@@ -51,18 +57,15 @@ def test_a_sleeper_is_late(course):
 
 def test_one_that_has_to_wait_for_the_processor_is_not(course):
     # Asleep one and a half times the limit: what a busy machine makes of a right answer.
-    waits = (
-        f"import sys; sys.waited = hasattr(sys, 'waited') or __import__('time').sleep(1.5); {RIGHT}"
-    )
-    assert state(course, target(waits)) == "passed"
+    wait = "import functools, time\nsleep = functools.cache(time.sleep)"
+    assert state(course, target(f"sleep(1.5); {RIGHT}", wait)) == "passed"
 
 
 @pytest.mark.full
 def test_a_right_answer_is_right_on_a_loaded_machine(course):
-    burns = f"import sys\n    if not hasattr(sys, 'burnt'):\n        sys.burnt = 1\n        {HALF.replace(chr(10), chr(10) + '    ')}\n    {RIGHT}"
     busy = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(4)]
     try:
-        assert state(course, target(burns)) == "passed"
+        assert state(course, target(f"burn(); {RIGHT}", BURN)) == "passed"
     finally:
         for process in busy:
             process.kill()
