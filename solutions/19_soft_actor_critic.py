@@ -885,8 +885,8 @@ ax = plots.curves(curves, x=steps, spread="min-max", xlabel="steps in the enviro
 ax.axhline(random_return, color=plots.PALETTE["purple"], linewidth=1.5, linestyle=":")
 ax.annotate("uniform torques", (6000, random_return), ha="right", va="bottom")
 ax.axhline(-200, color="black", linewidth=1, linestyle=":")
-plots.show(ax, alt="Greedy return over steps for three seeds with the student's functions and three with the "
-           "reference: both rise from far below the uniform policy's and end above −200.")  # fmt: skip
+plots.show(ax, alt=f"Greedy return over steps for three seeds with {authorship(*yours)} and three with the "
+           "course's: both rise from far below the uniform policy's and end above −200.")  # fmt: skip
 print("the first curve was learned with " + authorship(*yours))
 
 # %% [markdown]

@@ -8,6 +8,7 @@ course's own function, left by an earlier check.
 from __future__ import annotations
 
 import ast
+import linecache
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -109,18 +110,37 @@ def nothing_to_judge(
         return told(
             "this is the course's function",
             f"`{name}` is the course's function here, not yours"
-            + (f": {slip}" if slip else "; an earlier check has put it there."),
-            renamed if slip else f"Run your own cell again, {_AGAIN}",
+            + (f": {slip}" if slip else "; an earlier check, or an import, has put it there."),
+            renamed
+            if slip
+            else f"Run your own cell again, see that it ends without an error, {_AGAIN}",
             FAILED if before == FAILED or slip else NOT_ATTEMPTED,
         )
+    if name in _defined_in(ran[max(at, 0) : at + 1]) and _is_of_an_earlier_cell(
+        value, name, ran[:at], ran[at]
+    ):
+        return told(
+            "not your last version",
+            f"Your cell stopped before it came to `{name}`: what has the name is an older function of yours.",
+            f"Read the error under your cell, mend it, run your cell, {_AGAIN}",
+        )
     return None
+
+
+def _is_of_an_earlier_cell(function: Any, name: str, cells: Sequence[str], last: str) -> bool:
+    """Whether this function was defined as `name` by one of these cells, and not by the `last` one."""
+    code = getattr(function, "__code__", None)
+    if code is None or code.co_name != name:  # a decorator's
+        return False
+    text = "".join(linecache.getlines(code.co_filename)).strip()
+    return bool(text) and text != last.strip() and text in (cell.strip() for cell in cells)
 
 
 def _last_definition(cells: Sequence[str], name: str) -> int:
     """The number of the last cell that defines `name`, whether Python can read it or not; -1 if none."""
     # IPython turns a cell under `%%time` into one line, with `\\n` for its ends of lines.
     pattern = re.compile(
-        rf"(?:^|\\n)[ \t]*(?:async[ \t]+)?(?:def|class)[ \t]+{name}\b|^{name}[ \t]*=(?!=)(?!.*\bcheck\()",
+        rf"(?:^|\\n)(?:async[ \t]+)?(?:def|class)[ \t]+{name}\b|^{name}[ \t]*=(?!=)(?!.*\bcheck\()",
         re.MULTILINE,
     )
     found = (number for number in reversed(range(len(cells))) if pattern.search(cells[number]))

@@ -52,6 +52,21 @@ STORIES = {
         "✗ not defined: your cell stopped before it was",
         "the reference function",
     ),
+    "a new version that stops before its def": (
+        [RIGHT, CHECK, "1 / 0\n" + RIGHT],
+        "✗ not your last version: Your cell stopped before it came to `discounted_return`",
+        "the reference function",
+    ),
+    "an answer with a decorator": (
+        ["def timed(f):\n    def inner(*given):\n        return f(*given)\n    return inner", "@timed\n" + RIGHT],
+        "✓ right",
+        "your function",
+    ),
+    "the same cell run twice, and another after it": (
+        [RIGHT, WRONG, CHECK, RIGHT, "print(discounted_return([1.0], 0.5))"],
+        "✓ right",
+        "your function",
+    ),
     "the same under a magic": (
         ["%%time\n1 / 0\n" + RIGHT],
         "✗ not defined: your cell stopped before it was",
