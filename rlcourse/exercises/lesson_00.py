@@ -716,6 +716,13 @@ run_episode = Exercise(
             _episode(flag="not terminated"),
         ),
         Mistake(
+            "never-terminated",
+            "The second result is false however the episode ended. It tells the caller whether the last state "
+            "was terminal.",
+            "What did the last `step` say, and where do you keep it?",
+            _episode(flag="never"),
+        ),
+        Mistake(
             "not-truncated",
             "The second result is true only where the clock did *not* run out. Where both flags are set, the "
             "state is terminal all the same.",
