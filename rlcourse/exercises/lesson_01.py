@@ -22,6 +22,7 @@ from rlcourse.checker.probes import Rng
 from rlcourse.tabular import mdp, returns
 
 from .lesson_00 import reward_cases
+from .targets import AVERAGED_TWICE, weighed, weights
 
 # -------------------------------------------------------------------------------- returns_to_go
 
@@ -241,35 +242,17 @@ def _transition_by_loop(P, pi):
     return result
 
 
-def _weights(kind: str, pi: np.ndarray) -> np.ndarray:
-    """(S, A): what the actions are weighed with."""
-    n_actions = pi.shape[1]
-    return {
-        "pi": lambda: pi,
-        "none": lambda: np.ones_like(pi),
-        "equal": lambda: np.full_like(pi, 1 / n_actions),
-        "pi, averaged": lambda: pi / n_actions,
-        "likeliest": lambda: np.eye(n_actions)[pi.argmax(axis=1)],
-        "first": lambda: np.eye(n_actions)[np.zeros(len(pi), dtype=int)],
-    }[kind]()
-
-
 @composable
-def _mixed(weights: str = "pi", of: str = "s", transposed: bool = False) -> Callable:
+def _mixed(kind: str = "pi", of: str = "s", transposed: bool = False) -> Callable:
     """P^π with its parts exchangeable; of: whose row of the weights it is."""
 
     def policy_transition(P, pi):
-        w = _weights(weights, pi)
+        w = weights(kind, pi)
         mixed = np.einsum("sa,sat->st" if of == "s" else "ta,sat->st", w, P)
         return mixed.T.copy() if transposed else mixed
 
     return policy_transition
 
-
-AVERAGED_TWICE = (
-    "You weigh by π and then divide by the number of actions as well. The weights alone make the average: they sum "
-    "to 1."
-)
 
 policy_transition = Exercise(
     "policy_transition",
@@ -376,17 +359,6 @@ def _reward_cases(rng: np.random.Generator) -> list[Case]:
     return [*cases, Case("whole-number rewards", whole, ("whole-number rewards",))]
 
 
-@composable
-def _paid(weights: str = "pi", axis: int | None = 1) -> Callable:
-    """r^π with its parts exchangeable; axis: what the sum runs over."""
-
-    def policy_reward(R, pi):
-        total = (_weights(weights, pi) * R).sum(axis=axis)
-        return float(total) if axis is None else total
-
-    return policy_reward
-
-
 policy_reward = Exercise(
     "policy_reward",
     reference=mdp.policy_reward,
@@ -399,19 +371,19 @@ policy_reward = Exercise(
             "unweighted-mean",
             "You average over the actions without the policy. Weigh each reward by how often π takes the action.",
             "Which argument have you not used?",
-            _paid("equal"),
+            weighed("equal"),
         ),
         Mistake(
             "averaged-twice",
             AVERAGED_TWICE,
             "What should come out if all actions are paid the same?",
-            _paid("pi, averaged"),
+            weighed("pi, averaged"),
         ),
         Mistake(
             "unweighted-sum",
             "You add up the rewards of all actions. Only one action is taken at a time: weigh each by π(a|s).",
             "What should come out where the policy always takes the same action?",
-            _paid("none"),
+            weighed("none"),
             lambda R, pi: R.sum(axis=1),
         ),
         Mistake(
@@ -431,20 +403,20 @@ policy_reward = Exercise(
             "likeliest-action",
             "You take only the likeliest action's reward. Every action counts, by its probability.",
             "Try a state with probabilities 0.6 and 0.4.",
-            _paid("likeliest"),
+            weighed("likeliest"),
             lambda R, pi: R[np.arange(len(R)), pi.argmax(axis=1)],
         ),
         Mistake(
             "sum-over-states",
             "You sum over the states. One number is asked for each state, so the sum runs over the actions.",
             "Which axis of `R` are the actions? Print the shape of your result.",
-            _paid(axis=0),
+            weighed(axis=0),
         ),
         Mistake(
             "one-number",
             "You sum over everything, and get a single number. One is asked for each state.",
             "Over which index does the sum in equation (1.5) run? Which one stays?",
-            _paid(axis=None),
+            weighed(axis=None),
             lambda R, pi: np.float64((pi * R).mean()),
         ),
         Mistake(
@@ -462,7 +434,7 @@ policy_reward = Exercise(
         ),
     ],
     also_correct=[
-        _paid(),
+        weighed(),
         lambda R, pi: np.average(R, axis=1, weights=pi),
         lambda R, pi: np.diag(R @ pi.T).copy(),
         lambda R, pi: np.einsum("sa,sa->s", R, pi),
@@ -737,7 +709,7 @@ def _expected(
     """
 
     def expected_return(P, R, pi, start, gamma):
-        P_pi, r_pi = _mixed(moves)(P, pi), (_weights(reward, pi) * R).sum(axis=1)
+        P_pi, r_pi = _mixed(moves)(P, pi), (weights(reward, pi) * R).sum(axis=1)
         matrix = P_pi.T if transposed else P_pi
         v = np.linalg.solve(np.eye(len(start)) + sign * gamma * matrix, r_pi)
         d = _another_start(start_from, start)
