@@ -545,26 +545,26 @@ value_iteration = Exercise(
             "You add the changes up, or their squares, before you compare. The change of a table is here the *largest* "
             "change of an entry, however many there are.",
             "What does your measure say of ten entries that each change by 1? The task asks for 1.",
-            *_stopped_by(*OTHER_NORMS, ways=WAYS[:2]),
+            *_stopped_by(*OTHER_NORMS, ways=WAYS[:1]),
         ),
         Mistake(
             "changes-squared",
             "You compare the *square* of the changes with the tolerance: 0.001 looks like a millionth, so you stop too "
             "early.",
             "Which change is just small enough for your test, at a tolerance of 1e-6?",
-            *_stopped_by(*SQUARES, ways=WAYS[:2]),
+            *_stopped_by(*SQUARES, ways=WAYS[:1]),
         ),
         Mistake(
             "allclose",
             "You stop when `np.allclose` says so. It has tolerances of its own, relative ones too: yours is an argument.",
             "Where does `tolerance` enter your test?",
-            *_stopped_by("isclose"),
+            *_stopped_by("isclose", ways=WAYS[::2]),
         ),
         Mistake(
             "waits-for-equality",
             "You go on until nothing changes at all. `tolerance` says how small a change is small enough.",
             "Where does `tolerance` enter your test?",
-            *_stopped_by("equal"),
+            *_stopped_by("equal", ways=WAYS[::2]),
         ),
         Mistake(
             "other-threshold",

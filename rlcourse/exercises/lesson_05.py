@@ -1034,7 +1034,6 @@ q_learning = Exercise(
             "`select` is never asked, and your actions are not greedy either. The behaviour is `select`'s.",
             "Which argument of your function is never used? What does it need, to choose?",
             _acts_at_random,
-            shows=never_asked,
         ),
         Mistake(
             "own-max",
