@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
 from rlcourse.checker.comparing import same
-from rlcourse.checker.declaration import Exercise, Lesson, Mistake, array, boolean, number, several
-from rlcourse.checker.harness import Case
+from rlcourse.checker.declaration import (
+    Exercise,
+    Lesson,
+    Mistake,
+    array,
+    boolean,
+    composable,
+    number,
+    several,
+)
+from rlcourse.checker.harness import Case, Outcome
 from rlcourse.checker.material import FLAG_TYPES, flags, random_env, random_policy
-from rlcourse.checker.probes import Policy, Rng
+from rlcourse.checker.probes import Misuse, Policy, Rng
 from rlcourse.tabular import returns
 
 # ------------------------------------------------------------------------------ discounted_return
@@ -48,6 +59,40 @@ def _return_by_recursion(rewards, gamma):
     return rewards[0] + gamma * _return_by_recursion(rewards[1:], gamma) if len(rewards) else 0
 
 
+@composable
+def _return(
+    weights: str = "powers",
+    first: int = 0,
+    reversed_: bool = False,
+    divided: str = "",
+    left_out: str = "",
+) -> Callable:
+    """A return with its parts exchangeable, so that each mistake differs in one of them.
+
+    weights: how a reward's weight goes on from step to step; first: how often the first reward is
+    discounted; divided: by "all" rewards, or by those there are, so that there may be "some".
+    """
+
+    def discounted_return(rewards, gamma):
+        t, n = np.arange(len(rewards)), len(rewards)
+        grown = {
+            "powers": lambda: float(gamma) ** (t + first),
+            "none": lambda: np.ones(n),
+            "times t": lambda: np.where(t > 0, gamma * t, 1.0),
+            "times t, 0 at first": lambda: gamma * t,
+            "once": lambda: np.where(t > 0, float(gamma), float(gamma) ** first),
+            "squares": lambda: float(gamma) ** np.where(t + first > 0, 2.0 ** (t + first - 1), 0),
+        }[weights]()
+        grown = grown[::-1] if reversed_ else grown
+        kept = {"": slice(None), "first": slice(1, None), "last": slice(-1)}[left_out]
+        total = float(np.sum((grown * rewards)[kept]))
+        return {"": lambda: total, "all": lambda: total / n, "some": lambda: total / max(n, 1)}[
+            divided
+        ]()
+
+    return discounted_return
+
+
 discounted_return = Exercise(
     "discounted_return",
     reference=returns.discounted_return,
@@ -61,42 +106,82 @@ discounted_return = Exercise(
             "You discount the first reward too. The reward of the step you are about to take comes "
             "now: its weight is γ⁰ = 1.",
             "Write down the weights of the first three rewards in equation (0.1). Which power comes first?",
+            _return(first=1),
+            # Backwards, in the form of a loop.
             lambda rewards, gamma: gamma * _return_by_loop(rewards, gamma),
         ),
         Mistake(
             "undiscounted",
             "γ is never used: a reward that is t steps away counts γ^t of itself.",
             "Try it with rewards [1, 1] and γ = 0.5: what should come out, and what does?",
-            lambda rewards, gamma: float(np.sum(rewards)),
+            _return(weights="none"),
         ),
         Mistake(
             "mean-not-sum",
             "You divide by the number of rewards. A return is a sum, not an average: a long episode "
             "of good rewards is worth more than a short one.",
             "Look for `mean` or a division by T, and at equation (0.1) for one.",
-            lambda rewards, gamma: _return_by_loop(rewards, gamma) / max(len(rewards), 1),
+            _return(divided="some"),
+            _return(divided="all"),
             lambda rewards, gamma: _return_by_loop(rewards, gamma) / len(rewards),
             lambda rewards, gamma: float(np.mean(gamma ** np.arange(len(rewards)) * rewards)),
             lambda rewards, gamma: float(np.mean(rewards)),
+            lambda rewards, gamma: float(np.sum(rewards) / max(len(rewards), 1)),
         ),
         Mistake(
             "weights-reversed",
             "Your weights run the wrong way: you discount the past. The last reward should weigh least.",
             "Which reward gets weight 1 in your code, the first or the last?",
-            lambda rewards, gamma: _return_by_loop(np.asarray(rewards)[::-1], gamma),
+            _return(reversed_=True),
         ),
         Mistake(
             "multiplied-not-power",
             "Your weight grows with γ times t. Each step multiplies once more by γ: that is a power, "
             "not a product with t.",
             "What is the weight of the reward two steps ahead? Two factors γ.",
-            lambda rewards, gamma: float(
-                sum((gamma * t if t else 1.0) * r for t, r in enumerate(rewards))
-            ),
-            lambda rewards, gamma: float(sum(gamma * t * r for t, r in enumerate(rewards))),
+            _return(weights="times t"),
+            _return(weights="times t, 0 at first"),
+        ),
+        Mistake(
+            "discounted-once",
+            "All your rewards, however far away, carry one and the same factor γ. Each step further "
+            "away discounts once more.",
+            "Work out the weight of the reward three steps ahead, in your code and in equation (0.1).",
+            _return(weights="once"),
+            _return(weights="once", first=1),
+        ),
+        Mistake(
+            "weights-squared",
+            "Your running weight is multiplied by *itself* from step to step, so its exponent doubles: "
+            "γ, γ², γ⁴. In equation (0.1) the exponent grows by one.",
+            "Write down the weights of the first four rewards. What is each multiplied with to get the next?",
+            _return(weights="squares"),
+            _return(weights="squares", first=1),
+        ),
+        Mistake(
+            "first-grown",
+            "Your exponents begin at −1: the first reward is divided by γ. It comes now, and so its "
+            "weight is γ⁰ = 1.",
+            "Which value has your exponent in the first round of the loop?",
+            _return(first=-1),
+            lambda rewards, gamma: sum(r * gamma ** (t - 1) for t, r in enumerate(rewards)),
+        ),
+        Mistake(
+            "last-reward-lost",
+            "The last reward never enters your sum: it ends one step too early.",
+            "Which indices does your loop or slice take, for three rewards?",
+            _return(left_out="last"),
+        ),
+        Mistake(
+            "first-reward-lost",
+            "The first reward never enters your sum. The sum in equation (0.1) begins with r₀.",
+            "Which indices does your loop or slice take, for three rewards?",
+            _return(left_out="first"),
+            lambda rewards, gamma: _return_by_loop(rewards[1:], gamma),
         ),
     ],
     also_correct=[
+        _return(),
         _return_by_loop,
         _return_by_recursion,
         lambda rewards, gamma: np.dot(np.power(float(gamma), np.arange(len(rewards))), rewards),
@@ -135,6 +220,36 @@ def _mask_cases(rng: np.random.Generator) -> list[Case]:
     ]
 
 
+@composable
+def _mask(ends: str = "terminated", inverted: bool = False) -> Callable:
+    """A mask with its parts exchangeable; ends: the rule by which a row counts as over."""
+
+    def bootstrap_mask(terminated, truncated):
+        d, c = np.asarray(terminated) > 0, np.asarray(truncated) > 0
+        over = {
+            "terminated": d,
+            "truncated": c,
+            "either": d | c,
+            "both": d & c,
+            "terminated only": d & ~c,
+            "exactly one": d ^ c,
+            "equal": d == c,
+        }[ends]
+        return 1.0 * (over if inverted else ~over)
+
+    return bootstrap_mask
+
+
+def _asks_an_array(cases: Sequence[Case], outcomes: Sequence[Outcome]) -> bool:
+    """Whether every batch of several rows stopped at "the truth value of an array is ambiguous"."""
+    failures = [
+        outcome.failure
+        for case, outcome in zip(cases, outcomes, strict=False)
+        if len(case.inputs["terminated"]) > 1
+    ]
+    return all(f is not None and "truth value of an array" in f.message for f in failures)
+
+
 bootstrap_mask = Exercise(
     "bootstrap_mask",
     reference=returns.bootstrap_mask,
@@ -151,31 +266,78 @@ bootstrap_mask = Exercise(
             "You mask truncated steps as well. A time limit is ours, not the world's: after a cut the "
             "next state still has a value, so its mask is 1.",
             "Which of the two flags says that *nothing* can come afterwards?",
-            lambda terminated, truncated: 1.0 - np.logical_or(terminated, truncated),
+            _mask("either"),
         ),
         Mistake(
             "inverted",
             "Your mask is the wrong way round: 1 must mean that the episode goes on.",
             "What should the mask be for an ordinary step in the middle of an episode?",
-            lambda terminated, truncated: np.asarray(terminated) * 1.0,
+            _mask(inverted=True),
         ),
         Mistake(
             "truncated-instead",
             "You used the wrong one of the two flags: it is termination that ends the task.",
             "Read again what each flag says about the state that comes next.",
-            lambda terminated, truncated: 1.0 - np.asarray(truncated),
+            _mask("truncated"),
         ),
         Mistake(
             "truncation-wins",
             "Where both flags are set, you let the time limit win. The state is terminal whatever the "
             "clock says: the mask is 0.",
             "Make the table of all four combinations of the flags, and fill in equation (0.2).",
+            _mask("terminated only"),
+        ),
+        Mistake(
+            "needs-both",
+            "Your mask is 0 only where *both* flags are set. A state is terminal whether or not a time "
+            "limit comes at the same step.",
+            "Make the table of all four combinations of the flags, and fill in equation (0.2).",
+            # One and the same mask: what ends is both, or termination with the clock's leave.
+            _mask("both"),
+        ),
+        Mistake(
+            "compares-flags",
+            "Your mask depends on whether the two flags are equal. Equation (0.2) looks at one of them.",
+            "Make the table of all four combinations of the flags, and fill in equation (0.2).",
+            _mask("exactly one"),
+            _mask("equal"),
+        ),
+        Mistake(
+            "flags-subtracted",
+            "You subtract both flags from 1: where both are set that is −1, and a cut counts as an end. "
+            "A mask is 0 or 1, and one flag decides.",
+            "Make the table of all four combinations of the flags. Which numbers come out?",
             lambda terminated, truncated: (
-                1.0 - np.logical_and(terminated, np.logical_not(truncated))
+                1.0 - np.asarray(terminated, float) - np.asarray(truncated, float)
             ),
+            lambda terminated, truncated: 1 - (terminated + truncated),
+            lambda terminated, truncated: 1 - terminated - truncated,
+        ),
+        Mistake(
+            "bitwise-not",
+            "`~` turns round every *bit*: right for bool arrays, but ~0 is −1 and ~1 is −2, and for "
+            "floats there is no `~` at all. Flags come as integers and floats, too.",
+            "Print your mask for np.array([0, 1]). What else says 'not' for each entry?",
+            lambda terminated, truncated: ~terminated,
+            lambda terminated, truncated: (~terminated).astype(float),
+            lambda terminated, truncated: ~terminated.astype(int),
+            lambda terminated, truncated: ~(terminated | truncated),
+            lambda terminated, truncated: ~terminated & ~truncated,
+            lambda terminated, truncated: ~(terminated & truncated),
+            lambda terminated, truncated: ~truncated,
+        ),
+        Mistake(
+            "not-elementwise",
+            "`if`, `not`, `and` and `or` ask a *whole array* whether it is true, and an array of several "
+            "flags has no answer. Each row has its own.",
+            "What does your condition give for np.array([0, 1])? Which operations act entry by entry?",
+            lambda terminated, truncated: not terminated,
+            lambda terminated, truncated: 0.0 if terminated else 1.0,
+            shows=_asks_an_array,
         ),
     ],
     also_correct=[
+        _mask(),
         lambda terminated, truncated: np.logical_not(terminated),
         lambda terminated, truncated: np.where(terminated, 0, 1),
         lambda terminated, truncated: np.array([0.0 if d else 1.0 for d in terminated]),
@@ -205,8 +367,44 @@ def _error_cases(rng: np.random.Generator) -> list[Case]:
     ]
 
 
-def _pairs(prediction, target):
-    return np.reshape(prediction, (-1, 1)) - target
+@composable
+def _error(
+    pairs: str = "",
+    measure: str = "squares",
+    reduce: str = "mean",
+    factor: float = 1.0,
+    root: bool = False,
+) -> Callable:
+    """An error with its parts exchangeable.
+
+    pairs: "broadcast" as NumPy would, or "always"; measure: of each difference; reduce: "mean",
+    "sum", "by len" (a sum over all there is, divided by B), "by B − 1", or "mean first".
+    """
+
+    def mean_squared_error(prediction, target):
+        difference = {
+            "": lambda: np.ravel(prediction) - target,
+            "broadcast": lambda: prediction - target,
+            "always": lambda: np.reshape(prediction, (-1, 1)) - target,
+        }[pairs]()
+        difference = difference.mean() if reduce == "mean first" else difference
+        error = {
+            "squares": lambda: difference**2,
+            "absolute": lambda: np.abs(difference),
+            "signed": lambda: difference,
+            "spread": lambda: (difference - np.mean(difference)) ** 2,
+        }[measure]()
+        total = {
+            "mean": lambda: np.mean(error),
+            "sum": lambda: np.sum(error),
+            "by len": lambda: np.sum(error) / len(target),
+            "by B − 1": lambda: np.sum(error) / np.float64(len(target) - 1),
+            "by B − 1 or 1": lambda: np.sum(error) / max(len(target) - 1, 1),
+            "mean first": lambda: error,
+        }[reduce]()
+        return float(factor * (np.sqrt(total) if root else total))
+
+    return mean_squared_error
 
 
 mean_squared_error = Exercise(
@@ -222,35 +420,71 @@ mean_squared_error = Exercise(
             "Every prediction is compared with every target: (B, 1) − (B,) is (B, B), and NumPy says "
             "nothing.",
             "Print the shape of the difference before you square it. Bring both to (B,) first.",
-            lambda prediction, target: float(np.mean((prediction - target) ** 2)),
-            lambda prediction, target: float(np.mean(_pairs(prediction, target) ** 2)),
+            _error(pairs="broadcast"),
+            _error(pairs="always"),
+            _error(pairs="broadcast", reduce="by len"),
         ),
         Mistake(
             "sum-not-mean",
             "You do not divide by B: the loss would grow with the size of the batch.",
             "Compare a batch with the same batch written twice: the error should be the same.",
-            lambda prediction, target: float(np.sum((np.ravel(prediction) - target) ** 2)),
+            _error(reduce="sum"),
         ),
         Mistake(
             "half",
             "You put a ½ in front. Many losses have one; equation (0.3) has not.",
             "Compute the error of one prediction that is off by 2, by hand.",
-            lambda prediction, target: float(np.mean((np.ravel(prediction) - target) ** 2) / 2),
+            _error(factor=0.5),
         ),
         Mistake(
             "root",
             "You took the square root: that is the RMSE, another measure.",
             "Equation (0.3) stops at the mean of the squares.",
-            lambda prediction, target: float(np.sqrt(np.mean((np.ravel(prediction) - target) ** 2))),
+            _error(root=True),
         ),
         Mistake(
             "mean-before-square",
             "You average before you square, so errors of opposite sign cancel.",
             "Which comes first in equation (0.3): the square or the mean?",
-            lambda prediction, target: float(np.mean(np.ravel(prediction) - target) ** 2),
+            _error(reduce="mean first"),
+        ),
+        Mistake(
+            "absolute-not-squared",
+            "You take the absolute value of each error in place of its square: that is the mean absolute error, "
+            "which weighs large errors less.",
+            "Compute the error of one prediction that is off by 2, by hand.",
+            _error(measure="absolute"),
+        ),
+        Mistake(
+            "not-squared",
+            "You average the errors as they are: those of opposite sign cancel, and the result may be negative.",
+            "What comes out for two predictions, one too high by 1 and one too low by 1?",
+            _error(measure="signed"),
+        ),
+        Mistake(
+            "variance",
+            "You measure how far the errors lie from their own mean: that is a variance. A prediction that is too "
+            "high everywhere by the same amount would come out as perfect.",
+            "What comes out if every prediction is off by exactly 1?",
+            _error(measure="spread"),
+        ),
+        Mistake(
+            "divides-by-b-minus-1",
+            "You divide by B − 1. That is for estimating a variance when the mean is estimated too; equation (0.3) "
+            "averages over all B.",
+            "What comes out for a batch of one?",
+            _error(reduce="by B − 1"),
+            _error(reduce="by B − 1 or 1"),
+        ),
+        Mistake(
+            "negative",
+            "The sign is turned round: an error is to be made small, so it cannot be negative.",
+            "What does (prediction − target)² give, and what stands before it in your code?",
+            _error(factor=-1.0),
         ),
     ],
     also_correct=[
+        _error(),
         lambda prediction, target: np.mean((prediction.reshape(target.shape) - target) ** 2),
         lambda prediction, target: float(np.square(prediction.ravel() - target).sum() / len(target)),
         lambda prediction, target: np.var(d := prediction.ravel() - target) + np.mean(d) ** 2,
@@ -291,19 +525,83 @@ def _episode_cases(rng: np.random.Generator) -> list[Case]:
     ]
 
 
-def _episode(env, policy, rng, keeps_last=True, moves=True, ends_on=any, flag=None):
+FLAGS: dict[str, Callable] = {
+    "terminated": lambda d, c: d,
+    "truncated": lambda d, c: c,
+    "either": lambda d, c: d or c,
+    "both": lambda d, c: d and c,
+    "never": lambda d, c: False,
+    "always": lambda d, c: True,
+    "not terminated": lambda d, c: not d,
+    "not truncated": lambda d, c: not c,
+    "terminated only": lambda d, c: d and not c,
+}
+
+
+MOST_STEPS = 500  # more than any right loop makes
+
+
+@composable
+def _episode(
+    kept: str = "all",
+    moves: str = "to the next state",
+    ends_on: str = "either",
+    flag: str = "terminated",
+    asks: str = "every step",
+    resets: str = "once",
+    rewards_as: str = "list",
+) -> Callable:
     """The loop with its parts exchangeable, so that each mistake differs in one of them."""
-    state, _ = env.reset()
-    rewards = []
-    while True:
-        next_state, reward, terminated, truncated, _ = env.step(policy(state, rng))
-        done = ends_on((terminated, truncated))
-        if keeps_last or not done:
-            rewards.append(reward)
-        if moves:
-            state = next_state
-        if done:
-            return np.array(rewards), flag((terminated, truncated)) if flag else terminated
+
+    def run_episode(env, policy, rng):
+        state, _ = env.reset()
+        before, action, rewards, steps = state, None, [], 0
+        while True:
+            if asks == "every step" or (asks == "once" and action is None):
+                action = policy(before if moves == "late" else state, rng)
+            next_state, reward, *flags, _ = env.step(0 if action is None else action)
+            steps += 1
+            done = FLAGS[ends_on](*flags)
+            if (kept == "all" or not (kept == "all but the last" and done)) and not (
+                kept == "all but the first" and steps == 1
+            ):
+                rewards.append(reward)
+            if moves != "never":
+                before, state = state, next_state
+            if done:
+                return _collected(rewards_as, rewards), FLAGS[flag](*flags)
+            if resets == "every step":
+                state, _ = env.reset()
+            if steps > MOST_STEPS:
+                raise Misuse("never-ends", "an environment would say so much later")
+
+    return run_episode
+
+
+def _collected(how: str, rewards: list) -> np.ndarray | float:
+    array = np.array(rewards, dtype=float)
+    return {
+        "list": lambda: array,
+        "total": lambda: float(array.sum()),
+        "mean": lambda: float(array.mean()),
+        "last": lambda: float(array[-1]),
+        "sums": lambda: np.cumsum(array),
+        "reversed": lambda: array[::-1].copy(),
+    }[how]()
+
+
+def counted(note: str, few: Callable[[int, int], bool]) -> Callable[..., bool]:
+    """What shows a mistake by what was done: `few(times, steps)` in every case that made steps."""
+
+    def shows(cases: Sequence[Case], outcomes: Sequence[Outcome]) -> bool:
+        made = [o.notes for o in outcomes if o.notes.get("steps", 0)]
+        some = any(notes["steps"] > 1 for notes in made)
+        return some and all(few(notes.get(note, 0), notes["steps"]) for notes in made)
+
+    return shows
+
+
+never_asked = counted("choices", lambda times, steps: times == 0)
 
 
 def _episode_by_generator(env, policy, rng):
@@ -328,43 +626,138 @@ run_episode = Exercise(
     notes=["resets", "steps", "choices", "rng"],
     mistakes=[
         Mistake(
+            "policy-not-asked",
+            "`policy` is never asked: your actions come from elsewhere. The episode is to be the policy's, "
+            "choice by choice.",
+            "Which argument of your function is never used? What does it need, to choose?",
+            _episode(asks="never"),
+            shows=never_asked,
+        ),
+        Mistake(
+            "policy-asked-once",
+            "The policy is asked once and its first action repeated. It chooses anew in every state.",
+            "Which lines belong inside the loop, and which before it?",
+            _episode(asks="once"),
+            shows=counted("choices", lambda times, steps: times == 1),
+        ),
+        Mistake(
+            "resets-every-step",
+            "Your loop calls `reset` again and again: that throws the episode away and begins another one. "
+            "It is called once, before the loop.",
+            "Which lines belong inside the loop, and which before it?",
+            _episode(resets="every step"),
+            shows=counted("resets", lambda times, steps: times >= steps > 1 or steps == 1),
+        ),
+        Mistake(
             "waits-for-terminated",
             "Your loop goes on until `terminated`, but a time limit ends an episode too: you stepped "
             "on after the end.",
             "Which two flags can end an episode? Leave the loop when either is true.",
-            lambda env, policy, rng: _episode(env, policy, rng, ends_on=lambda flags: flags[0]),
+            _episode(ends_on="terminated"),
+        ),
+        Mistake(
+            "waits-for-truncated",
+            "Your loop goes on until `truncated`, but a terminal state ends an episode too: you stepped "
+            "on after the end.",
+            "Which two flags can end an episode? Leave the loop when either is true.",
+            _episode(ends_on="truncated"),
+        ),
+        Mistake(
+            "waits-for-both",
+            "Your loop goes on until *both* flags are true. Either of them ends the episode: you stepped on "
+            "after the end.",
+            "Negate your loop's condition on paper: when does it stop?",
+            _episode(ends_on="both"),
         ),
         Mistake(
             "stale-state",
             "The policy always sees the first state: what `step` returns is the new state, and you do "
             "not use it.",
             "Print the state at the top of your loop for three rounds. Does it move?",
-            lambda env, policy, rng: _episode(env, policy, rng, moves=False),
+            _episode(moves="never"),
+        ),
+        Mistake(
+            "one-step-late",
+            "The policy sees the state *before* the one that it is in: your state lags a step behind.",
+            "Print what the policy is given, beside what the last `step` returned.",
+            _episode(moves="late"),
         ),
         Mistake(
             "last-reward-lost",
             "The last reward is missing: the step that ends the episode pays as well.",
             "In which order do you test for the end and keep the reward?",
-            lambda env, policy, rng: _episode(env, policy, rng, keeps_last=False),
+            _episode(kept="all but the last"),
+        ),
+        Mistake(
+            "first-reward-lost",
+            "The first reward is missing: the first step pays as well.",
+            "Which rewards are in your list after one step?",
+            _episode(kept="all but the first"),
         ),
         Mistake(
             "done-not-terminated",
             "The second result is true after a time limit too. The caller must know *how* the episode "
             "ended, to bootstrap or not (equation (0.2)).",
             "Two flags end the loop; only one of them is asked for.",
-            lambda env, policy, rng: _episode(env, policy, rng, flag=any),
+            _episode(flag="either"),
+            _episode(flag="always"),
+        ),
+        Mistake(
+            "truncated-for-terminated",
+            "The second result is `truncated`, the other flag: it is true after a time limit, and false after a "
+            "terminal state.",
+            "Which of the two says that nothing can come afterwards?",
+            _episode(flag="truncated"),
+        ),
+        Mistake(
+            "flag-inverted",
+            "The second result is the wrong way round: true means that the episode ended in a terminal state.",
+            "What do you return after a time limit, and what after a terminal state?",
+            _episode(flag="not terminated"),
+        ),
+        Mistake(
+            "never-terminated",
+            "The second result is false however the episode ended. It tells the caller whether the last state "
+            "was terminal.",
+            "What did the last `step` say, and where do you keep it?",
+            _episode(flag="never"),
+        ),
+        Mistake(
+            "not-truncated",
+            "The second result is true only where the clock did *not* run out. Where both flags are set, the "
+            "state is terminal all the same.",
+            "Make the table of all combinations of the flags that can end an episode.",
+            _episode(flag="terminated only"),
+            _episode(flag="not truncated"),
         ),
         Mistake(
             "total-only",
             "You return the sum of the rewards. Keep every reward, in order: later lessons weigh each "
             "of them differently.",
             "Collect the rewards in a list and turn it into an array at the end.",
-            lambda env, policy, rng: (lambda r, d: (float(r.sum()), d))(
-                *_episode(env, policy, rng)
-            ),
+            _episode(rewards_as="total"),
+        ),
+        Mistake(
+            "running-sums",
+            "Your entries are the sums so far. Entry t is the reward of step t alone.",
+            "What does your result hold after two steps that pay 1 each?",
+            _episode(rewards_as="sums"),
+        ),
+        Mistake(
+            "reversed",
+            "Your rewards come in the reverse order. The first entry belongs to the first step.",
+            "At which end of your list do you put a new reward?",
+            _episode(rewards_as="reversed"),
+        ),
+        Mistake(
+            "one-number",
+            "You return one number in place of the rewards. Keep every reward, in order.",
+            "What happens to a reward when the next one comes in?",
+            _episode(rewards_as="last"),
+            _episode(rewards_as="mean"),
         ),
     ],
-    also_correct=[_episode, _episode_by_generator],
+    also_correct=[_episode(), _episode_by_generator],
 )
 
 LESSON = Lesson(

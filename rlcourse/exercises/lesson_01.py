@@ -7,13 +7,22 @@ from collections.abc import Callable
 import numpy as np
 
 from rlcourse.checker.comparing import difference
-from rlcourse.checker.declaration import Exercise, Lesson, Mistake, array, number, several
+from rlcourse.checker.declaration import (
+    Exercise,
+    Lesson,
+    Mistake,
+    array,
+    composable,
+    number,
+    several,
+)
 from rlcourse.checker.harness import Case
 from rlcourse.checker.material import random_distribution, random_mdp, random_policy
 from rlcourse.checker.probes import Rng
 from rlcourse.tabular import mdp, returns
 
 from .lesson_00 import reward_cases
+from .targets import AVERAGED_TWICE, weighed, weights
 
 # -------------------------------------------------------------------------------- returns_to_go
 
@@ -21,14 +30,6 @@ from .lesson_00 import reward_cases
 def _discounts(rewards, gamma) -> np.ndarray:
     """The weights γ^t, (T,)."""
     return np.power(float(gamma), np.arange(len(rewards)))
-
-
-def _forward_sum(rewards, gamma):
-    g, result = 0.0, np.zeros(len(rewards))
-    for t, reward in enumerate(rewards):
-        g = reward + gamma * g
-        result[t] = g
-    return result
 
 
 def _weighted_from_start(rewards, gamma):
@@ -56,6 +57,47 @@ def _shows_division(cases, outcomes) -> bool:
         )
 
     return all(map(divided, cases, outcomes))
+
+
+@composable
+def _to_go(
+    of_reward: int = 0,
+    of_rest: int = 1,
+    forwards: bool = False,
+    begins: int = 0,
+    own: str = "counted",
+    spread: bool = False,
+    turned: bool = False,
+    divided_by: str = "",
+    from_start: bool = False,
+) -> Callable:
+    """Returns by the recursion, with its parts exchangeable.
+
+    of_reward, of_rest: how many factors γ each of the two terms has; begins: at how many steps
+    from the end; own: whether a step's own reward is "counted", "taken off", or skipped for the
+    "next" return.
+    """
+
+    def returns_to_go(rewards, gamma):
+        n, g = len(rewards), 0.0
+        result = np.zeros(n)
+        steps = range(n - begins)
+        for t in steps if forwards else reversed(steps):
+            g = float(gamma) ** of_reward * rewards[t] + float(gamma) ** of_rest * g
+            result[t] = g
+        if own == "taken off":
+            result = result - rewards
+        if own == "next":
+            result = np.append(result, 0.0)[1:]
+        if spread and n:
+            result = np.full(n, result[0])
+        if divided_by:
+            result = result / (n if divided_by == "T" else n - np.arange(n))
+        if from_start:
+            result = result * _discounts(rewards, gamma)
+        return result[::-1].copy() if turned else result
+
+    return returns_to_go
 
 
 def _double_sum(rewards, gamma):
@@ -91,13 +133,13 @@ returns_to_go = Exercise(
             "Every step gets the return of the whole episode. Each step has its own return: only what comes "
             "after it counts.",
             "What is the return of the last step? It cannot contain the rewards before it.",
-            lambda rewards, gamma: np.full(len(rewards), returns.discounted_return(rewards, gamma)),
+            _to_go(spread=True),
         ),
         Mistake(
             "forward",
             "You go forwards, and so you sum the past. The return of a step is about what comes after it.",
             "Which of the returns can you write down without knowing any other? Start there.",
-            _forward_sum,
+            _to_go(forwards=True),
         ),
         Mistake(
             "discounted-from-start",
@@ -105,6 +147,7 @@ returns_to_go = Exercise(
             "at each t, where the first reward has the weight 1.",
             "Compare G₁ by your code with r₁ + γ r₂ + …",
             _weighted_from_start,
+            _to_go(from_start=True),
         ),
         Mistake(
             "divides-by-powers",
@@ -119,15 +162,51 @@ returns_to_go = Exercise(
             "own-reward-missing",
             "The reward of the step itself is missing: the reward for leaving s_t belongs to G_t.",
             "What should the last entry be?",
-            lambda rewards, gamma: returns.returns_to_go(rewards, gamma) - rewards,
-            lambda rewards, gamma: (
-                (returns.returns_to_go(rewards, gamma) - rewards) / gamma
-                if gamma
-                else np.append(np.asarray(rewards, float)[1:], np.zeros(min(len(rewards), 1)))
-            ),
+            _to_go(own="taken off"),
+            _to_go(own="next"),
+        ),
+        Mistake(
+            "undiscounted",
+            "γ is never used: your entries are plain sums of what is left. In equation (1.3) a reward k steps "
+            "later counts γ^k of itself.",
+            "Try rewards [1, 1] and γ = 0.5: what should the first entry be?",
+            _to_go(of_rest=0),
+        ),
+        Mistake(
+            "first-discounted",
+            "Each of your returns discounts its own reward too: what you get is γ G_t. The first of its rewards "
+            "comes now.",
+            "What should the last entry be?",
+            _to_go(of_reward=1),
+        ),
+        Mistake(
+            "gamma-misplaced",
+            "γ stands before the wrong term: you discount the reward that comes now, and not the return that "
+            "begins a step later.",
+            "Which of the two terms of the recursion lies one step ahead?",
+            _to_go(of_reward=1, of_rest=0),
+        ),
+        Mistake(
+            "reversed",
+            "Your entries stand in the reverse order: the first one is the return of the *last* step.",
+            "In which order did you compute them, and in which do you return them?",
+            _to_go(turned=True),
+        ),
+        Mistake(
+            "mean-not-sum",
+            "You divide by a number of steps. A return is a sum, not an average.",
+            "Look for `mean` or a division, and at equation (1.3) for one.",
+            _to_go(divided_by="T"),
+            _to_go(divided_by="what is left"),
+        ),
+        Mistake(
+            "last-reward-lost",
+            "The last reward enters nowhere: your loop begins one step too early.",
+            "Which t is the first that your loop visits, and what is the return there?",
+            _to_go(begins=1),
         ),
     ],
-    also_correct=[_double_sum, _triangular, _reversed_list],
+    also_correct=[_to_go(), _double_sum, _triangular, _reversed_list],
 )
 
 # --------------------------------------------------------------------- policy_transition, _reward
@@ -163,6 +242,18 @@ def _transition_by_loop(P, pi):
     return result
 
 
+@composable
+def _mixed(kind: str = "pi", of: str = "s", transposed: bool = False) -> Callable:
+    """P^π with its parts exchangeable; of: whose row of the weights it is."""
+
+    def policy_transition(P, pi):
+        w = weights(kind, pi)
+        mixed = np.einsum("sa,sat->st" if of == "s" else "ta,sat->st", w, P)
+        return mixed.T.copy() if transposed else mixed
+
+    return policy_transition
+
+
 policy_transition = Exercise(
     "policy_transition",
     reference=mdp.policy_transition,
@@ -176,34 +267,84 @@ policy_transition = Exercise(
             "You average over the actions as if all were equally likely. The policy decides how often each one "
             "is taken.",
             "Where does `pi` enter equation (1.4)?",
-            lambda P, pi: P.mean(axis=1),
+            _mixed("equal"),
         ),
         Mistake(
             "sum-over-actions",
             "You add up the actions without weights: your rows sum to A. The rows of a Markov chain sum to 1.",
             "Print the sums of your rows. What is missing in front of p(s′|s, a)?",
-            lambda P, pi: P.sum(axis=1),
+            _mixed("none"),
         ),
         Mistake(
             "transposed",
             "Rows and columns are exchanged. The first index says where from, the second where to.",
             "Which axis of your result sums to 1?",
-            lambda P, pi: _transition_by_loop(P, pi).T,
+            _mixed(transposed=True),
         ),
         Mistake(
             "next-state-policy",
             "You weigh with the policy of the state that is reached. The action is chosen in s, before the move.",
             "Whose row of `pi` decides about the step from s?",
-            lambda P, pi: np.einsum("ta,sat->st", pi, P),
+            _mixed(of="s'"),
         ),
         Mistake(
             "likeliest-action",
             "You follow only the likeliest action. Every action counts, by its probability.",
             "Try a state with probabilities 0.6 and 0.4.",
-            lambda P, pi: P[np.arange(len(P)), pi.argmax(axis=1)],
+            _mixed("likeliest"),
+        ),
+        Mistake(
+            "averaged-twice",
+            AVERAGED_TWICE,
+            "Print the sums of your rows. What should they be?",
+            _mixed("pi, averaged"),
+        ),
+        Mistake(
+            "first-action",
+            "You follow action 0 in every state. Every action counts, by its probability under π.",
+            "Where does `pi` enter equation (1.4)?",
+            _mixed("first"),
+        ),
+        Mistake(
+            "largest",
+            "You take the largest of the actions' probabilities for each s′. Equation (1.4) adds them up, weighed "
+            "by π.",
+            "Print the sums of your rows. What should they be?",
+            lambda P, pi: P.max(axis=1),
+            lambda P, pi: (pi[:, :, None] * P).max(axis=1),
+        ),
+        Mistake(
+            "all-pairs",
+            "Every row of π meets every state: you get (S, S, S). The row π(·|s) belongs to state s alone.",
+            "How often does the index s occur in equation (1.4), and how often in your product?",
+            lambda P, pi: pi @ P,
+            lambda P, pi: np.einsum("ua,sat->ust", pi, P).swapaxes(0, 1),
+        ),
+        Mistake(
+            "not-lined-up",
+            "`pi * P` lines up the *last* axes: the actions of π with the next states of P. They have to meet on the "
+            "actions.",
+            "Print both shapes. Where does π need a further axis, of length 1?",
+            lambda P, pi: (pi * P).sum(axis=1),
+            lambda P, pi: (pi[:, None] * P).sum(axis=1),
+            lambda P, pi: (pi[None] * P).sum(axis=0),
+        ),
+        Mistake(
+            "not-summed",
+            "You weigh every action, but do not add them up: there is still one matrix for each action.",
+            "Over which index does the sum in equation (1.4) run?",
+            lambda P, pi: pi[:, :, None] * P,
+        ),
+        Mistake(
+            "sum-over-states",
+            "You sum over the states that one comes *from*. The sum in equation (1.4) runs over the actions.",
+            "Which axis of P are the actions? Print the shape of your result.",
+            lambda P, pi: (pi[:, :, None] * P).sum(axis=0),
+            lambda P, pi: (pi[:, :, None] * P).sum(axis=2),
         ),
     ],
     also_correct=[
+        _mixed(),
         _transition_by_loop,
         lambda P, pi: (pi[:, :, None] * P).sum(axis=1),
         lambda P, pi: (pi[:, None, :] @ P)[:, 0],
@@ -230,15 +371,20 @@ policy_reward = Exercise(
             "unweighted-mean",
             "You average over the actions without the policy. Weigh each reward by how often π takes the action.",
             "Which argument have you not used?",
-            lambda R, pi: R.mean(axis=1),
-            lambda R, pi: (pi * R).mean(axis=1),
+            weighed("equal"),
+        ),
+        Mistake(
+            "averaged-twice",
+            AVERAGED_TWICE,
+            "What should come out if all actions are paid the same?",
+            weighed("pi, averaged"),
         ),
         Mistake(
             "unweighted-sum",
             "You add up the rewards of all actions. Only one action is taken at a time: weigh each by π(a|s).",
             "What should come out where the policy always takes the same action?",
+            weighed("none"),
             lambda R, pi: R.sum(axis=1),
-            lambda R, pi: R.sum(axis=1) * 1.0,
         ),
         Mistake(
             "best-action",
@@ -248,13 +394,47 @@ policy_reward = Exercise(
             lambda R, pi: R.max(axis=1) * 1.0,
         ),
         Mistake(
+            "largest-share",
+            "You take the largest of the products π(a|s) r(s, a). Equation (1.5) adds them up.",
+            "What should come out if all actions are paid the same?",
+            lambda R, pi: (pi * R).max(axis=1),
+        ),
+        Mistake(
+            "likeliest-action",
+            "You take only the likeliest action's reward. Every action counts, by its probability.",
+            "Try a state with probabilities 0.6 and 0.4.",
+            weighed("likeliest"),
+            lambda R, pi: R[np.arange(len(R)), pi.argmax(axis=1)],
+        ),
+        Mistake(
             "sum-over-states",
             "You sum over the states. One number is asked for each state, so the sum runs over the actions.",
             "Which axis of `R` are the actions? Print the shape of your result.",
-            lambda R, pi: (pi * R).sum(axis=0),
+            weighed(axis=0),
+        ),
+        Mistake(
+            "one-number",
+            "You sum over everything, and get a single number. One is asked for each state.",
+            "Over which index does the sum in equation (1.5) run? Which one stays?",
+            weighed(axis=None),
+            lambda R, pi: np.float64((pi * R).mean()),
+        ),
+        Mistake(
+            "not-summed",
+            "You weigh every reward, but do not add them up: there is still one number for each action.",
+            "Over which index does the sum in equation (1.5) run?",
+            lambda R, pi: pi * R,
+        ),
+        Mistake(
+            "all-pairs",
+            "Every row of π meets every row of R: you get (S, S). The row π(·|s) belongs to state s alone.",
+            "Print the shape of your product. Which of its entries do you need?",
+            lambda R, pi: R @ pi.T,
+            lambda R, pi: pi @ R.T,
         ),
     ],
     also_correct=[
+        weighed(),
         lambda R, pi: np.average(R, axis=1, weights=pi),
         lambda R, pi: np.diag(R @ pi.T).copy(),
         lambda R, pi: np.einsum("sa,sa->s", R, pi),
@@ -306,12 +486,49 @@ def _occupancy_cases(rng: np.random.Generator) -> list[Case]:
     ]
 
 
-def _solved(matrix: Callable, right: Callable) -> Callable:
-    """An occupancy by a linear solve with another matrix or another right-hand side."""
+def _another_start(kind: str, start: np.ndarray) -> np.ndarray:
+    n = len(start)
+    return {
+        "start": lambda: start,
+        "uniform": lambda: np.full(n, 1 / n),
+        "first": lambda: np.eye(n)[0],
+        "ones": lambda: np.ones(n),
+    }[kind]()
+
+
+@composable
+def _occupancy(
+    sign: int = -1,
+    transposed: bool = True,
+    factor: str = "1 − γ",
+    start_from: str = "start",
+    identity: str = "eye",
+    moved: bool = False,
+) -> Callable:
+    """An occupancy by a linear solve, with its parts exchangeable.
+
+    factor: before the start; identity: "eye", or "ones" everywhere; moved: a step counted too late.
+    """
 
     def discounted_occupancy(P_pi, start, gamma):
-        identity = np.eye(len(start))
-        return np.linalg.solve(matrix(identity, P_pi, gamma), right(start, gamma))
+        n = len(start)
+        matrix = P_pi.T if transposed else P_pi
+        begin = _another_start(start_from, start)
+        scale = {"1 − γ": 1 - gamma, "1": 1.0, "γ": gamma, "1/(1 − γ)": 1 / (1 - gamma)}[factor]
+        left = (np.eye(n) if identity == "eye" else np.ones((n, n))) + sign * gamma * matrix
+        return np.linalg.solve(left, scale * (begin @ P_pi if moved else begin))
+
+    return discounted_occupancy
+
+
+def _cut_short(n_terms: int) -> Callable:
+    """The series, stopped after so many terms whatever γ is."""
+
+    def discounted_occupancy(P_pi, start, gamma):
+        d, p = np.zeros(len(start)), np.array(start, float)
+        for t in range(n_terms):
+            d, p = d + (1 - gamma) * float(gamma) ** t * p, p @ P_pi
+        return d
 
     return discounted_occupancy
 
@@ -353,6 +570,18 @@ def _shows_stationary(cases, outcomes) -> bool:
     )
 
 
+def _shows_no_gamma(cases, outcomes) -> bool:
+    """Whether the matrix was singular: an exception, or numbers that are far too large, wherever γ < 1 counts."""
+
+    def singular(outcome) -> bool:
+        if outcome.failure is not None:
+            return outcome.failure.type_name == "LinAlgError"
+        d = outcome.value
+        return isinstance(d, np.ndarray) and not (np.abs(d).max(initial=0.0) < 1e6)
+
+    return len(outcomes) == len(cases) and all(map(singular, outcomes))
+
+
 discounted_occupancy = Exercise(
     "discounted_occupancy",
     reference=mdp.discounted_occupancy,
@@ -368,21 +597,21 @@ discounted_occupancy = Exercise(
             "unnormalised",
             "The factor 1 − γ is missing: your numbers sum to 1/(1 − γ). Make it a distribution.",
             "What should the entries of a distribution sum to? And yours?",
-            _solved(lambda eye, P, g: eye - g * P.T, lambda start, g: start),
+            _occupancy(factor="1"),
         ),
         Mistake(
             "not-transposed",
             "You solve with P^π itself. That carries values backwards; probability flows forwards, which needs the "
             "transpose.",
             "Probability that arrives in s′ comes from all s: over which index of P^π must the sum run?",
-            _solved(lambda eye, P, g: eye - g * P, lambda start, g: (1 - g) * start),
+            _occupancy(transposed=False),
         ),
         Mistake(
             "start-not-counted",
             "Your sum starts after the first step. The first state is visited too: t = 0 counts.",
             "What should come out at γ = 0?",
             lambda P_pi, start, gamma: _series(P_pi, start, gamma, first=0.0),
-            lambda P_pi, start, gamma: mdp.discounted_occupancy(P_pi, start @ P_pi, gamma),
+            _occupancy(moved=True),
             lambda P_pi, start, gamma: mdp.discounted_occupancy(P_pi, start, gamma) - (1 - gamma) * start,
             lambda P_pi, start, gamma: (d := _series(P_pi, start, gamma, first=0.0)) / d.sum(),
         ),
@@ -390,10 +619,9 @@ discounted_occupancy = Exercise(
             "start-ignored",
             "Your result does not depend on `start`. With γ < 1 the start is never forgotten.",
             "What should come out at γ = 0, where only the first state counts?",
-            lambda P_pi, start, gamma: mdp.discounted_occupancy(
-                P_pi, np.full(len(start), 1 / len(start)), gamma
-            ),
-            lambda P_pi, start, gamma: mdp.discounted_occupancy(P_pi, np.eye(len(start))[0], gamma),
+            _occupancy(start_from="uniform"),
+            _occupancy(start_from="first"),
+            _occupancy(start_from="ones"),
             _stationary,
             shows=_shows_stationary,
         ),
@@ -401,10 +629,42 @@ discounted_occupancy = Exercise(
             "plus-gamma",
             "The sign before γ is wrong: bringing γPᵀd to the left-hand side turns it into minus.",
             "Start again from d = (1 − γ) start + γ Pᵀ d and collect the terms with d.",
-            _solved(lambda eye, P, g: eye + g * P.T, lambda start, g: (1 - g) * start),
+            _occupancy(sign=1),
+        ),
+        Mistake(
+            "ones-not-identity",
+            "You wrote 1 − γP: NumPy subtracts from *every* entry. The identity has ones only on the diagonal.",
+            "Print 1 − M and the identity minus M for a small M.",
+            _occupancy(identity="ones"),
+        ),
+        Mistake(
+            "no-gamma",
+            "γ is missing from your matrix, which then has no inverse: the columns of I − Pᵀ sum to 0, and numbers "
+            "that come out mean nothing.",
+            "Where does γ stand in d = (1 − γ) start + γ Pᵀ d?",
+            lambda P_pi, start, gamma: np.linalg.solve(np.eye(len(start)) - P_pi.T, (1 - gamma) * start),
+            lambda P_pi, start, gamma: np.linalg.solve(np.eye(len(start)) - P_pi, (1 - gamma) * start),
+            lambda P_pi, start, gamma: np.linalg.solve(np.eye(len(start)) - P_pi.T, start),
+            shows=_shows_no_gamma,
+        ),
+        Mistake(
+            "wrong-factor",
+            "The factor before `start` is not the one that makes the weights sum to 1. The weights γ^t sum to "
+            "1/(1 − γ).",
+            "What should the entries of a distribution sum to? And yours?",
+            _occupancy(factor="γ"),
+            _occupancy(factor="1/(1 − γ)"),
+        ),
+        Mistake(
+            "cut-short",
+            "You stop after a fixed number of steps. How far one has to look depends on γ: near 1 the weights fall "
+            "slowly, and what is left out is large.",
+            "Which weight has the first step that you leave out, at γ = 0.99?",
+            *map(_cut_short, (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)),
         ),
     ],
     also_correct=[
+        _occupancy(),
         _series,
         _fixed_point,
         lambda P_pi, start, gamma: (1 - gamma) * np.linalg.inv(np.eye(len(start)) - gamma * P_pi).T @ start,
@@ -431,8 +691,33 @@ def _by_values(P, R, pi, start, gamma):
     return start @ np.linalg.solve(np.eye(len(start)) - gamma * P_pi, r_pi)
 
 
-def _uniform_start(P, R, pi, start, gamma):
-    return mdp.expected_return(P, R, pi, np.full(len(start), 1 / len(start)), gamma)
+@composable
+def _expected(
+    scale: int = 0,
+    discounted: int = 0,
+    start_from: str = "start",
+    reward: str = "pi",
+    moves: str = "pi",
+    weighs: str = "start",
+    transposed: bool = False,
+    sign: int = -1,
+) -> Callable:
+    """J with its parts exchangeable: `start` times V^π, and V^π by a linear solve.
+
+    scale, discounted: how many factors 1 − γ and γ are too many; reward, moves: the weights of the
+    actions in r^π and in P^π; weighs: the values with "start" or with the "occupancy".
+    """
+
+    def expected_return(P, R, pi, start, gamma):
+        P_pi, r_pi = _mixed(moves)(P, pi), (weights(reward, pi) * R).sum(axis=1)
+        matrix = P_pi.T if transposed else P_pi
+        v = np.linalg.solve(np.eye(len(start)) + sign * gamma * matrix, r_pi)
+        d = _another_start(start_from, start)
+        if weighs == "occupancy":
+            d = _occupancy()(P_pi, d, gamma)
+        return float((1 - gamma) ** scale * gamma**discounted * (d @ v))
+
+    return expected_return
 
 
 expected_return = Exercise(
@@ -452,9 +737,13 @@ expected_return = Exercise(
             "not-divided",
             "You do not divide by 1 − γ. d sums to 1, but the weights γ^t sum to 1/(1 − γ).",
             "If every step paid 1, what should the return be? And what do you get?",
-            lambda P, R, pi, start, gamma: (
-                (1 - gamma) * mdp.expected_return(P, R, pi, start, gamma)
-            ),
+            _expected(scale=1),
+        ),
+        Mistake(
+            "divided-twice",
+            "You divide by 1 − γ once too often. Values already add up all the steps to come.",
+            "If every step paid 1, what should the return be? And what do you get?",
+            _expected(scale=-1),
         ),
         Mistake(
             "first-reward-only",
@@ -466,20 +755,60 @@ expected_return = Exercise(
             "first-discounted",
             "You discount the first reward already: your result is γ times the return. t starts at 0.",
             "What should come out at γ = 0?",
-            lambda P, R, pi, start, gamma: gamma * mdp.expected_return(P, R, pi, start, gamma),
+            _expected(discounted=1),
         ),
         Mistake(
             "start-ignored",
             "Your result does not depend on `start`. J belongs to the given start distribution.",
             "Which argument have you not used?",
-            _uniform_start,
-            lambda P, R, pi, start, gamma: float(
-                np.sum(_by_values(P, R, pi, np.eye(len(start)), gamma))
-            ),
-            lambda P, R, pi, start, gamma: _by_values(P, R, pi, np.eye(len(start))[0], gamma),
+            _expected(start_from="uniform"),
+            _expected(start_from="ones"),
+            _expected(start_from="first"),
+        ),
+        Mistake(
+            "reward-unweighted",
+            "The rewards of the actions are not weighed by π. What a step pays on average is r^π, as in "
+            "`policy_reward`.",
+            "How does one number a state come out of R[s, a] in your code?",
+            _expected(reward="equal"),
+            _expected(reward="none"),
+            _expected(reward="pi, averaged"),
+        ),
+        Mistake(
+            "transition-unweighted",
+            "The moves are not weighed by π: where a step leads depends on the action, and π draws it, as in "
+            "`policy_transition`.",
+            "Where does `pi` enter your P^π?",
+            _expected(moves="equal"),
+        ),
+        Mistake(
+            "policy-ignored",
+            "π decides nothing in your result: rewards and moves are plain averages over the actions.",
+            "Which argument have you not used?",
+            _expected(reward="equal", moves="equal"),
+        ),
+        Mistake(
+            "values-by-occupancy",
+            "You weigh *values* by the occupancy. A value already adds up all that follows; visits weigh rewards.",
+            "Equation (1.8) has two factors under the sum. Which?",
+            _expected(weighs="occupancy"),
+            _expected(weighs="occupancy", scale=-1),
+        ),
+        Mistake(
+            "transposed",
+            "Your P^π is turned round: what is carried backwards and what forwards have changed places.",
+            "Does the first index of your matrix say where from, or where to?",
+            _expected(transposed=True),
+        ),
+        Mistake(
+            "plus-gamma",
+            "The sign before γ is wrong in your linear system: bringing the γ term to the left-hand side turns it "
+            "into minus.",
+            "Write the fixed-point equation down, and collect the terms with the unknown.",
+            _expected(sign=1),
         ),
     ],
-    also_correct=[_discounted_sum, _by_pairs, _by_values],
+    also_correct=[_expected(), _discounted_sum, _by_pairs, _by_values],
 )
 
 # ---------------------------------------------------------------------------- sample_trajectory
@@ -513,26 +842,57 @@ def _trajectory_cases(rng: np.random.Generator) -> list[Case]:
     ]
 
 
+DRAWS: dict[str, Callable] = {
+    "as given": lambda rng, row: rng.choice(len(row), p=row),
+    "any": lambda rng, row: rng.choice(len(row)),
+    "any, by p": lambda rng, row: rng.choice(len(row), p=np.full(len(row), 1 / len(row))),
+    "any integer": lambda rng, row: rng.integers(len(row)),
+    "likeliest": lambda rng, row: row.argmax(),
+    "0": lambda rng, row: 0,
+    # Drawn, but from a distribution that has but this one place.
+    "likeliest, after a draw": lambda rng, row: (rng.random(), row.argmax())[1],
+    "0, after a draw": lambda rng, row: (rng.random(), 0)[1],
+    "by inverse": lambda rng, row: _by_inverse(rng, row),
+}
+
+
+@composable
 def _sampled(
-    begin: Callable = lambda rng, start: rng.choice(len(start), p=start),
-    act: Callable = lambda rng, row: rng.choice(len(row), p=row),
-    move: Callable = lambda rng, row: rng.choice(len(row), p=row),
-    pay: Callable = lambda R, s, a, s_next: R[s, a],
-    keeps_last: bool = True,
+    begin: str = "as given",
+    act: str = "as given",
+    move: str = "as given",
+    pay: str = "r(s, a)",
+    kept: str = "all",
+    further: int = 0,
+    stays: bool = False,
+    policy_of: str = "s",
 ) -> Callable:
-    """Sampling with its parts exchangeable."""
+    """Sampling with its parts exchangeable.
+
+    further: steps beyond the horizon; stays: whether every step starts from the first state;
+    policy_of: whose row the actions are drawn from.
+    """
 
     def sample_trajectory(P, R, pi, start, horizon, rng):
-        s = int(begin(rng, start))
+        s = first = int(DRAWS[begin](rng, start))
         states, actions, rewards = [s], [], []
-        for _ in range(horizon):
-            a = int(act(rng, pi[s]))
-            s_next = int(move(rng, P[s, a]))
-            rewards.append(pay(R, s, a, s_next))
+        for _ in range(max(horizon + further, 0)):
+            a = int(DRAWS[act](rng, pi[s if policy_of == "s" else first]))
+            s_next = int(DRAWS[move](rng, P[s, a]))
+            rewards.append(
+                {
+                    "r(s, a)": R[s, a],
+                    "r(s', a)": R[s_next, a],
+                    "mean": pi[s] @ R[s],
+                    "plain mean": R[s].mean(),
+                }[pay]
+            )
             actions.append(a)
             states.append(s_next)
-            s = s_next
-        states = states if keeps_last else states[:-1]
+            s = s if stays else s_next
+        states = {"all": states, "all but the last": states[:-1], "all but the first": states[1:]}[
+            kept
+        ]
         return np.array(states, int), np.array(actions, int), np.array(rewards, float)
 
     return sample_trajectory
@@ -591,48 +951,88 @@ sample_trajectory = Exercise(
             "reward-on-arrival",
             "You pay with the reward of the state you arrive in. Our r(s, a) is paid for *leaving* s.",
             "Which state is it that the reward of the first step belongs to?",
-            _sampled(pay=lambda R, s, a, s_next: R[s_next, a]),
+            _sampled(pay="r(s', a)"),
+        ),
+        Mistake(
+            "mean-reward",
+            "You pay an average over the actions. An action was drawn: the step pays what *that* action pays.",
+            "Which two indices does the reward of a step have?",
+            _sampled(pay="mean"),
+            _sampled(pay="plain mean"),
         ),
         Mistake(
             "uniform-actions",
             "Your actions do not follow π: all are equally likely. Draw a_t from the row π(·|s_t).",
             "Is `pi` used anywhere in your code?",
-            _sampled(act=lambda rng, row: rng.choice(len(row))),
-            _sampled(act=lambda rng, row: rng.integers(len(row))),
-            _sampled(act=lambda rng, row: rng.choice(len(row), p=np.full(len(row), 1 / len(row)))),
+            _sampled(act="any"),
+            _sampled(act="any integer"),
+            _sampled(act="any, by p"),
+        ),
+        Mistake(
+            "greedy-actions",
+            "You always take π's likeliest action. π says how often each action is to be drawn.",
+            "Which actions occur in a long trajectory of yours, and how often should each?",
+            _sampled(act="likeliest"),
+            _sampled(act="likeliest, after a draw"),
+        ),
+        Mistake(
+            "first-states-policy",
+            "All your actions are drawn from one row of π, that of the first state. a_t follows the row of s_t.",
+            "Which row of `pi` do you look at in the second step?",
+            _sampled(policy_of="first"),
         ),
         Mistake(
             "likeliest-next-state",
             "You always move to the likeliest next state. Sample it: the most likely path is not the average one.",
             "Run it twice with different seeds. Can the paths differ?",
-            _sampled(move=lambda rng, row: row.argmax()),
+            _sampled(move="likeliest"),
             shows=_always_likeliest,
+        ),
+        Mistake(
+            "uniform-moves",
+            "Your next states are all equally likely, whatever the action. The world draws them from p(·|s, a).",
+            "Is `P` used anywhere in your code?",
+            _sampled(move="any"),
+            _sampled(move="any integer"),
+            _sampled(move="any, by p"),
+        ),
+        Mistake(
+            "never-moves",
+            "Every step of yours starts from the first state: s_{t+1} is drawn, but does not become the state of the "
+            "next step.",
+            "Print the state at the top of your loop for three rounds.",
+            _sampled(stays=True),
         ),
         Mistake(
             "start-ignored",
             "The first state is not drawn from `start`.",
             "What is the very first draw in the task's list?",
-            _sampled(begin=lambda rng, start: rng.choice(len(start))),
-            _sampled(
-                begin=lambda rng, start: rng.choice(
-                    len(start), p=np.full(len(start), 1 / len(start))
-                )
-            ),
-            _sampled(begin=lambda rng, start: rng.integers(len(start))),
-            _sampled(begin=lambda rng, start: start.argmax()),
-            _sampled(begin=lambda rng, start: 0),
-            # Drawn, but from a distribution that has but this one state.
-            _sampled(begin=lambda rng, start: (rng.random(), start.argmax())[1]),
-            _sampled(begin=lambda rng, start: (rng.random(), 0)[1]),
+            *(_sampled(begin=how) for how in DRAWS if how not in ("as given", "by inverse")),
         ),
         Mistake(
             "last-state-missing",
             "You return T states. T actions join T + 1 states: the one behind the last action is missing.",
             "How many states does a trajectory of one step have?",
-            _sampled(keeps_last=False),
+            _sampled(kept="all but the last"),
+        ),
+        Mistake(
+            "first-state-missing",
+            "Your states begin with s_1: the one that was drawn from `start` is missing.",
+            "How many states does a trajectory of one step have?",
+            _sampled(kept="all but the first"),
+        ),
+        Mistake(
+            "steps-miscounted",
+            "Your trajectory has not as many actions as `horizon` says.",
+            "How often does your loop run for a horizon of 1?",
+            _sampled(further=1),
+            _sampled(further=-1),
         ),
     ],
-    also_correct=[_sampled(), _sampled(begin=_by_inverse, act=_by_inverse, move=_by_inverse)],
+    also_correct=[
+        _sampled(),
+        _sampled(begin="by inverse", act="by inverse", move="by inverse"),
+    ],
 )
 
 LESSON = Lesson(

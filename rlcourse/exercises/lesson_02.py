@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 
 import numpy as np
 
-from rlcourse.checker.declaration import Exercise, Lesson, Mistake, array, integer, several
+from rlcourse.checker.declaration import (
+    Exercise,
+    Lesson,
+    Mistake,
+    array,
+    composable,
+    integer,
+    several,
+)
 from rlcourse.checker.harness import Case, Outcome
 from rlcourse.checker.material import random_mdp, random_policy
 from rlcourse.tabular import dynamic_programming as dp
 from rlcourse.tabular.mdp import policy_reward, policy_transition
+
+from .targets import (
+    ALL_ALIKE,
+    AVERAGED_TWICE,
+    COUNT_GAMMA,
+    GAMMA_MISPLACED,
+    NO_GAMMA,
+    REWARD_MISSING,
+    looked_ahead,
+    weighed,
+    weights,
+)
 
 # ------------------------------------------------------------------------------- shared material
 
@@ -45,27 +64,65 @@ def mdp_cases(
     return cases
 
 
-def reachable(P: np.ndarray) -> np.ndarray:
-    """(S, A, S): 1 where s' can be reached."""
-    return (P > 0).astype(float)
-
-
-def best_reachable(P: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """(S, A): the largest v among the states that can be reached."""
-    return np.where(P > 0, v, -np.inf).max(axis=2)
-
-
 NO_PROBABILITIES = (
     "You add up the values of the next states without their probabilities. Weigh each next state by how likely "
     "it is."
 )
-NO_GAMMA = (
-    "The next state's value enters without γ: it comes one step later, so it counts γ of itself."
-)
 GAMMA_ON_REWARD = (
     "You discount the reward too. It comes now; only what comes a step later is discounted."
 )
-COUNT_GAMMA = "How often does γ stand in the equation, and before what?"
+OWN_VALUE = "You use the value of the state itself. The value that counts is the *next* state's."
+WHERE_TO = "Which argument tells you where an action leads?"
+BEST_NEXT = "You take the best of the next states that can be reached. You choose the action, not where the world puts you."
+BEST_OF_ALL = "You take the best of *all* states, reachable or not. What counts is where this action leads, and how likely."
+WHO_DECIDES = "Who decides which s′ comes after s and a, and how?"
+MEAN_OF_ALL = "You average over all states as if each were equally likely to come next. p(s′|s, a) gives their weights."
+LIKELIEST_NEXT = (
+    "You use only the likeliest next state's value. Every next state counts, by its probability."
+)
+AVERAGED_OVER_NEXT = (
+    "You weigh the next states by p and then divide by their number as well. The probabilities alone make the "
+    "average: they sum to 1."
+)
+LARGEST_TERM = "You take the largest of the products p(s′|s, a) v(s′). The equation adds them up."
+BACKWARDS = (
+    "You sum over the states that one comes *from*. The sum runs over s′, the last index of P."
+)
+INDICES = "Which index of P does your sum run over? Which ones stay?"
+
+
+def of_the_next(make: Callable, left_out: Sequence[str] = ()) -> list[Mistake]:
+    """The mistakes that a look ahead can make, each by `make(**options of looked_ahead)`."""
+    told = [
+        Mistake("gamma-on-reward", GAMMA_ON_REWARD, COUNT_GAMMA, make(of_reward=1)),
+        Mistake("no-gamma", NO_GAMMA, COUNT_GAMMA, make(of_next=0)),
+        Mistake("gamma-misplaced", GAMMA_MISPLACED, COUNT_GAMMA, make(of_reward=1, of_next=0)),
+        Mistake(
+            "reward-missing", REWARD_MISSING, "What should come out at γ = 0?", make(of_reward=None)
+        ),
+        Mistake(
+            "no-probabilities",
+            NO_PROBABILITIES,
+            "What should come out if all states are worth the same?",
+            make(to="sum of the reachable"),
+            make(to="sum of all"),
+        ),
+        Mistake("own-value", OWN_VALUE, WHERE_TO, make(to="own")),
+        Mistake("best-next-state", BEST_NEXT, WHO_DECIDES, make(to="best reachable")),
+        Mistake("best-of-all-states", BEST_OF_ALL, WHO_DECIDES, make(to="best of all")),
+        Mistake("mean-of-states", MEAN_OF_ALL, WHO_DECIDES, make(to="mean of all")),
+        Mistake("likeliest-next-state", LIKELIEST_NEXT, WHO_DECIDES, make(to="likeliest")),
+        Mistake(
+            "averaged-over-next",
+            AVERAGED_OVER_NEXT,
+            "What should come out if all states are worth the same?",
+            make(to="averaged twice"),
+        ),
+        Mistake("largest-term", LARGEST_TERM, INDICES, make(to="largest term")),
+        Mistake("backwards", BACKWARDS, INDICES, make(to="backwards")),
+    ]
+    return [mistake for mistake in told if mistake.name not in left_out]
+
 
 # ------------------------------------------------------------------------------------- q_from_v
 
@@ -77,6 +134,16 @@ def _q_from_v_by_loop(v, P, R, gamma):
     return q
 
 
+@composable
+def _q(of_reward: int | None = 0, of_next: int = 1, to: str = "expected") -> Callable:
+    """Q from v with its parts exchangeable."""
+
+    def q_from_v(v, P, R, gamma):
+        return looked_ahead(P, R, v, gamma, of_reward, of_next, to)
+
+    return q_from_v
+
+
 q_from_v = Exercise(
     "q_from_v",
     reference=dp.q_from_v,
@@ -85,32 +152,16 @@ q_from_v = Exercise(
     points=1,
     equation="(2.5)",
     mistakes=[
+        *of_the_next(_q),
         Mistake(
-            "gamma-on-reward", GAMMA_ON_REWARD, COUNT_GAMMA, lambda v, P, R, gamma: gamma * (R + P @ v)
-        ),
-        Mistake("no-gamma", NO_GAMMA, COUNT_GAMMA, lambda v, P, R, gamma: R + P @ v),
-        Mistake(
-            "no-probabilities",
-            NO_PROBABILITIES,
-            "What should come out if all states are worth the same?",
-            lambda v, P, R, gamma: R + gamma * (reachable(P) @ v),
-            lambda v, P, R, gamma: R + gamma * v.sum(),
-        ),
-        Mistake(
-            "own-value",
-            "You use the value of the state itself. The value that counts is the *next* state's.",
-            "Which argument tells you where an action leads?",
-            lambda v, P, R, gamma: R + gamma * v[:, None],
-        ),
-        Mistake(
-            "best-next-state",
-            "You take the best of the next states. You choose the action, not where the world puts you.",
-            "Who decides which s′ comes after s and a, and how?",
-            lambda v, P, R, gamma: R + gamma * best_reachable(P, v),
-            lambda v, P, R, gamma: R + gamma * v.max(),
+            "sign",
+            "You subtract what comes next. It is added: a good next state makes an action better.",
+            "Which sign stands before γ in equation (2.5)?",
+            lambda v, P, R, gamma: R - gamma * P @ v,
         ),
     ],
     also_correct=[
+        _q(),
         _q_from_v_by_loop,
         lambda v, P, R, gamma: R + gamma * np.einsum("sat,t->sa", P, v),
         lambda v, P, R, gamma: (P * (R[:, :, None] + gamma * v)).sum(axis=2),
@@ -159,35 +210,56 @@ v_from_q = Exercise(
             "unweighted-mean",
             "You average over the actions as if all were equally likely. π gives the weights.",
             "Which argument have you not used?",
-            lambda q, pi: q.mean(axis=1),
+            weighed("equal"),
         ),
-        Mistake(
-            "averaged-twice",
-            "You weigh by π and then divide by the number of actions as well. The weights alone make the average: "
-            "they sum to 1.",
-            "What should come out if all actions are worth the same?",
-            lambda q, pi: (pi * q).mean(axis=1),
-        ),
+        Mistake("averaged-twice", AVERAGED_TWICE, ALL_ALIKE, weighed("pi, averaged")),
         Mistake(
             "unweighted-sum",
             "You add up the values of all actions. An average has weights that sum to 1: π.",
-            "What should come out if all actions are worth the same?",
-            lambda q, pi: q.sum(axis=1),
+            ALL_ALIKE,
+            weighed("none"),
         ),
         Mistake(
             "sum-over-states",
             "You sum over the states. One number is asked for each state.",
             "Which axis are the actions? Print the shape of your result.",
-            lambda q, pi: (pi * q).sum(axis=0),
+            weighed(axis=0),
         ),
         Mistake(
             "likeliest-action",
             "You use only the likeliest action's value. Every action counts, by its probability.",
             "Try a state with probabilities 0.6 and 0.4.",
-            lambda q, pi: q[np.arange(len(q)), pi.argmax(axis=1)],
+            weighed("likeliest"),
+        ),
+        Mistake(
+            "largest-share",
+            "You take the largest of the products π(a|s) q(s, a). Equation (2.6) adds them up.",
+            ALL_ALIKE,
+            lambda q, pi: (pi * q).max(axis=1),
+        ),
+        Mistake(
+            "one-number",
+            "You sum over everything, and get a single number. One is asked for each state.",
+            "Over which index does the sum in equation (2.6) run? Which one stays?",
+            weighed(axis=None),
+            lambda q, pi: float((pi * q).mean()),
+        ),
+        Mistake(
+            "not-summed",
+            "You weigh every value, but do not add them up: there is still one number for each action.",
+            "Over which index does the sum in equation (2.6) run?",
+            lambda q, pi: pi * q,
+        ),
+        Mistake(
+            "all-pairs",
+            "Every row of π meets every row of q: you get (S, S). The row π(·|s) belongs to state s alone.",
+            "Print the shape of your product. Which of its entries do you need?",
+            lambda q, pi: q @ pi.T,
+            lambda q, pi: pi @ q.T,
         ),
     ],
     also_correct=[
+        weighed(),
         lambda q, pi: np.einsum("sa,sa->s", q, pi),
         lambda q, pi: np.average(q, axis=1, weights=pi),
         lambda q, pi: np.diag(pi @ q.T).copy(),
@@ -199,6 +271,36 @@ v_from_q = Exercise(
 def _mean_under(q: np.ndarray, pi: np.ndarray) -> np.ndarray:
     return (pi * q).sum(axis=1, keepdims=True)
 
+
+@composable
+def _compared(
+    kind: str = "pi",
+    lined_up: str = "states",
+    sign: int = 1,
+    weighted: bool = False,
+    divided: bool = False,
+) -> Callable:
+    """The advantage with its parts exchangeable.
+
+    kind: what is subtracted, a mean with these weights or the "max"; lined_up: the means over the
+    actions with the "states"; with the "actions", by a missing axis; means over the "columns"; one
+    for "all"; divided: by that mean in place of subtracting it.
+    """
+
+    def advantage(q, pi):
+        value = q.max(axis=1) if kind == "max" else (weights(kind, pi) * q).sum(axis=1)
+        if lined_up == "columns":
+            value = (weights(kind, pi) * q).sum(axis=0)
+        if lined_up == "all":
+            value = (weights(kind, pi) * q).sum()
+        value = value[:, None] if lined_up == "states" else value
+        compared = q / value if divided else sign * (q - value)
+        return pi * compared if weighted else compared
+
+    return advantage
+
+
+MEAN_OF_ADVANTAGES = "What is the mean of your advantages under π? It should be 0."
 
 advantage = Exercise(
     "advantage",
@@ -212,36 +314,81 @@ advantage = Exercise(
             "minus-max",
             "You subtract the best action's value, so no advantage is ever positive. Compare with what π gets on "
             "average, not with the best.",
-            "What is the mean of your advantages under π? It should be 0.",
-            lambda q, pi: q - q.max(axis=1, keepdims=True),
+            MEAN_OF_ADVANTAGES,
+            _compared("max"),
         ),
         Mistake(
             "minus-plain-mean",
             "You subtract the plain mean over the actions. V is the mean *under π*.",
-            "What is the mean of your advantages under π? It should be 0.",
-            lambda q, pi: q - q.mean(axis=1, keepdims=True),
+            MEAN_OF_ADVANTAGES,
+            _compared("equal"),
+        ),
+        Mistake(
+            "unweighted-sum",
+            "You subtract the plain sum of the actions' values. V is their mean under π, with weights that sum to 1.",
+            MEAN_OF_ADVANTAGES,
+            _compared("none"),
+        ),
+        Mistake("averaged-twice", AVERAGED_TWICE, MEAN_OF_ADVANTAGES, _compared("pi, averaged")),
+        Mistake(
+            "likeliest-action",
+            "You subtract the value of the likeliest action. Every action counts in V, by its probability.",
+            MEAN_OF_ADVANTAGES,
+            _compared("likeliest"),
         ),
         Mistake(
             "sign",
             "The sign is turned round: a better action should have a positive advantage.",
             "Which of the two is subtracted from which in equation (2.7)?",
-            lambda q, pi: _mean_under(q, pi) - q,
+            _compared(sign=-1),
         ),
         Mistake(
             "wrong-axis",
             "You subtract the value of state number a from column a: NumPy lined V up with the actions. V needs the "
             "shape (S, 1).",
             "Print the shapes of both sides of your subtraction.",
-            lambda q, pi: q - _mean_under(q, pi)[:, 0],
+            _compared(lined_up="actions"),
+        ),
+        Mistake(
+            "sum-over-states",
+            "You sum over the states, so that one number an action is subtracted. V has one number a state.",
+            "Which axis are the actions? Print the shape of what you subtract.",
+            _compared(lined_up="columns"),
+        ),
+        Mistake(
+            "one-number",
+            "You subtract one and the same number everywhere, a sum over the whole table. V has one number a state.",
+            "Print the shape of what you subtract.",
+            _compared(lined_up="all"),
         ),
         Mistake(
             "weighted",
             "You multiply the difference by π. The advantage itself is not weighted; only its mean is.",
             "What is the advantage of an action that π never takes? Not 0 by itself.",
-            lambda q, pi: pi * (q - _mean_under(q, pi)),
+            _compared(weighted=True),
+        ),
+        Mistake(
+            "only-q-weighted",
+            "You subtract V from π(a|s) q(s, a). In equation (2.7) q stands alone: only its mean, V, is weighed.",
+            MEAN_OF_ADVANTAGES,
+            lambda q, pi: pi * q - _mean_under(q, pi),
+        ),
+        Mistake(
+            "divided",
+            "You divide by V. An advantage is a difference: 0 for an action that is as good as the average.",
+            "What comes out for an action that is worth exactly V?",
+            _compared(divided=True),
+        ),
+        Mistake(
+            "value-only",
+            "You return V. What is asked is how much better than V each *action* is.",
+            "Which term of equation (2.7) is missing?",
+            lambda q, pi: _mean_under(q, pi)[:, 0],
+            _mean_under,
         ),
     ],
     also_correct=[
+        _compared(),
         lambda q, pi: q - _mean_under(q, pi),
         lambda q, pi: (q.T - (pi * q).sum(axis=1)).T,
         lambda q, pi: (pi[:, None, :] * (q[:, :, None] - q[:, None, :])).sum(axis=2),
@@ -273,6 +420,52 @@ def _backup_by_loop(v, P, R, pi, gamma):
     return new
 
 
+def _backed_up(v, P, R, pi, gamma, kind, paid, of_reward, of_next, to) -> np.ndarray:
+    q = looked_ahead(P, R, v, gamma, of_reward, of_next, to)
+    if kind == "best":
+        return q.max(axis=1)
+    w = weights(kind, pi)
+    corrected = 0.0 if paid is None else ((weights(paid, pi) - w) * R).sum(axis=1)
+    return (w * q).sum(axis=1) + corrected
+
+
+@composable
+def backup(
+    kind: str = "pi",
+    paid: str | None = None,
+    of_reward: int | None = 0,
+    of_next: int = 1,
+    to: str = "expected",
+    in_place: bool = False,
+) -> Callable:
+    """A backup for a policy with its parts exchangeable.
+
+    kind: the weights of the actions, or "best"; paid: those of their rewards, if others;
+    in_place: whether later states read the new values of earlier ones.
+    """
+    options = kind, paid, of_reward, of_next, to
+
+    def bellman_backup(v, P, R, pi, gamma):
+        if not in_place:
+            return _backed_up(v, P, R, pi, gamma, *options)
+        v, plain = v.copy(), kind != "best" and paid is None and to == "expected"
+        w = weights(kind, pi) if plain else None
+        for s in range(len(v)):
+            if plain:  # the same, and quicker
+                now = 0.0 if of_reward is None else float(gamma) ** of_reward * R[s]
+                v[s] = w[s] @ (now + float(gamma) ** of_next * P[s] @ v)
+            else:
+                v[s] = _backed_up(v, P, R, pi, gamma, *options)[s]
+        return v
+
+    return bellman_backup
+
+
+POLICY_IGNORED = (
+    "You average over the actions as if all were equally likely. π gives their weights."
+)
+REWARD_UNWEIGHTED = "You weigh the next values by π, but not the rewards: each action's reward counts as often as π takes it."
+
 bellman_backup = Exercise(
     "bellman_backup",
     reference=dp.bellman_backup,
@@ -281,47 +474,49 @@ bellman_backup = Exercise(
     points=1,
     equation="(2.8)",
     mistakes=[
-        Mistake(
-            "gamma-on-reward",
-            GAMMA_ON_REWARD,
-            COUNT_GAMMA,
-            lambda v, P, R, pi, g: g * dp.bellman_backup(v, P, R, pi, 1.0),
-        ),
-        Mistake(
-            "no-gamma",
-            NO_GAMMA,
-            COUNT_GAMMA,
-            lambda v, P, R, pi, g: dp.bellman_backup(v, P, R, pi, 1.0),
-        ),
-        Mistake(
-            "no-probabilities",
-            NO_PROBABILITIES,
-            "Which three things does equation (2.8) multiply for each s′?",
-            lambda v, P, R, pi, g: dp.v_from_q(R + g * (reachable(P) @ v), pi),
-            lambda v, P, R, pi, g: dp.v_from_q(R + g * v.sum(), pi),
+        *of_the_next(
+            backup, left_out=("likeliest-next-state", "largest-term", "averaged-over-next")
         ),
         Mistake(
             "max-not-mean",
             "You take the best action. That backup belongs to the optimal policy (lesson 03); this one follows π.",
             "Which argument have you not used?",
-            lambda v, P, R, pi, g: dp.q_from_v(v, P, R, g).max(axis=1),
+            backup("best"),
         ),
         Mistake(
             "in-place-sweep",
             "Later states read the new values of earlier ones. That is a fine way to *find* V^π, but it is not "
             "T^π v: every state is to be backed up from the same old v.",
             "Does your loop write into the array that it reads from?",
-            _in_place,
+            backup(in_place=True),
             _into_v,
         ),
         Mistake(
-            "ignores-policy",
-            "You average over the actions as if all were equally likely. π gives their weights.",
-            "Which argument have you not used?",
-            lambda v, P, R, pi, g: dp.q_from_v(v, P, R, g).mean(axis=1),
+            "ignores-policy", POLICY_IGNORED, "Which argument have you not used?", backup("equal")
+        ),
+        Mistake("averaged-twice", AVERAGED_TWICE, ALL_ALIKE, backup("pi, averaged")),
+        Mistake(
+            "unweighted-sum",
+            "You add up all actions without weights. Only one is taken at a time: weigh each by π(a|s).",
+            ALL_ALIKE,
+            backup("none"),
+        ),
+        Mistake(
+            "likeliest-action",
+            "You back up only the likeliest action. Every action counts, by its probability.",
+            "Try a state with probabilities 0.6 and 0.4.",
+            backup("likeliest"),
+        ),
+        Mistake(
+            "reward-unweighted",
+            REWARD_UNWEIGHTED,
+            "Over which terms does the sum over a in equation (2.8) reach?",
+            backup(paid="equal"),
+            backup(paid="none"),
         ),
     ],
     also_correct=[
+        backup(),
         _backup_by_loop,
         lambda v, P, R, pi, g: policy_reward(R, pi) + g * policy_transition(P, pi) @ v,
         lambda v, P, R, pi, g: (
@@ -333,13 +528,44 @@ bellman_backup = Exercise(
 # --------------------------------------------------------------------------------- solve_bellman
 
 
-def _solved(matrix: Callable, right: Callable = policy_reward) -> Callable:
-    """V^π by a linear solve with another matrix or another right-hand side."""
+@composable
+def _solution(
+    sign: int = -1,
+    transposed: bool = False,
+    identity: str = "eye",
+    paid: str = "pi",
+    moves: str = "pi",
+    of_reward: int = 0,
+    scaled: bool = False,
+    solver: str = "solve",
+) -> Callable:
+    """V^π by a linear system, with its parts exchangeable; paid, moves: the weights in r^π and in P^π."""
 
-    def solve(P, R, pi, gamma):
-        return np.linalg.solve(matrix(policy_transition(P, pi), gamma), right(R, pi))
+    def solve_bellman(P, R, pi, gamma):
+        n = len(R)
+        P_pi = np.einsum("sa,sat->st", weights(moves, pi), P)
+        r_pi = float(gamma) ** of_reward * (weights(paid, pi) * R).sum(axis=1)
+        left = (np.eye(n) if identity == "eye" else np.ones((n, n))) + sign * gamma * (
+            P_pi.T if transposed else P_pi
+        )
+        right = (1 - gamma) * r_pi if scaled else r_pi
+        if solver == "lstsq":
+            return np.linalg.lstsq(left, right, rcond=None)[0]
+        return np.linalg.solve(left, right)
 
-    return solve
+    return solve_bellman
+
+
+def _cut_short(n_sweeps: int) -> Callable:
+    """Sweeps from 0, so many whatever γ is."""
+
+    def solve_bellman(P, R, pi, gamma):
+        v = np.zeros(len(R))
+        for _ in range(n_sweeps):
+            v = policy_reward(R, pi) + gamma * policy_transition(P, pi) @ v
+        return v
+
+    return solve_bellman
 
 
 def _without_gamma(P_pi, gamma):
@@ -403,14 +629,16 @@ solve_bellman = Exercise(
             "plus-gamma",
             "The sign before γ is wrong: bringing γP^πV to the left-hand side turns it into minus.",
             "Start from V = r^π + γP^πV and collect the terms with V.",
-            _solved(lambda P_pi, g: np.eye(len(P_pi)) + g * P_pi),
+            _solution(sign=1),
         ),
         Mistake(
             "no-gamma",
             "Your matrix is singular: it has no inverse, and numbers that come out mean nothing. So it is when γ is "
             "missing: the rows of I − P^π sum to 0.",
             "What do the rows of a Markov chain's matrix sum to? Then what do those of I minus it?",
-            _solved(_without_gamma),
+            lambda P, R, pi, g: np.linalg.solve(
+                _without_gamma(policy_transition(P, pi), g), policy_reward(R, pi)
+            ),
             lambda P, R, pi, g: np.linalg.lstsq(
                 _without_gamma(policy_transition(P, pi), g), policy_reward(R, pi), rcond=None
             )[0],
@@ -421,28 +649,66 @@ solve_bellman = Exercise(
             "You solve with the transpose of P^π. That is the occupancy's equation (lesson 01); values flow the "
             "other way.",
             "Row s of equation (2.10) talks about the states reached *from* s.",
-            _solved(lambda P_pi, g: np.eye(len(P_pi)) - g * P_pi.T),
+            _solution(transposed=True),
         ),
         Mistake(
             "ones-not-identity",
             "You wrote 1 − γP: NumPy subtracts from *every* entry. The identity has ones only on the diagonal.",
             "Print 1 − M and the identity minus M for a small M.",
-            _solved(lambda P_pi, g: 1 - g * P_pi),
-            lambda P, R, pi, g: np.linalg.lstsq(
-                1 - g * policy_transition(P, pi), policy_reward(R, pi), rcond=None
-            )[0],
+            _solution(identity="ones"),
+            _solution(identity="ones", solver="lstsq"),
         ),
         Mistake(
             "reward-unweighted",
             "Your right-hand side is not the reward under π: it has to be weighed by the policy, as in "
             "`policy_reward`.",
             "Compare your right-hand side with equation (1.5).",
-            _solved(lambda P_pi, g: np.eye(len(P_pi)) - g * P_pi, lambda R, pi: R.mean(axis=1)),
-            _solved(lambda P_pi, g: np.eye(len(P_pi)) - g * P_pi, lambda R, pi: R.max(axis=1)),
-            _solved(lambda P_pi, g: np.eye(len(P_pi)) - g * P_pi, lambda R, pi: R.sum(axis=1)),
+            _solution(paid="equal"),
+            _solution(paid="none"),
+            _solution(paid="pi, averaged"),
+            _solution(paid="likeliest"),
+            lambda P, R, pi, g: np.linalg.solve(
+                np.eye(len(R)) - g * policy_transition(P, pi), R.max(axis=1)
+            ),
+        ),
+        Mistake(
+            "transition-unweighted",
+            "Your matrix is not P^π: the moves have to be weighed by the policy, as in `policy_transition`.",
+            "Compare your matrix with equation (1.4). What do its rows sum to?",
+            _solution(moves="equal"),
+            _solution(moves="none"),
+            _solution(moves="pi, averaged"),
+            _solution(moves="likeliest"),
+        ),
+        Mistake(
+            "policy-ignored",
+            "π decides nothing in your result: rewards and moves are plain averages or sums over the actions.",
+            "Which argument have you not used?",
+            _solution(paid="equal", moves="equal"),
+            _solution(paid="none", moves="none"),
+        ),
+        Mistake(
+            "gamma-on-reward",
+            GAMMA_ON_REWARD,
+            "What should come out at γ = 0?",
+            _solution(of_reward=1),
+        ),
+        Mistake(
+            "scaled",
+            "You multiply by 1 − γ. That makes a distribution of the occupancy (lesson 01); values are sums.",
+            "If every step pays 1, what is each state worth?",
+            _solution(scaled=True),
+        ),
+        Mistake(
+            "cut-short",
+            "You stop after a fixed number of sweeps, before the values have settled. How many it takes depends on γ; "
+            "a linear system needs none.",
+            "By which factor does a sweep bring you nearer to V^π at γ = 0.9?",
+            *map(_cut_short, (1, 2, 3, 5, 10, 20, 50, 100)),
         ),
     ],
     also_correct=[
+        _solution(),
         _iterated,
         _through_q,
         lambda P, R, pi, g: np.linalg.inv(np.eye(len(R)) - g * policy_transition(P, pi)) @ policy_reward(R, pi),
@@ -524,36 +790,116 @@ def _evaluation_cases(rng: np.random.Generator) -> list[Case]:
 
 
 MAX_SWEEPS = 3000
+NEVER = 400  # what has not settled by then has no γ
 
 
+MEASURES: dict[str, Callable] = {
+    "largest": lambda change: np.abs(change).max(),
+    "size of the sum": lambda change: abs(change.sum()),
+    "size of the mean": lambda change: abs(change.mean()),
+    "sum": np.sum,
+    "mean": np.mean,
+    "highest": np.max,
+    "lowest": lambda change: (-change).max(),
+    "size of the highest": lambda change: abs(change.max()),
+    "mean of sizes": lambda change: np.abs(change).mean(),
+    "smallest": lambda change: np.abs(change).min(),
+    "sum of sizes": lambda change: np.abs(change).sum(),
+    "2-norm": lambda change: np.sqrt((change**2).sum()),
+    "rms": lambda change: np.sqrt((change**2).mean()),
+    "mean square": lambda change: (change**2).mean(),
+    "sum of squares": lambda change: (change**2).sum(),
+    "largest square": lambda change: (change**2).max(),
+}
+SIGNED = ("size of the sum", "size of the mean", "sum", "mean")
+WITHOUT_SIZE = ("highest", "lowest", "size of the highest")
+OTHER_NORMS = ("sum of sizes", "2-norm", "rms")
+SQUARES = ("mean square", "sum of squares", "largest square")
+THRESHOLDS: dict[str, Callable] = {
+    "tolerance": lambda tolerance, gamma: tolerance,
+    "by 1 − γ": lambda tolerance, gamma: tolerance * (1 - gamma),
+    "by (1 − γ)/γ": lambda tolerance, gamma: np.float64(tolerance * (1 - gamma)) / gamma,
+    "by (1 − γ)/2γ": lambda tolerance, gamma: np.float64(tolerance * (1 - gamma)) / (2 * gamma),
+    "over 1 − γ": lambda tolerance, gamma: np.float64(tolerance) / (1 - gamma),
+}
+
+
+TESTS: dict[str, Callable] = {
+    "isclose": lambda new, old: np.allclose(new, old),
+    "equal": np.array_equal,
+}
+DIFFERENCES: dict[str, Callable] = {
+    "of the highest": lambda new, old: abs(new.max() - old.max()),
+    "of the rows' highest": lambda new, old: np.abs(new.max(axis=1) - old.max(axis=1)).max(),
+    "of the largest sizes": lambda new, old: abs(np.abs(new).max() - np.abs(old).max()),
+    "of the largest sizes, signed": lambda new, old: np.abs(new).max() - np.abs(old).max(),
+}
+
+
+def settled(measure: str, threshold: str, new, old, gamma, tolerance) -> bool:
+    """Whether a loop that measures so stops here: by a size of the change, a difference, or a test."""
+    if measure in TESTS:
+        return bool(TESTS[measure](new, old))
+    if measure == "largest, or equal to it":
+        return bool(np.abs(new - old).max() <= tolerance)
+    moved = (
+        DIFFERENCES[measure](new, old) if measure in DIFFERENCES else MEASURES[measure](new - old)
+    )
+    return bool(moved < THRESHOLDS[threshold](tolerance, gamma))
+
+
+@composable
 def _evaluating(
-    change: Callable = lambda new, old: np.abs(new - old).max(),
-    sweep: Callable = dp.bellman_backup,
+    measure: str = "largest",
+    threshold: str = "tolerance",
+    in_place: bool = False,
     most: int = MAX_SWEEPS,
     counted: int = 0,
-    at_most: bool = False,
+    returned: str = "new",
+    kind: str = "pi",
+    paid: str | None = None,
+    of_reward: int | None = 0,
+    of_next: int = 1,
+    to: str = "expected",
 ) -> Callable:
-    """Policy evaluation with its parts exchangeable."""
+    """Policy evaluation with its parts exchangeable: the sweep's as in `backup`."""
+    sweep = backup(kind, paid, of_reward, of_next, to, in_place)
 
     def policy_evaluation(P, R, pi, gamma, tolerance):
-        v = np.zeros(len(R))
-        sweeps, settled = 0, False
-        while not settled and sweeps < most:
-            new = sweep(v, P, R, pi, gamma)
-            moved = change(new, v)
-            v, sweeps = new, sweeps + 1
-            settled = moved < tolerance or (at_most and moved == tolerance)
-        return v, sweeps + counted
+        v, sweeps, done = np.zeros(len(R)), 0, False
+        while not done and sweeps < most:
+            old, v, sweeps = v, sweep(v, P, R, pi, gamma), sweeps + 1
+            done = settled(measure, threshold, v, old, gamma, tolerance)
+        return (v if returned == "new" else old), sweeps + counted
 
     return policy_evaluation
 
 
-def stopping(measure: Callable, loop: Callable, sweeps: Sequence[Callable]) -> list[Callable]:
-    """`loop` with several kinds of sweep, stopped by `measure(new - old)`."""
-    return [loop(change=lambda new, old: measure(new - old), sweep=sweep) for sweep in sweeps]
+def both_ways(measures: Sequence[str], loop: Callable) -> list[Callable]:
+    """`loop` stopped by each of these measures, on tables swept at once and in place."""
+    return [loop(measure=measure, in_place=way) for measure in measures for way in (False, True)]
 
 
-_stopping = partial(stopping, loop=_evaluating, sweeps=(dp.bellman_backup, _in_place))
+def never_settles(loops: Sequence[Callable]) -> Callable[..., bool]:
+    """What shows that a loop is one of those given, which do not end on some case: right up to where time is up."""
+
+    def alike(loop: Callable, cases: Sequence[Case], ended: Sequence[Outcome]) -> bool:
+        made = [loop(*case.inputs.values()) for case in cases]
+        return made[-1][1] >= NEVER and all(
+            isinstance(o.value, tuple | list)
+            and len(o.value) == 2
+            and np.shape(o.value[0]) == table.shape
+            and np.allclose(o.value[0], table)
+            and o.value[1] == sweeps
+            for o, (table, sweeps) in zip(ended, made, strict=False)
+        )
+
+    def shows(cases: Sequence[Case], outcomes: Sequence[Outcome]) -> bool:
+        *ended, last = outcomes
+        late = last.failure is not None and last.failure.tag == "time"
+        return late and any(alike(loop, cases[: len(outcomes)], ended) for loop in loops)
+
+    return shows
 
 
 def _same_array(P, R, pi, gamma, tolerance):
@@ -581,6 +927,8 @@ def _sutton_and_barto(P, R, pi, gamma, tolerance):
             return v, sweeps
 
 
+_UNDISCOUNTED = [_evaluating(of_next=0, most=NEVER, in_place=way) for way in (False, True)]
+
 policy_evaluation = Exercise(
     "policy_evaluation",
     reference=dp.policy_evaluation,
@@ -588,26 +936,21 @@ policy_evaluation = Exercise(
     returns=several(v=array(), sweeps=integer()),
     points=3,
     equation="(2.11)",
-    variants=[_evaluating(sweep=_in_place)],
+    variants=[_evaluating(in_place=True)],
     mistakes=[
         Mistake(
             "signed-differences",
             "You add up the changes with their signs, so that changes of opposite sign cancel. Take absolute values "
             "first.",
             "What does your test say if one state rises by 1 and another falls by 1?",
-            *_stopping(lambda change: abs(change.sum())),
-            *_stopping(lambda change: abs(change.mean())),
-            *_stopping(np.sum),
-            *_stopping(np.mean),
+            *both_ways(SIGNED, _evaluating),
         ),
         Mistake(
             "no-absolute-value",
             "You look for the largest change with its sign: changes in one direction, of falling values say, look "
             "settled. Take absolute values first.",
             "What does your test say if every reward is −1? And if every reward is 1?",
-            *_stopping(np.max),
-            *_stopping(lambda change: (-change).max()),
-            *_stopping(lambda change: abs(change.max())),
+            *both_ways(WITHOUT_SIZE, _evaluating),
         ),
         Mistake(
             "one-sweep",
@@ -619,20 +962,73 @@ policy_evaluation = Exercise(
             "mean-change",
             "You look at the mean change. One state may still be moving while all others rest: take the largest.",
             "How small is the mean change if one of a thousand states still moves by 1?",
-            *_stopping(lambda change: np.abs(change).mean()),
+            *both_ways(["mean of sizes"], _evaluating),
         ),
         Mistake(
             "any-state-settled",
             "You stop as soon as *one* state hardly changes. All of them must have settled.",
             "`any` or `all`? Smallest or largest change?",
-            *_stopping(lambda change: np.abs(change).min()),
+            *both_ways(["smallest"], _evaluating),
+        ),
+        Mistake(
+            "other-norm",
+            "You add the changes up, or their squares, before you compare. The change of a table is here the *largest* "
+            "change of a state, however many there are.",
+            "What does your measure say of ten states that each change by 1? The task asks for 1.",
+            *both_ways(OTHER_NORMS, _evaluating),
+        ),
+        Mistake(
+            "changes-squared",
+            "You compare the *square* of the changes with the tolerance: 0.001 looks like a millionth, so you stop too "
+            "early.",
+            "Which change is just small enough for your test, at a tolerance of 1e-6?",
+            *both_ways(SQUARES, _evaluating),
+        ),
+        Mistake(
+            "difference-of-maxima",
+            "You compare the largest *values* before and after. They may rest while other states still move: take the "
+            "differences first, then the largest of them.",
+            "Which comes first, the maximum or the difference?",
+            *both_ways(["of the highest"], _evaluating),
+        ),
+        Mistake(
+            "allclose",
+            "You stop when `np.allclose` says so. It has tolerances of its own, relative ones too: yours is an argument.",
+            "Where does `tolerance` enter your test?",
+            *both_ways(["isclose"], _evaluating),
+        ),
+        Mistake(
+            "waits-for-equality",
+            "You go on until nothing changes at all. `tolerance` says how small a change is small enough.",
+            "Where does `tolerance` enter your test?",
+            *both_ways(["equal"], _evaluating),
+        ),
+        Mistake(
+            "other-threshold",
+            "You do not compare with `tolerance` itself but with a multiple that depends on γ. That bounds the *error*; "
+            "the task compares the change of a sweep.",
+            "Read again what is compared with what, and when the loop stops.",
+            *(_evaluating(threshold=how) for how in THRESHOLDS if how != "tolerance"),
         ),
         Mistake(
             "last-sweep-not-counted",
             "Your number of sweeps is one too small: the sweep that finds no change was a sweep too.",
             "How many sweeps does it take to notice that all rewards are 0?",
             _evaluating(counted=-1),
-            _evaluating(counted=-1, sweep=_in_place),
+            _evaluating(counted=-1, in_place=True),
+        ),
+        Mistake(
+            "counts-one-too-many",
+            "Your number of sweeps is one too large: count the sweeps that were made, none before the first.",
+            "How many sweeps does it take to notice that all rewards are 0?",
+            _evaluating(counted=1),
+            _evaluating(counted=1, in_place=True),
+        ),
+        Mistake(
+            "last-sweep-thrown-away",
+            "You return the table from *before* the last sweep. The sweep that found it settled has made it better.",
+            "Which of your two tables do you return, the one that was read or the one that was written?",
+            _evaluating(returned="old"),
         ),
         Mistake(
             "old-and-new-same-array",
@@ -641,12 +1037,57 @@ policy_evaluation = Exercise(
             "What does `old is v` say just before your test?",
             _same_array,
         ),
+        Mistake(
+            "no-gamma",
+            NO_GAMMA + " Without it the values of a task that goes on never settle.",
+            COUNT_GAMMA,
+            *_UNDISCOUNTED,
+            shows=never_settles(_UNDISCOUNTED),
+        ),
+        Mistake(
+            "gamma-on-reward",
+            GAMMA_ON_REWARD,
+            COUNT_GAMMA,
+            *(_evaluating(of_reward=1, in_place=way) for way in (False, True)),
+        ),
+        Mistake(
+            "max-not-mean",
+            "You take the best action in your sweep. That finds the values of the optimal policy (lesson 03); these are "
+            "those of π.",
+            "Where does `pi` enter your sweep?",
+            *(_evaluating(kind="best", in_place=way) for way in (False, True)),
+        ),
+        Mistake(
+            "ignores-policy",
+            POLICY_IGNORED,
+            "Where does `pi` enter your sweep?",
+            *(_evaluating(kind="equal", in_place=way) for way in (False, True)),
+        ),
+        Mistake(
+            "averaged-twice",
+            AVERAGED_TWICE,
+            ALL_ALIKE,
+            *(_evaluating(kind="pi, averaged", in_place=way) for way in (False, True)),
+        ),
+        Mistake(
+            "likeliest-action",
+            "You back up only the likeliest action. Every action counts, by its probability.",
+            "Try a state with probabilities 0.6 and 0.4.",
+            *(_evaluating(kind="likeliest", in_place=way) for way in (False, True)),
+        ),
+        Mistake(
+            "reward-unweighted",
+            REWARD_UNWEIGHTED,
+            "Compare the reward in your sweep with equation (1.5).",
+            _evaluating(paid="equal"),
+            _evaluating(paid="none"),
+        ),
+        Mistake("own-value", OWN_VALUE, WHERE_TO, _evaluating(to="own")),
     ],
     also_correct=[
         _evaluating(),
-        _evaluating(at_most=True),
+        _evaluating(measure="largest, or equal to it"),
         _sutton_and_barto,
-        _evaluating(sweep=_backup_by_loop),
     ],
 )
 

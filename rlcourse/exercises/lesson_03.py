@@ -8,20 +8,35 @@ from typing import Any
 
 import numpy as np
 
-from rlcourse.checker.declaration import Exercise, Lesson, Mistake, array, integer, number, several
+from rlcourse.checker.declaration import (
+    Exercise,
+    Lesson,
+    Mistake,
+    array,
+    composable,
+    integer,
+    number,
+    several,
+)
 from rlcourse.checker.harness import Case, Outcome
 from rlcourse.checker.material import random_mdp
 from rlcourse.tabular import dynamic_programming as dp
 
 from .lesson_02 import (
-    COUNT_GAMMA,
+    DIFFERENCES,
     GAMMA_ON_REWARD,
     MAX_SWEEPS,
-    best_reachable,
+    NEVER,
+    OTHER_NORMS,
+    SQUARES,
+    THRESHOLDS,
     mdp_cases,
-    stopping,
+    never_settles,
+    of_the_next,
+    settled,
     sweep_mdps,
 )
+from .targets import COUNT_GAMMA, GAMMA_MISPLACED, NO_GAMMA, REWARD_MISSING, looked_ahead
 
 # --------------------------------------------------------------------------------- greedy_policy
 
@@ -85,6 +100,19 @@ def _greedy_by_loop(q):
             if q[s, a] > q[s, best]:
                 best = a
         pi[s, best] = 1.0
+    return pi
+
+
+def _greedy_from_0(q, none):
+    """none: whether a row without a positive value gets no action, or the first."""
+    pi = np.zeros(q.shape)
+    for s, row in enumerate(q):
+        best, action = 0.0, None if none else 0
+        for a, value in enumerate(row):
+            if value > best:
+                best, action = value, a
+        if action is not None:
+            pi[s, action] = 1.0
     return pi
 
 
@@ -159,6 +187,42 @@ greedy_policy = Exercise(
             lambda q: q.argmax(axis=0),
             _set_for_each_state,
         ),
+        Mistake(
+            "worst-action",
+            "You take the action of the *smallest* value. Greedy is the best one.",
+            "`argmin` or `argmax`?",
+            lambda q: np.eye(q.shape[1])[q.argmin(axis=1)],
+        ),
+        Mistake(
+            "largest-size",
+            "You take the value that is farthest from 0. −9 is large in size, and still worse than −1.",
+            "What should come out for a row of negative values?",
+            lambda q: np.eye(q.shape[1])[np.abs(q).argmax(axis=1)],
+        ),
+        Mistake(
+            "best-starts-at-0",
+            "Your search begins with 0 as the best value so far: in a row of negative values nothing beats it.",
+            "What does your loop do with the row [−2, −1]?",
+            partial(_greedy_from_0, none=True),
+            partial(_greedy_from_0, none=False),
+        ),
+        Mistake(
+            "proportional",
+            "Your rows give better actions a greater share (a softmax, or the values over their sum). A greedy policy is "
+            "sure of its action.",
+            "Which entries of a greedy policy are neither 0 nor 1?",
+            lambda q: _shared(np.exp(q)),
+            lambda q: _shared(np.exp(q - q.max(axis=1, keepdims=True))),
+            _shared,
+        ),
+        Mistake(
+            "one-action-for-all",
+            "You choose one action for the whole table. Each state chooses its own.",
+            "Which axis does your `argmax` run along? How many indices does it give?",
+            lambda q: np.eye(q.shape[1])[np.full(len(q), q.argmax() % q.shape[1])],
+            lambda q: np.eye(q.shape[1])[q.argmax()],
+            lambda q: (q == q.max()).astype(float),
+        ),
     ],
     also_correct=[_greedy_by_loop, _greedy_by_put, _greedy_by_cumsum],
 )
@@ -171,6 +235,53 @@ def _optimality_by_loop(q, P, R, gamma):
     for s, a in np.ndindex(R.shape):
         new[s, a] = R[s, a] + gamma * sum(P[s, a, t] * max(q[t]) for t in range(len(q)))
     return new
+
+
+NEXT_VALUES: dict[str, Callable] = {
+    "max": np.max,
+    "mean": np.mean,
+    "min": np.min,
+    "sum": np.sum,
+    "index": np.argmax,
+}
+
+
+@composable
+def optimality_backup(
+    of: str = "max",
+    of_reward: int | None = 0,
+    of_next: int = 1,
+    to: str = "expected",
+    axis: int = 1,
+    way: str = "at once",
+) -> Callable:
+    """T* with its parts exchangeable.
+
+    of: what becomes of the next actions' values; axis: what that runs over; way: "at once", or with
+    later "rows" or later "entries" reading the new values of earlier ones.
+    """
+    value = NEXT_VALUES[of]
+
+    def bellman_optimality_backup(q, P, R, gamma):
+        v = value(q, axis=axis)
+        if way == "at once":
+            return looked_ahead(P, R, v, gamma, of_reward, of_next, to)
+        q, v = q.copy(), np.array(v, dtype=float)
+        now = np.zeros(R.shape) if of_reward is None else float(gamma) ** of_reward * R
+        later = float(gamma) ** of_next
+        for s in range(len(q)):
+            for a in range(q.shape[1]):
+                if way == "rows" and a:
+                    break
+                entry = s if way == "rows" else (s, a)
+                if to == "expected":
+                    q[entry] = now[entry] + later * P[entry].dot(v)
+                else:
+                    q[entry] = looked_ahead(P, R, v, gamma, of_reward, of_next, to)[entry]
+                v[s] = q[s].max() if of == "max" else value(q[s])
+        return q
+
+    return bellman_optimality_backup
 
 
 bellman_optimality_backup = Exercise(
@@ -187,15 +298,27 @@ bellman_optimality_backup = Exercise(
             "mean-over-actions",
             "You average over the next actions: that evaluates the uniform policy. The best action is asked for.",
             "Compare equation (3.5) with the backup of lesson 02. What has taken the place of the mean?",
-            lambda q, P, R, g: R + g * (P @ q.mean(axis=1)),
+            optimality_backup("mean"),
         ),
         Mistake(
-            "best-next-state",
-            "You take the best of the next states. The world picks s′, by p; you only pick a′.",
-            "Which of the two, s′ and a′, does the maximum in (3.5) run over?",
-            lambda q, P, R, g: R + g * best_reachable(P, q.max(axis=1)),
-            lambda q, P, R, g: R + g * q.max(),
+            "sum-over-actions",
+            "You add up the values of all next actions. Only one is taken: the best.",
+            "Compare equation (3.5) with the backup of lesson 02. What has taken the place of the mean?",
+            optimality_backup("sum"),
         ),
+        Mistake(
+            "worst-action",
+            "You take the smallest value of the next actions. The best action is asked for.",
+            "`min` or `max`?",
+            optimality_backup("min"),
+        ),
+        Mistake(
+            "index-for-value",
+            "You use the *index* of the best action. An index is not worth anything: its value is.",
+            "What does `argmax` return, and what does `max`?",
+            optimality_backup("index"),
+        ),
+        *of_the_next(optimality_backup, left_out=["own-value"]),
         Mistake(
             "max-outside",
             "Your maximum stands outside the sum over s′: one a′ for all next states. But you see s′ *before* you "
@@ -208,23 +331,32 @@ bellman_optimality_backup = Exercise(
             "Your maximum runs over the states and gives one number an action. What is needed is the value of each "
             "*state*: a maximum over its actions.",
             "Which axis of q are the actions?",
-            lambda q, P, R, g: R + g * (P @ q.max(axis=0)),
+            optimality_backup(axis=0),
             lambda q, P, R, g: R + g * q.max(axis=0),
-        ),
-        Mistake(
-            "gamma-on-reward",
-            GAMMA_ON_REWARD,
-            COUNT_GAMMA,
-            lambda q, P, R, g: g * (R + P @ q.max(axis=1)),
         ),
         Mistake(
             "own-max",
             "You use the maximum of the state itself. The one that counts is the *next* state's.",
             "Which argument tells you where an action leads?",
-            lambda q, P, R, g: R + g * q.max(axis=1, keepdims=True),
+            optimality_backup(to="own"),
+        ),
+        Mistake(
+            "own-entry",
+            "You use the entry of s and a itself. What comes next is the value of the *next* state.",
+            "Which argument tells you where an action leads?",
+            lambda q, P, R, g: R + g * q,
+        ),
+        Mistake(
+            "in-place-sweep",
+            "Later entries read the new values of earlier ones. That is a fine way to *find* Q*, but it is not T* q: "
+            "every entry is to be backed up from the same old q.",
+            "Does your loop write into the array that it reads from?",
+            optimality_backup(way="rows"),
+            optimality_backup(way="entries"),
         ),
     ],
     also_correct=[
+        optimality_backup(),
         _optimality_by_loop,
         lambda q, P, R, g: R + g * np.einsum("sat,t->sa", P, q.max(axis=1)),
         lambda q, P, R, g: R + g * (P @ (dp.greedy_policy(q) * q).sum(axis=1)),
@@ -243,51 +375,47 @@ def _iteration_cases(rng: np.random.Generator) -> list[Case]:
     ]
 
 
-def _rows_in_place(q, P, R, gamma, next_value=np.max):
-    q = q.copy()
-    for s in range(len(q)):
-        q[s] = R[s] + gamma * P[s] @ next_value(q, axis=1)
-    return q
+WAYS = ("at once", "rows", "entries")
 
 
-def _entries_in_place(q, P, R, gamma, next_value=np.max):
-    q, v = q.copy(), next_value(q, axis=1)
-    for s, a in np.ndindex(q.shape):
-        q[s, a] = R[s, a] + gamma * P[s, a].dot(v)
-        v[s] = next_value(q[s])
-    return q
-
-
-SWEEPS = (dp.bellman_optimality_backup, _rows_in_place, _entries_in_place)
-
-
+@composable
 def _iterating(
-    change: Callable = lambda new, old: np.abs(new - old).max(),
-    sweep: Callable = dp.bellman_optimality_backup,
+    measure: str = "largest",
+    threshold: str = "tolerance",
+    way: str = "at once",
     most: int = MAX_SWEEPS,
     counted: int = 0,
-    result: Callable = lambda q: q,
+    returned: str = "q",
+    of: str = "max",
+    of_reward: int | None = 0,
+    of_next: int = 1,
+    to: str = "expected",
 ) -> Callable:
-    """Value iteration with its parts exchangeable."""
+    """Value iteration with its parts exchangeable: the sweep's as in `optimality_backup`."""
+    sweep = optimality_backup(of, of_reward, of_next, to, way=way)
 
     def value_iteration(P, R, gamma, tolerance):
-        q, sweeps, settled = np.zeros(R.shape), 0, False
-        while not settled and sweeps < most:
-            new = sweep(q, P, R, gamma)
-            settled = change(new, q) < tolerance
-            q, sweeps = new, sweeps + 1
-        return result(q), sweeps + counted
+        q, sweeps, done = np.zeros(R.shape), 0, False
+        while not done and sweeps < most:
+            old, q, sweeps = q, sweep(q, P, R, gamma), sweeps + 1
+            done = settled(measure, threshold, q, old, gamma, tolerance)
+        results = {"q": lambda: q, "old": lambda: old, "v": lambda: q.max(axis=1)}
+        return results[returned](), sweeps + counted
 
     return value_iteration
 
 
-_stopping = partial(stopping, loop=_iterating, sweeps=SWEEPS)
+def _all_ways(**parts) -> list[Callable]:
+    return [_iterating(**parts, way=way) for way in WAYS]
 
 
-def _until_policy_settles(
-    patience: int = 1, sweep: Callable = dp.bellman_optimality_backup, first: bool = True
-) -> Callable:
+def _stopped_by(*measures: str, ways: Sequence[str] = WAYS) -> list[Callable]:
+    return [_iterating(measure=measure, way=way) for measure in measures for way in ways]
+
+
+def _until_policy_settles(patience: int = 1, way: str = "at once", first: bool = True) -> Callable:
     """first: whether the policy after the first sweep is compared with that of the zeros."""
+    sweep = optimality_backup(way=way)
 
     def value_iteration(P, R, gamma, tolerance):
         q, sweeps, quiet = np.zeros(R.shape), 0, 0
@@ -363,9 +491,8 @@ def _best_values_in_place(v, P, R, gamma):
     return v
 
 
-def _uniform_backup(q, P, R, gamma):
-    return R + gamma * (P @ q.mean(axis=1))
-
+_MISPLACED = [_iterating(of_next=0, of_reward=1, most=NEVER, way=way) for way in WAYS]
+_UNDISCOUNTED = [_iterating(of_next=0, most=NEVER, way=way) for way in WAYS]
 
 value_iteration = Exercise(
     "value_iteration",
@@ -374,56 +501,77 @@ value_iteration = Exercise(
     returns=several(q=array(), sweeps=integer()),
     points=3,
     equation="(3.7)",
-    variants=[_iterating(sweep=_rows_in_place), _iterating(sweep=_entries_in_place)],
+    variants=[_iterating(way="rows"), _iterating(way="entries")],
     mistakes=[
         Mistake(
             "signed-differences",
             "The changes keep their signs: changes in one direction look settled, or rises and falls cancel. Take "
             "absolute values first.",
             "What does your test say if every reward is −1? And if one entry rises by 1 and another falls by 1?",
-            *_stopping(lambda change: abs(change.sum())),
-            *_stopping(np.max),
-            *_stopping(np.sum, sweeps=SWEEPS[::2]),
-            *_stopping(lambda change: abs(change.max()), sweeps=SWEEPS[::2]),
-            *_stopping(lambda change: (-change).max(), sweeps=SWEEPS[::2]),
-            *_stopping(lambda change: abs(change.mean()), sweeps=SWEEPS[:1]),
-            *_stopping(np.mean, sweeps=SWEEPS[:1]),
+            *_stopped_by("size of the sum", "highest"),
+            *_stopped_by("sum", "size of the highest", "lowest", ways=WAYS[::2]),
+            *_stopped_by("size of the mean", "mean", ways=WAYS[:1]),
         ),
         Mistake(
             "one-sweep",
             "You sweep once. T* only looks one step ahead: repeat it until nothing changes.",
             "Where is the loop around your sweep? And if there is one: is the old q that you compare with a copy?",
-            *(_iterating(most=1, sweep=sweep) for sweep in SWEEPS),
+            *_all_ways(most=1),
         ),
         Mistake(
             "mean-change",
             "You look at the mean change. One entry may still be moving while all others rest: take the largest.",
             "How small is the mean change if one of a thousand entries still moves by 1?",
-            *_stopping(lambda change: np.abs(change).mean()),
+            *_stopped_by("mean of sizes"),
         ),
         Mistake(
             "any-entry-settled",
             "You stop as soon as *one* entry hardly changes. All of them must have settled.",
             "`any` or `all`? Smallest or largest change?",
-            *_stopping(lambda change: np.abs(change).min()),
+            *_stopped_by("smallest"),
         ),
         Mistake(
             "change-of-maximum",
             "You measure how the largest values change. They settle sooner than the table: an action that is not the "
             "best one may still be moving.",
             "Over which entries does the task take the largest change?",
-            *(
-                _iterating(
-                    change=lambda new, old: np.abs(new.max(axis=1) - old.max(axis=1)).max(),
-                    sweep=sweep,
-                )
-                for sweep in SWEEPS
-            ),
-            _iterating(change=lambda new, old: abs(new.max() - old.max())),
-            _iterating(change=lambda new, old: np.abs(new).max() - np.abs(old).max()),
-            _iterating(change=lambda new, old: abs(np.abs(new).max() - np.abs(old).max())),
+            *_stopped_by("of the rows' highest"),
+            *_stopped_by(*(how for how in DIFFERENCES if "rows" not in how), ways=WAYS[:1]),
             _values_only(_best_values),
             _values_only(_best_values_in_place),
+        ),
+        Mistake(
+            "other-norm",
+            "You add the changes up, or their squares, before you compare. The change of a table is here the *largest* "
+            "change of an entry, however many there are.",
+            "What does your measure say of ten entries that each change by 1? The task asks for 1.",
+            *_stopped_by(*OTHER_NORMS, ways=WAYS[:1]),
+        ),
+        Mistake(
+            "changes-squared",
+            "You compare the *square* of the changes with the tolerance: 0.001 looks like a millionth, so you stop too "
+            "early.",
+            "Which change is just small enough for your test, at a tolerance of 1e-6?",
+            *_stopped_by(*SQUARES, ways=WAYS[:1]),
+        ),
+        Mistake(
+            "allclose",
+            "You stop when `np.allclose` says so. It has tolerances of its own, relative ones too: yours is an argument.",
+            "Where does `tolerance` enter your test?",
+            *_stopped_by("isclose", ways=WAYS[::2]),
+        ),
+        Mistake(
+            "waits-for-equality",
+            "You go on until nothing changes at all. `tolerance` says how small a change is small enough.",
+            "Where does `tolerance` enter your test?",
+            *_stopped_by("equal", ways=WAYS[::2]),
+        ),
+        Mistake(
+            "other-threshold",
+            "You do not compare with `tolerance` itself but with a multiple that depends on γ. That bounds the *error*; "
+            "the task compares the change of a sweep.",
+            "Read again what is compared with what, and when the loop stops.",
+            *(_iterating(threshold=how) for how in THRESHOLDS if how != "tolerance"),
         ),
         Mistake(
             "uncounted-sweep",
@@ -432,12 +580,18 @@ value_iteration = Exercise(
             _swept_once_more,
         ),
         Mistake(
+            "last-sweep-thrown-away",
+            "You return the table from *before* the last sweep. The sweep that found it settled has made it better.",
+            "Which of your two tables do you return, the one that was read or the one that was written?",
+            *_all_ways(returned="old"),
+        ),
+        Mistake(
             "policy-settled",
             "You stop when the greedy policy no longer changes. The policy is often right long before the values are, and "
             "a pause is not the end either.",
             "Whose changes does the task ask you to measure?",
-            *(_until_policy_settles(sweep=sweep) for sweep in SWEEPS),
-            *(_until_policy_settles(sweep=sweep, first=False) for sweep in SWEEPS),
+            *(_until_policy_settles(way=way) for way in WAYS),
+            *(_until_policy_settles(way=way, first=False) for way in WAYS),
             _until_policy_settles(2),
             _until_policy_settles(3),
         ),
@@ -445,25 +599,69 @@ value_iteration = Exercise(
             "evaluates-uniform",
             "You average over the next actions: that converges to the values of the uniform policy.",
             "What is the difference between this loop and `policy_evaluation`?",
-            _iterating(sweep=_uniform_backup),
-            _iterating(sweep=partial(_rows_in_place, next_value=np.mean)),
-            _iterating(sweep=partial(_entries_in_place, next_value=np.mean)),
+            *_all_ways(of="mean"),
+        ),
+        Mistake(
+            "worst-action",
+            "You take the smallest value of the next actions: that finds the values of the worst policy.",
+            "`min` or `max`?",
+            *_all_ways(of="min"),
+        ),
+        Mistake(
+            "no-gamma",
+            NO_GAMMA + " Without it the values of a task that goes on never settle.",
+            COUNT_GAMMA,
+            *_UNDISCOUNTED,
+            shows=never_settles(_UNDISCOUNTED),
+        ),
+        Mistake("gamma-on-reward", GAMMA_ON_REWARD, COUNT_GAMMA, *_all_ways(of_reward=1)),
+        Mistake(
+            "gamma-misplaced",
+            GAMMA_MISPLACED + " Without a γ there the values of a task that goes on never settle.",
+            COUNT_GAMMA,
+            *_MISPLACED,
+            shows=never_settles(_MISPLACED),
+        ),
+        Mistake(
+            "own-max",
+            "You use the maximum of the state itself. The one that counts is the *next* state's.",
+            "Which argument tells you where an action leads?",
+            _iterating(to="own"),
+        ),
+        Mistake(
+            "best-next-state",
+            "You take the best of the next states that can be reached. The world picks s′, by p; you only pick a′.",
+            "Which of the two, s′ and a′, does the maximum in T* run over?",
+            _iterating(to="best reachable"),
+        ),
+        Mistake(
+            "best-of-all-states",
+            "You take the best of *all* states, reachable or not. What counts is where this action leads, and how "
+            "likely.",
+            "Which of the two, s′ and a′, does the maximum in T* run over?",
+            _iterating(to="best of all"),
         ),
         Mistake(
             "returns-v",
             "You return one number a state. The table over states *and* actions is asked for.",
             "What is the shape of q? And of your result?",
-            _iterating(result=lambda q: q.max(axis=1)),
+            _iterating(returned="v"),
             shows=_one_number_a_state,
         ),
         Mistake(
             "last-sweep-not-counted",
             "Your number of sweeps is one too small: the sweep that finds no change was a sweep too.",
             "How many sweeps does it take to notice that all rewards are 0?",
-            *(_iterating(counted=-1, sweep=sweep) for sweep in SWEEPS),
+            *_all_ways(counted=-1),
+        ),
+        Mistake(
+            "counts-one-too-many",
+            "Your number of sweeps is one too large: count the sweeps that were made, none before the first.",
+            "How many sweeps does it take to notice that all rewards are 0?",
+            *_all_ways(counted=1),
         ),
     ],
-    also_correct=[_iterating(), _values_beside, _iterating(sweep=_optimality_by_loop)],
+    also_correct=[_iterating(), _values_beside, _iterating(measure="largest, or equal to it")],
 )
 
 # ------------------------------------------------------------------------------ policy_iteration
@@ -535,6 +733,10 @@ def _policy_cases(rng: np.random.Generator) -> list[Case]:
         case("few reachable states", *random_mdp(rng, 10, 4, 2), 0.95),
         case("the start is optimal", P, settled, 0.5, "the start is optimal"),
         case("a deterministic world", *random_mdp(rng, 10, 3, 1), 0.5),
+        # With a small γ it matters most whether it is there where the policy is improved.
+        case("twelve states, γ = 0.3", *random_mdp(rng, 12, 4, 1), 0.3),
+        case("twelve others, γ = 0.4", *random_mdp(rng, 12, 4, 2), 0.4),
+        case("fifteen states, γ = 0.5", *random_mdp(rng, 15, 3, 1), 0.5),
         case("γ = 0", *random_mdp(rng, 12, 4, 1), 0.0, "γ = 0"),
         case("one state", *random_mdp(rng, 1, 4), 0.6, "S = 1"),
         case("one action", *random_mdp(rng, 4, 1), 0.9, "A = 1", "the start is optimal"),
@@ -589,26 +791,70 @@ def _policy_tells(case: Case, value, reference) -> str:
     return f"Your `pi` and `v` are right, but you count {more} rounds than it takes."
 
 
+EVALUATIONS: dict[str, Callable] = {
+    "exact": lambda v, P, R, pi, g: dp.solve_bellman(P, R, pi, g),
+    "one backup": lambda v, P, R, pi, g: dp.bellman_backup(v, P, R, pi, g),
+    "one backup of 0": lambda v, P, R, pi, g: dp.bellman_backup(0 * v, P, R, pi, g),
+    "by sweeps": lambda v, P, R, pi, g: dp.policy_evaluation(P, R, pi, g, 1e-13)[0],
+    **{
+        f"to {tolerance:g}": lambda v, P, R, pi, g, tol=tolerance: dp.policy_evaluation(
+            P, R, pi, g, tol
+        )[0]
+        for tolerance in (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
+    },
+    **{
+        f"to {tolerance:g}, on from the last": lambda v, P, R, pi, g, tol=tolerance: _swept_on(
+            v, P, R, pi, g, tol
+        )
+        for tolerance in (1e-2, 1e-3, 1e-4, 1e-6)
+    },
+    "uniform": lambda v, P, R, pi, g: dp.solve_bellman(P, R, np.full_like(pi, 1 / pi.shape[1]), g),
+}
+STARTS: dict[str, Callable] = {
+    "action 0": lambda R: np.eye(R.shape[1])[np.zeros(len(R), dtype=int)],
+    "greedy for r": dp.greedy_policy,
+    "last action": lambda R: np.eye(R.shape[1])[np.full(len(R), R.shape[1] - 1)],
+    "uniform": lambda R: np.full(R.shape, 1 / R.shape[1]),
+}
+STOPS: dict[str, Callable] = {
+    "same policy": lambda pi, new, v, old_v: np.array_equal(pi, new),
+    "same values": lambda pi, new, v, old_v: old_v is not None and (v == old_v).all(),
+    "close values": lambda pi, new, v, old_v: old_v is not None and np.allclose(v, old_v),
+    "one state the same": lambda pi, new, v, old_v: (pi == new).all(axis=1).any(),
+}
+
+
+def _swept_on(v, P, R, pi, gamma, tolerance):
+    while True:
+        old, v = v, dp.bellman_backup(v, P, R, pi, gamma)
+        if np.abs(v - old).max() < tolerance:
+            return v
+
+
+@composable
 def _improving(
-    evaluate: Callable = lambda P, R, pi, gamma, v: dp.solve_bellman(P, R, pi, gamma),
-    improve: Callable = lambda v, P, R, gamma: dp.greedy_policy(dp.q_from_v(v, P, R, gamma)),
-    stop: Callable = lambda pi, new, v, old_v: np.array_equal(pi, new),
+    evaluate: str = "exact",
+    of_reward: int | None = 0,
+    of_next: int | None = 1,
+    to: str = "expected",
+    worst: bool = False,
+    stop: str = "same policy",
     most: int = 200,
     counted: int = 0,
-    result: Callable = lambda pi, v, new, old_v: (pi, v),
-    start: Callable = lambda R: np.eye(R.shape[1])[np.zeros(len(R), dtype=int)],
+    values: str = "of pi",
+    start: str = "action 0",
 ) -> Callable:
-    """Policy iteration with its parts exchangeable."""
+    """Policy iteration with its parts exchangeable; of_next None: improves on the reward alone."""
 
     def policy_iteration(P, R, gamma):
-        pi = start(R)
-        v, rounds = np.zeros(len(R)), 0
+        pi, v, rounds = STARTS[start](R), np.zeros(len(R)), 0
         while True:
-            old_v, v = v, evaluate(P, R, pi, gamma, v)
-            new = improve(v, P, R, gamma)
+            old_v, v = v, EVALUATIONS[evaluate](v, P, R, pi, gamma)
+            q = R if of_next is None else looked_ahead(P, R, v, gamma, of_reward, of_next, to)
+            new = dp.greedy_policy(-q if worst else q)
             rounds += 1
-            if stop(pi, new, v, old_v if rounds > 1 else None) or rounds >= most:
-                return *result(pi, v, new, old_v), rounds + counted
+            if STOPS[stop](pi, new, v, old_v if rounds > 1 else None) or rounds >= most:
+                return pi, (v if values == "of pi" else old_v), rounds + counted
             pi = new
 
     return policy_iteration
@@ -625,10 +871,6 @@ def _compares_values(P, R, gamma):
             return pi, new_v, rounds
         v = new_v
     return pi, v, rounds
-
-
-def _one_backup(P, R, pi, gamma, v):
-    return dp.bellman_backup(v, P, R, pi, gamma)
 
 
 def _one_by_one(P, R, gamma):
@@ -656,13 +898,15 @@ def _into_values(P, R, gamma):
     return pi, v, rounds
 
 
-def _by_sweeps(P, R, pi, gamma, v):
-    return dp.policy_evaluation(P, R, pi, gamma, 1e-13)[0]
-
-
-def _by_inverse(P, R, pi, gamma, v):
-    P_pi = np.einsum("sa,sat->st", pi, P)
-    return np.linalg.inv(np.eye(len(R)) - gamma * P_pi) @ (pi * R).sum(axis=1)
+def _by_inverse(P, R, gamma):
+    best, rounds = np.zeros(len(R), dtype=int), 0
+    rows = np.arange(len(R))
+    while True:
+        v = np.linalg.inv(np.eye(len(R)) - gamma * P[rows, best]) @ R[rows, best]
+        rounds, before = rounds + 1, best
+        best = (R + gamma * (P @ v)).argmax(axis=1)
+        if (best == before).all():
+            return np.eye(R.shape[1])[best], v, rounds
 
 
 def _once(returned: str) -> Callable:
@@ -724,23 +968,74 @@ policy_iteration = Exercise(
             "that is unchanged.",
             "How often can a policy change before it repeats? And a vector of floats?",
             _compares_values,
-            _improving(stop=lambda pi, new, v, old_v: old_v is not None and (v == old_v).all()),
-            _improving(stop=lambda pi, new, v, old_v: old_v is not None and np.allclose(v, old_v)),
+            _improving(stop="same values"),
+            _improving(stop="close values"),
         ),
         Mistake(
             "one-sweep-evaluation",
             "You only make one backup for each policy. That is value iteration; here the evaluation is exact.",
             "Which function of lesson 02 gives V^π exactly?",
-            _improving(evaluate=_one_backup),
-            _improving(
-                evaluate=lambda P, R, pi, g, v: dp.bellman_backup(np.zeros(len(R)), P, R, pi, g)
-            ),
+            _improving(evaluate="one backup"),
+            _improving(evaluate="one backup of 0"),
+        ),
+        Mistake(
+            "loose-evaluation",
+            "You evaluate by sweeps that stop too early: your v is only nearly V^π. Here the evaluation is exact.",
+            "Which function of lesson 02 gives V^π exactly?",
+            *(_improving(evaluate=how) for how in EVALUATIONS if how.startswith("to ")),
+        ),
+        Mistake(
+            "evaluates-uniform",
+            "You evaluate the uniform policy in every round. What is improved is the policy that was evaluated: "
+            "evaluate the pi that you have.",
+            "Which argument of your evaluation changes from round to round?",
+            _improving(evaluate="uniform"),
         ),
         Mistake(
             "greedy-on-reward",
             "You improve on the next reward alone. Improve on Q^π: reward and all that follows.",
             "Is γ used anywhere in your improvement?",
-            _improving(improve=lambda v, P, R, gamma: dp.greedy_policy(R)),
+            _improving(of_next=None),
+        ),
+        Mistake(
+            "no-gamma",
+            "γ is missing where you improve: the values of the next states count fully beside the reward, though they "
+            "come a step later.",
+            COUNT_GAMMA,
+            _improving(of_next=0),
+        ),
+        Mistake(
+            "gamma-misplaced",
+            GAMMA_MISPLACED + " So it is where you improve.",
+            COUNT_GAMMA,
+            _improving(of_next=0, of_reward=1),
+        ),
+        Mistake(
+            "reward-missing",
+            REWARD_MISSING + " It is missing where you improve.",
+            "What should be chosen at γ = 0?",
+            _improving(of_reward=None),
+        ),
+        Mistake(
+            "best-next-state",
+            "You improve by the best next state that an action can reach. The world picks s′, by p: weigh each by how "
+            "likely it is.",
+            "Which function of lesson 02 makes Q^π of V^π?",
+            _improving(to="best reachable"),
+            _improving(to="likeliest"),
+            _improving(to="sum of the reachable"),
+        ),
+        Mistake(
+            "worst-action",
+            "You take the action of the smallest value: that makes the policy worse in every round.",
+            "`argmin` or `argmax`?",
+            _improving(worst=True),
+        ),
+        Mistake(
+            "one-state-unchanged",
+            "You stop as soon as *one* state keeps its action. All of them must keep theirs.",
+            "`any` or `all`?",
+            _improving(stop="one state the same"),
         ),
         Mistake(
             "confirming-round-not-counted",
@@ -753,7 +1048,7 @@ policy_iteration = Exercise(
             "Your v belongs to a policy before the one you return. pi and v must belong together.",
             "Solve for the values of the pi that you return, and compare.",
             _stale,
-            _improving(most=200, result=lambda pi, v, new, old_v: (pi, old_v)),
+            _improving(values="before"),
         ),
         Mistake(
             "one-state-at-a-time",
@@ -769,12 +1064,10 @@ policy_iteration = Exercise(
             "the one asked for.",
             "Which action does the first policy take in every state? If you start from a table of zeros and improve it "
             "first, you start with the greedy policy for r.",
-            _improving(start=dp.greedy_policy),
-            _improving(start=lambda R: np.eye(R.shape[1])[np.full(len(R), R.shape[1] - 1)]),
-            _improving(start=lambda R: np.full(R.shape, 1 / R.shape[1])),
+            *(_improving(start=how) for how in STARTS if how != "action 0"),
         ),
     ],
-    also_correct=[_improving(), _improving(evaluate=_by_sweeps), _improving(evaluate=_by_inverse)],
+    also_correct=[_improving(), _improving(evaluate="by sweeps"), _by_inverse],
 )
 
 # --------------------------------------------------------------------------- suboptimality_bound
@@ -807,15 +1100,52 @@ def _bound_cases(rng: np.random.Generator) -> list[Case]:
     ]
 
 
-def _bound(
-    norm: Callable = lambda d: np.abs(d).max(),
-    factor: Callable = lambda gamma: 2 / (1 - gamma),
-    error: Callable = lambda v, P, R, gamma: dp.q_from_v(v, P, R, gamma).max(axis=1) - v,
-) -> Callable:
+NORMS: dict[str, Callable] = {
+    "largest": lambda d: np.abs(d).max(),
+    "mean size": lambda d: np.abs(d).mean(),
+    "2-norm": np.linalg.norm,
+    "sum of sizes": lambda d: np.abs(d).sum(),
+    "rms": lambda d: np.sqrt(np.mean(d**2)),
+    "mean square": lambda d: np.mean(d**2),
+    "sum of squares": lambda d: np.sum(d**2),
+    "largest square": lambda d: np.max(d**2),
+    "highest": np.max,
+    "lowest": lambda d: (-d).max(),
+    "size of the highest": lambda d: abs(d.max()),
+    "highest, or 0": lambda d: d.max(initial=0.0),
+    "lowest, or 0": lambda d: (-d).max(initial=0.0),
+    "size of the mean": lambda d: abs(d.mean()),
+}
+FACTORS: dict[str, Callable] = {
+    "2/(1 − γ)": lambda gamma: 2 / (1 - gamma),
+    "1/(1 − γ)": lambda gamma: 1 / (1 - gamma),
+    "2γ/(1 − γ)": lambda gamma: 2 * gamma / (1 - gamma),
+    "γ/(1 − γ)": lambda gamma: gamma / (1 - gamma),
+    "2": lambda gamma: 2.0,
+    "1": lambda gamma: 1.0,
+    "2(1 − γ)": lambda gamma: 2 * (1 - gamma),
+    "2/(1 − γ)²": lambda gamma: 2 / (1 - gamma) ** 2,
+}
+ERRORS: dict[str, Callable] = {
+    "residual": lambda v, P, R, g: dp.q_from_v(v, P, R, g).max(axis=1) - v,
+    "to V*": lambda v, P, R, g: dp.policy_iteration(P, R, g)[1] - v,
+    "mean backup": lambda v, P, R, g: dp.q_from_v(v, P, R, g).mean(axis=1) - v,
+    "without γ": lambda v, P, R, g: dp.q_from_v(v, P, R, 1.0).max(axis=1) - v,
+    "γ on the reward": lambda v, P, R, g: g * dp.q_from_v(v, P, R, 1.0).max(axis=1) - v,
+    "minus nothing": lambda v, P, R, g: dp.q_from_v(v, P, R, g).max(axis=1),
+    "each action": lambda v, P, R, g: dp.q_from_v(v, P, R, g) - v[:, None],
+    "largest reward": lambda v, P, R, g: (
+        R.max(axis=1) + g * (P @ v)[np.arange(len(v)), R.argmax(axis=1)] - v
+    ),
+}
+
+
+@composable
+def _bound(norm: str = "largest", factor: str = "2/(1 − γ)", error: str = "residual") -> Callable:
     """The bound with its parts exchangeable."""
 
     def suboptimality_bound(v, P, R, gamma):
-        return float(factor(gamma) * norm(error(v, P, R, gamma)))
+        return float(FACTORS[factor](gamma) * NORMS[norm](ERRORS[error](v, P, R, gamma)))
 
     return suboptimality_bound
 
@@ -848,46 +1178,105 @@ suboptimality_bound = Exercise(
             "no-factor-2",
             "Without the 2 this bounds ‖v − V*‖: how wrong the table is. What acting on it costs is bounded by twice that.",
             "In the proof two distances are added. Which two?",
-            _bound(factor=lambda g: 1 / (1 - g)),
+            _bound(factor="1/(1 − γ)"),
         ),
         Mistake(
             "not-max-norm",
             "ε is not the largest residual. The contraction is in the max norm, so the bound is too.",
             "Over the states, which norm does equation (3.10) take?",
-            _bound(norm=lambda d: np.abs(d).mean()),
-            _bound(norm=np.linalg.norm),
-            _bound(norm=lambda d: np.abs(d).sum()),
-            _bound(norm=lambda d: np.sqrt(np.mean(d**2))),
-            _bound(norm=lambda d: np.mean(d**2)),
-            _bound(norm=lambda d: np.sum(d**2)),
+            *(
+                _bound(norm=how)
+                for how in (
+                    "mean size",
+                    "2-norm",
+                    "sum of sizes",
+                    "rms",
+                    "mean square",
+                    "sum of squares",
+                )
+            ),
+            _bound(norm="largest square"),
         ),
         Mistake(
             "no-absolute-value",
-            "You take the largest residual with its sign. v may be too high as well as too low.",
-            "What does your function say about a v that is 60 too high everywhere?",
-            _bound(norm=np.max),
-            _bound(norm=lambda d: (-d).max()),
-            _bound(norm=lambda d: abs(d.max())),
-            _bound(norm=lambda d: d.max(initial=0.0)),
-            _bound(norm=lambda d: (-d).max(initial=0.0)),
+            "You take the residuals with their signs. v may be too high as well as too low.",
+            "What does your function say about a v that is 60 too high everywhere? And in half of the states?",
+            *(
+                _bound(norm=how)
+                for how in (
+                    "highest",
+                    "lowest",
+                    "size of the highest",
+                    "highest, or 0",
+                    "lowest, or 0",
+                )
+            ),
+            _bound(norm="size of the mean"),
         ),
         Mistake(
             "sharper-bound",
             "2γε/(1 − γ) is true as well, but it is another theorem. The function returns the bound that is proved here.",
             "Compare the numerator with that of equation (3.10).",
-            _bound(factor=lambda g: 2 * g / (1 - g)),
+            _bound(factor="2γ/(1 − γ)"),
+        ),
+        Mistake(
+            "half-of-the-sharper",
+            "γε/(1 − γ) bounds how far the *next* table is from V*, not what acting on this one costs.",
+            "Compare your numerator with that of equation (3.10).",
+            _bound(factor="γ/(1 − γ)"),
+        ),
+        Mistake(
+            "not-divided",
+            "1/(1 − γ) is missing. The loss of one step is made again and again, and discounted: these losses add up.",
+            "What do the weights γ^t sum to?",
+            _bound(factor="2"),
+            _bound(factor="1"),
+        ),
+        Mistake(
+            "multiplied-not-divided",
+            "You multiply by 1 − γ. The bound has to *grow* as γ comes near to 1.",
+            "What do the weights γ^t sum to?",
+            _bound(factor="2(1 − γ)"),
+        ),
+        Mistake(
+            "divided-twice",
+            "You divide by (1 − γ)². One such factor turns the residual into a distance; there is no second.",
+            "Compare the denominator with that of equation (3.10).",
+            _bound(factor="2/(1 − γ)²"),
         ),
         Mistake(
             "error-not-residual",
             "Your ε is the distance to V*. V* is what we do not have: ε is how much *one backup* changes v.",
             "Can your function be computed without solving the MDP?",
-            _bound(error=lambda v, P, R, g: dp.policy_iteration(P, R, g)[1] - v),
+            _bound(error="to V*"),
         ),
         Mistake(
             "policy-backup",
             "You average over the actions. The residual is that of the optimality backup, with a maximum.",
             "Which backup has V* as its fixed point?",
-            _bound(error=lambda v, P, R, g: dp.q_from_v(v, P, R, g).mean(axis=1) - v),
+            _bound(error="mean backup"),
+        ),
+        Mistake(
+            "every-action",
+            "You take the largest residual over all *actions*. T*v takes the best action of each state first, and only "
+            "then compares with v.",
+            "Which comes first in equation (3.10): the maximum over a, or the difference?",
+            _bound(error="each action"),
+        ),
+        Mistake("no-gamma", NO_GAMMA, COUNT_GAMMA, _bound(error="without γ")),
+        Mistake("gamma-on-reward", GAMMA_ON_REWARD, COUNT_GAMMA, _bound(error="γ on the reward")),
+        Mistake(
+            "nothing-subtracted",
+            "You measure T*v itself. ε is by how much the backup *changes* v.",
+            "What is ε if v = V*?",
+            _bound(error="minus nothing"),
+        ),
+        Mistake(
+            "greedy-on-reward",
+            "Your backup takes the action with the largest *reward*. The maximum runs over reward and what follows "
+            "together.",
+            "What stands inside the maximum of T*?",
+            _bound(error="largest reward"),
         ),
     ],
     also_correct=[_bound(), _bound_by_loop, _bound_by_policy],

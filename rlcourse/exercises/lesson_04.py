@@ -6,12 +6,22 @@ from collections.abc import Callable
 
 import numpy as np
 
-from rlcourse.checker.declaration import Exercise, Lesson, Mistake, array, number
+from rlcourse.checker.declaration import Exercise, Lesson, Mistake, array, composable, number
 from rlcourse.checker.harness import Case
 from rlcourse.checker.material import flags, random_env, random_policy
 from rlcourse.checker.probes import Policy, Rng
 from rlcourse.tabular import prediction
 from rlcourse.tabular.returns import returns_to_go
+
+from .lesson_00 import FLAGS, never_asked
+from .targets import (
+    COUNT_GAMMA,
+    UPDATES,
+    one_step,
+    sampled_target,
+    target_mistakes,
+    update_mistakes,
+)
 
 # -------------------------------------------------------------------------------- mc_prediction
 
@@ -45,22 +55,62 @@ def _episode_lists(rng: np.random.Generator) -> list[Case]:
     return cases
 
 
+COUNTED: dict[str, Callable] = {
+    "as asked": lambda states, t, first: not first or states[t] not in states[:t],
+    "every": lambda states, t, first: True,
+    "first": lambda states, t, first: states[t] not in states[:t],
+    "last": lambda states, t, first: not first or states[t] not in states[t + 1 :],
+    "inverted": lambda states, t, first: first or states[t] not in states[:t],
+    "the episode's first": lambda states, t, first: not first or t == 0,
+}
+GAINS: dict[str, Callable] = {
+    "discounted": returns_to_go,
+    "undiscounted": lambda rewards, gamma: returns_to_go(rewards, 1.0),
+    "of the episode": lambda rewards, gamma: np.full(
+        len(rewards), (returns_to_go(rewards, gamma))[0]
+    ),
+    "one reward": lambda rewards, gamma: rewards,
+    "first discounted": lambda rewards, gamma: gamma * returns_to_go(rewards, gamma),
+    "own missing": lambda rewards, gamma: np.append(returns_to_go(rewards, gamma)[1:], 0.0),
+    "past": lambda rewards, gamma: returns_to_go(rewards[::-1], gamma)[::-1],
+    "from the start": lambda rewards, gamma: (
+        float(gamma) ** np.arange(len(rewards)) * returns_to_go(rewards, gamma)
+    ),
+}
+
+
+@composable
 def _mc(
-    counts: Callable = lambda states, t, first: not first or states[t] not in list(states)[:t],
-    returns: Callable = returns_to_go,
-    divide: Callable = lambda total, visits, episodes: total / np.maximum(visits, 1),
+    counts: str = "as asked",
+    gains: str = "discounted",
+    divided_by: str = "visits",
+    kept: str = "all",
 ) -> Callable:
-    """Monte Carlo prediction with its parts exchangeable, so that each mistake differs in one."""
+    """Monte Carlo prediction with its parts exchangeable, so that each mistake differs in one.
+
+    kept: of the returns of a state "all" are averaged, or the "last" one stands alone; divided_by:
+    "visits", those all the same where there are none, "episodes", "all visits" or nothing.
+    """
 
     def mc_prediction(episodes, gamma, n_states, first_visit):
-        total, visits = np.zeros(n_states), np.zeros(n_states)
+        total, visits, every = np.zeros(n_states), np.zeros(n_states), np.zeros(n_states)
         for states, rewards in episodes:
-            g = returns(rewards, gamma)
+            states, g = list(states), GAINS[gains](rewards, gamma)
             for t, s in enumerate(states):
-                if counts(states, t, first_visit):
-                    total[s] += g[t]
+                every[s] += 1
+                if COUNTED[counts](states, t, first_visit):
+                    total[s] = g[t] * (visits[s] + 1) if kept == "last" else total[s] + g[t]
                     visits[s] += 1
-        return divide(total, visits, episodes)
+        n = np.float64(len(episodes))
+        with np.errstate(all="ignore"):
+            return {
+                "visits": lambda: total / np.maximum(visits, 1),
+                "visits, or 0": lambda: total / visits,
+                "episodes": lambda: total / max(n, 1),
+                "episodes, or 0": lambda: total / n,
+                "all visits": lambda: total / np.maximum(every, 1),
+                "nothing": lambda: total,
+            }[divided_by]()
 
     return mc_prediction
 
@@ -93,11 +143,6 @@ def _by_bincount(episodes, gamma, n_states, first_visit):
     return np.bincount(s, weights=g, minlength=n_states) / np.where(visits, visits, 1)
 
 
-def _nan(total, visits, episodes):
-    with np.errstate(all="ignore"):
-        return total / visits
-
-
 mc_prediction = Exercise(
     "mc_prediction",
     reference=prediction.mc_prediction,
@@ -111,48 +156,119 @@ mc_prediction = Exercise(
             "You count every visit although `first_visit` is true: then a later visit to the same state "
             "in the same episode does not count.",
             "Follow your code through an episode that visits a state twice. How many returns does it add?",
-            _mc(counts=lambda states, t, first: True),
+            _mc(counts="every"),
         ),
         Mistake(
             "first-visit",
             "You count first visits only, although `first_visit` is false: then every visit has its own "
             "return, and all of them count.",
             "Is the argument `first_visit` looked at anywhere?",
-            _mc(counts=lambda states, t, first: states[t] not in list(states)[:t]),
+            _mc(counts="first"),
+        ),
+        Mistake(
+            "visits-exchanged",
+            "Your two ways of counting have changed places: you count every visit when `first_visit` is true, and "
+            "first visits when it is false.",
+            "Which branch does `first_visit = True` lead to?",
+            _mc(counts="inverted"),
         ),
         Mistake(
             "last-visit",
             "Going backwards you keep the visits that you have not seen yet: those are the *last* ones of "
             "the episode. First means that there is no earlier visit.",
             "Which part of the episode decides whether the visit at t is the first: what is before t, or after?",
-            _mc(
-                counts=lambda states, t, first: not first or states[t] not in list(states)[t + 1 :]
-            ),
+            _mc(counts="last"),
+        ),
+        Mistake(
+            "first-step-only",
+            "With `first_visit` you use the episode's first step only. *Every* state that an episode comes to has its "
+            "first visit.",
+            "How many first visits are there in an episode 2, 0, 2, 1?",
+            _mc(counts="the episode's first"),
         ),
         Mistake(
             "undiscounted",
             "γ is never used: you average plain sums of rewards. The return is $G_t = r_t + γ G_{t+1}$.",
             "What is the return of the first of two steps that pay 1 each, with γ = 0.5?",
-            _mc(returns=lambda rewards, gamma: returns_to_go(rewards, 1.0)),
+            _mc(gains="undiscounted"),
+        ),
+        Mistake(
+            "one-return-for-all",
+            "Every visited state gets the return of the whole episode. What counts is the return that begins with the "
+            "visit.",
+            "What is the return of the last step of an episode?",
+            _mc(gains="of the episode"),
+        ),
+        Mistake(
+            "rewards-for-returns",
+            "You average the rewards of single steps. A value is the mean of *returns*: a reward and all that follows.",
+            "Where does γ enter your code?",
+            _mc(gains="one reward"),
+        ),
+        Mistake(
+            "first-discounted",
+            "Each of your returns discounts its own first reward too. That one comes now.",
+            "What is the return of the last step of an episode?",
+            _mc(gains="first discounted"),
+        ),
+        Mistake(
+            "own-reward-missing",
+            "The reward of the visit's own step is missing from its return: r_t belongs to G_t.",
+            "In which order do you add the reward and use the return?",
+            _mc(gains="own missing"),
+        ),
+        Mistake(
+            "forward",
+            "You go forwards, and so you sum the past. The return of a visit is about what comes after it.",
+            "Which of the returns can you write down without knowing any other? Start there.",
+            _mc(gains="past"),
+        ),
+        Mistake(
+            "discounted-from-start",
+            "Your weights count from the start of the episode: a factor γ^t is left in. Discounting starts anew at "
+            "each visit.",
+            "Which weight has the first reward after the visit at t?",
+            _mc(gains="from the start"),
         ),
         Mistake(
             "divides-by-episodes",
             "You divide by the number of episodes. The mean is over the *visits* that were counted.",
             "What happens to a state that only one of ten episodes visits?",
-            _mc(divide=lambda total, visits, episodes: total / max(len(episodes), 1)),
-            _mc(divide=lambda total, visits, episodes: _nan(total, len(episodes), episodes)),
-            _mc(
-                divide=lambda total, visits, episodes: np.array(
-                    [x / len(episodes) for x in total.tolist()]
-                )
+            _mc(divided_by="episodes"),
+            _mc(divided_by="episodes, or 0"),
+            lambda episodes, gamma, n_states, first_visit: np.array(
+                [
+                    x / len(episodes)
+                    for x in _mc(divided_by="nothing")(
+                        episodes, gamma, n_states, first_visit
+                    ).tolist()
+                ]
             ),
+        ),
+        Mistake(
+            "divides-by-all-visits",
+            "You add first visits and divide by *all* visits. A mean divides by as many as were added.",
+            "Where in your code does a visit count that is not the first?",
+            _mc(divided_by="all visits"),
+        ),
+        Mistake(
+            "sum-not-mean",
+            "You add the returns up, and divide by nothing: a state that is visited more often looks better.",
+            "What should come out for a state whose returns are 1 and 1?",
+            _mc(divided_by="nothing"),
+        ),
+        Mistake(
+            "last-return-only",
+            "Every return overwrites the one before. A value is the mean of all of them.",
+            "`=` or `+=`?",
+            _mc(kept="last"),
         ),
         Mistake(
             "nan-unvisited",
             "States that were never visited come out as NaN: 0 divided by 0. A state without a visit has no "
             "mean, so leave it at 0.",
             "Divide only where there is something to divide by.",
-            _mc(divide=_nan),
+            _mc(divided_by="visits, or 0"),
         ),
     ],
     also_correct=[_mc(), _running_means, _by_bincount],
@@ -191,10 +307,14 @@ BOOTSTRAPS_TERMINAL = (
     "You bootstrap from terminal states. After a terminal state comes nothing: its value is 0, whatever "
     "the table says."
 )
-NO_GAMMA = (
-    "The next state's value enters without γ: it comes one step later, so it counts γ of itself."
-)
 LOOK_AT_ENDS = "What is the right target for a step that ended the episode? And what is yours?"
+
+
+@composable
+def _td0(mask: str = "future", discount: str = "future", paid: bool = True) -> Callable:
+    """The one-step target with its parts exchangeable, as in `one_step`."""
+    return lambda r, v, d, g: one_step(r, v, d, g, mask, discount, paid)
+
 
 td0_target = Exercise(
     "td0_target",
@@ -204,35 +324,23 @@ td0_target = Exercise(
     points=1,
     equation="(4.4)",
     mistakes=[
+        *target_mistakes(_td0, BOOTSTRAPS_TERMINAL, LOOK_AT_ENDS, COUNT_GAMMA),
         Mistake(
-            "bootstraps-terminal", BOOTSTRAPS_TERMINAL, LOOK_AT_ENDS, lambda r, v, d, g: r + g * v
+            "sign",
+            "You subtract what comes next. It is added: a good next state makes the target higher.",
+            "Which sign stands before γ in equation (4.4)?",
+            lambda r, v, d, g: r - g * _alive(d) * v,
         ),
         Mistake(
-            "no-gamma",
-            NO_GAMMA,
-            "Count the factors γ in equation (4.4), and in your code.",
-            lambda r, v, d, g: r + _alive(d) * v,
-        ),
-        Mistake(
-            "gamma-on-reward",
-            "You discount the reward too. It comes now; only what follows is one step away.",
-            "What does γ stand before in equation (4.4)?",
-            lambda r, v, d, g: g * (r + _alive(d) * v),
-        ),
-        Mistake(
-            "masks-reward",
-            "Your mask wipes out the reward as well. The last reward is real; only the future is cut.",
-            "What is left of your target where `terminated` is 1?",
-            lambda r, v, d, g: _alive(d) * (r + g * v),
-        ),
-        Mistake(
-            "mask-inverted",
-            "Your mask is the wrong way round: you bootstrap where the episode ended and not where it goes on.",
-            "For an ordinary step d = 0. What remains of your target then?",
-            lambda r, v, d, g: r + g * np.asarray(d, dtype=float) * v,
+            "all-pairs",
+            "Every reward meets every next value: a (B,) and a (B, 1) make a (B, B). Row i belongs to row i.",
+            "Print the shapes of both sides of your sum.",
+            lambda r, v, d, g: r[:, None] + g * _alive(d) * v,
+            lambda r, v, d, g: r + g * (_alive(d) * v)[:, None],
         ),
     ],
     also_correct=[
+        _td0(),
         lambda r, v, d, g: np.where(d, r, r + g * v),
         lambda r, v, d, g: r + g * np.logical_not(d) * v,
         lambda r, v, d, g: np.array(
@@ -273,28 +381,46 @@ def _window_cases(rng: np.random.Generator) -> list[Case]:
     ]
 
 
+@composable
 def _forward(
-    boot_power: int = 0,
-    stops: Callable = lambda k, d: d[k],
+    boot_power: int | None = 0,
+    first_power: int = 0,
+    looks_at: str = "every flag",
     boots_after_end: str = "",
     keeps_last: bool = True,
     rewards_after: bool = False,
+    grows: bool = True,
+    skips: str = "",
+    boots: bool = True,
 ) -> Callable:
-    """The n-step return, forwards, with its parts exchangeable."""
+    """The n-step return, forwards, with its parts exchangeable.
+
+    boot_power: how many factors γ V has too many, None: has no γ at all; grows: whether rewards are
+    discounted; looks_at: which flags count; boots_after_end: with γ^"n" or γ^"m".
+    """
 
     def n_step_return(rewards, v_boot, terminated, gamma):
         g, n = 0.0, len(rewards)
         ended = None
         for k in range(n):
-            if stops(k, terminated) and ended is None:
+            flag = {
+                "every flag": lambda k=k: terminated[k],
+                "none": lambda: False,
+                "the first": lambda k=k: terminated[0] and k == 0,
+                "the last": lambda k=k: terminated[-1] and k == n - 1,
+                "the one before": lambda k=k: k > 0 and terminated[k - 1],
+            }[looks_at]()
+            if flag and ended is None:
                 ended = k
                 if not keeps_last:
                     break
-            g += gamma**k * rewards[k]
+            if not (skips == "first" and k == 0) and not (skips == "last" and k == n - 1):
+                g += (float(gamma) ** (k + first_power) if grows else 1.0) * rewards[k]
             if ended is not None and not rewards_after:
                 break
+        weight = 1.0 if boot_power is None else float(gamma) ** (n + boot_power)
         if ended is None:
-            return float(g + gamma ** (n + boot_power) * v_boot)
+            return float(g + weight * v_boot) if boots else float(g)
         power = {"n": n, "m": ended + 1}.get(boots_after_end)
         return float(g if power is None else g + gamma**power * v_boot)
 
@@ -334,7 +460,7 @@ n_step_return = Exercise(
             "ignores-termination",
             "An end inside the window changes nothing in your return: it has to cut everything after it.",
             "What should the return be if the very first step ends the episode?",
-            _forward(stops=lambda k, d: False),
+            _forward(looks_at="none"),
         ),
         Mistake(
             "bootstraps-after-end",
@@ -361,7 +487,56 @@ n_step_return = Exercise(
             "last-flag-only",
             "You look at the last flag only. The episode may end at any step of the window.",
             "Try a window of four steps whose second one ends the episode.",
-            lambda r, v, d, g: _forward(stops=lambda k, flags: False)(r, 0.0 if d[-1] else v, d, g),
+            _forward(looks_at="the last"),
+        ),
+        Mistake(
+            "first-flag-only",
+            "You look at the first flag only. The episode may end at any step of the window.",
+            "Try a window of four steps whose second one ends the episode.",
+            _forward(looks_at="the first"),
+        ),
+        Mistake(
+            "ends-a-step-late",
+            "Your sum runs one step past the end: the flag of a step says that *this* step was the last.",
+            "In which order do you add the reward, test for the end, and leave the loop?",
+            _forward(looks_at="the one before"),
+        ),
+        Mistake(
+            "gamma-n-plus-1",
+            "Your bootstrap has one factor γ too many: n rewards lie before s_{t+n}, so V(s_{t+n}) counts γⁿ.",
+            "For n = 1 equation (4.6) must be the one-step target. Which power has V there?",
+            _forward(boot_power=1),
+        ),
+        Mistake(
+            "bootstrap-undiscounted",
+            "V enters without γ: it lies n steps ahead, so it counts γⁿ of itself.",
+            "For n = 1 equation (4.6) must be the one-step target. Which power has V there?",
+            _forward(boot_power=None),
+        ),
+        Mistake(
+            "no-bootstrap",
+            "V never enters: where the window ends and the episode does not, what follows is worth V(s_{t+n}).",
+            "Which argument have you not used?",
+            _forward(boots=False),
+        ),
+        Mistake(
+            "rewards-undiscounted",
+            "Your rewards are added up without γ. A reward k steps ahead counts γ^k of itself.",
+            "Which power of γ has the second reward in equation (4.6)?",
+            _forward(grows=False),
+        ),
+        Mistake(
+            "first-discounted",
+            "You discount the first reward too: your powers begin with γ¹. It comes now: γ⁰ = 1.",
+            "Which power of γ has the first reward in equation (4.6)?",
+            _forward(first_power=1),
+        ),
+        Mistake(
+            "window-too-short",
+            "A reward at one end of the window is missing: n steps have n rewards.",
+            "Which indices does your loop or slice take, for three rewards?",
+            _forward(skips="last"),
+            _forward(skips="first"),
         ),
     ],
     also_correct=[_forward(), _by_masks, _recursive],
@@ -395,19 +570,46 @@ def _lambda_cases(rng: np.random.Generator) -> list[Case]:
     ]
 
 
+MIXES: dict[str, Callable] = {
+    "as asked": lambda v, g, lam: (1 - lam) * v + lam * g,
+    "swapped": lambda v, g, lam: lam * v + (1 - lam) * g,
+    "above one": lambda v, g, lam: v + lam * g,
+    "no λ": lambda v, g, lam: v + g,
+    "value only": lambda v, g, lam: v,
+    "return only": lambda v, g, lam: g,
+    "λ on both": lambda v, g, lam: lam * v + lam * g,
+    "half": lambda v, g, lam: (1 - lam) * v + g,
+}
+
+
+@composable
 def _lambda(
-    mix: Callable = lambda v, g, lam: (1 - lam) * v + lam * g,
-    cut: Callable = lambda alive, v, g: (alive * v, alive * g),
-    last: Callable = lambda v_next: v_next[-1],
-    discount: Callable = lambda gamma, lam, v, g: (gamma * v, gamma * g),
+    mix: str = "as asked",
+    cut: str = "both",
+    last: str = "v",
+    discount: str = "both",
+    shift: int = 0,
+    forwards: bool = False,
 ) -> Callable:
-    """λ-returns with their parts exchangeable."""
+    """λ-returns with their parts exchangeable.
+
+    cut: what (1 − d) multiplies, of "value" and "return" and all; discount: what γ does; last: the
+    return behind the end of the segment; shift: which step's flag is looked at.
+    """
 
     def lambda_returns(rewards, v_next, terminated, gamma, lam):
-        returns, g = np.zeros(len(rewards)), last(v_next)
-        for t in reversed(range(len(rewards))):
-            v, later = cut(1.0 - float(terminated[t]), v_next[t], g)
-            g = rewards[t] + mix(*discount(gamma, lam, v, later), lam)
+        n = len(rewards)
+        returns, g = np.zeros(n), float(v_next[-1]) if last == "v" else 0.0
+        for t in range(n) if forwards else reversed(range(n)):
+            flag = float(terminated[min(max(t + shift, 0), n - 1)])
+            alive = 0.0 if flag else 1.0
+            alive = flag if cut == "inverted" else alive
+            v = v_next[t] * (alive if cut in ("both", "value", "all", "inverted") else 1.0)
+            later = g * (alive if cut in ("both", "return", "all", "inverted") else 1.0)
+            v = v * (gamma if discount in ("both", "value", "all") else 1.0)
+            later = later * (gamma if discount in ("both", "return", "all") else 1.0)
+            now = rewards[t] * (alive if cut == "all" else 1.0)
+            g = now * (gamma if discount == "all" else 1.0) + MIXES[mix](v, later, lam)
             returns[t] = g
         return returns
 
@@ -430,6 +632,15 @@ def _mixture(rewards, v_next, terminated, gamma, lam):
     return returns
 
 
+def _by_errors(rewards, v_next, terminated, gamma, lam):
+    """V + λ(G − V), from behind."""
+    out, g = [], v_next[-1]
+    for r, v, d in zip(rewards[::-1], v_next[::-1], terminated[::-1], strict=True):
+        g = r if d else r + gamma * (v + lam * (g - v))
+        out.append(g)
+    return np.array(out[::-1])
+
+
 def _linear_system(rewards, v_next, terminated, gamma, lam):
     alive, T = _alive(terminated), len(rewards)
     b = rewards + gamma * alive * (1 - lam) * v_next
@@ -450,20 +661,20 @@ lambda_returns = Exercise(
             "lambda-swapped",
             "λ and 1 − λ have changed places: λ = 1 must give Monte Carlo, λ = 0 the one-step target.",
             "Put λ = 1 into equation (4.8). Which of the two terms survives?",
-            _lambda(mix=lambda v, g, lam: lam * v + (1 - lam) * g),
+            _lambda(mix="swapped"),
         ),
         Mistake(
             "bootstraps-terminal",
             "You go on past terminal states. After a terminal state comes nothing: neither V nor G.",
             LOOK_AT_ENDS,
-            _lambda(cut=lambda alive, v, g: (v, g)),
+            _lambda(cut="none"),
         ),
         Mistake(
             "no-final-bootstrap",
             "The return behind the last step counts as 0 in your recursion. The segment stops there, but the task "
             "does not: the tail is worth V(s_T).",
             "What is the λ-return of a segment of one step, for any λ?",
-            _lambda(last=lambda v_next: 0.0),
+            _lambda(last="0"),
             lambda r, v, d, g, lam: _lambda()(r, np.append(v[:-1], 0.0), d, g, lam),
         ),
         Mistake(
@@ -471,24 +682,88 @@ lambda_returns = Exercise(
             "You mask the value but not the return: what follows an end is another episode, so its return must "
             "not flow back across it.",
             "How many things does $(1-d_t)$ multiply in equation (4.8)?",
-            _lambda(cut=lambda alive, v, g: (alive * v, g)),
+            _lambda(cut="value"),
         ),
         Mistake(
             "gamma-on-value-only",
             "λG_{t+1} is not discounted. It starts one step later, exactly as V(s_{t+1}) does.",
             "What does γ stand before in equation (4.8): one term or the whole bracket?",
-            _lambda(discount=lambda gamma, lam, v, g: (gamma * v, g)),
+            _lambda(discount="value"),
         ),
         Mistake(
             "weights-above-one",
             "Your weights add up to more than one: V counts in full, and λG comes on top. They share the weight.",
             "With V = G for all states, what should the bracket be?",
-            _lambda(mix=lambda v, g, lam: v + lam * g),
+            _lambda(mix="above one"),
+            _lambda(mix="no λ"),
+            _lambda(mix="half"),
+        ),
+        Mistake(
+            "no-gamma",
+            "γ is missing: what the bracket in equation (4.8) holds lies one step ahead, so it counts γ of itself.",
+            COUNT_GAMMA,
+            _lambda(discount="none"),
+        ),
+        Mistake(
+            "gamma-on-return-only",
+            "V is not discounted. It lies one step ahead, exactly as G_{t+1} does.",
+            "What does γ stand before in equation (4.8): one term or the whole bracket?",
+            _lambda(discount="return"),
+        ),
+        Mistake(
+            "gamma-on-reward",
+            "You discount the reward too. It comes now; only what follows is one step away.",
+            COUNT_GAMMA,
+            _lambda(discount="all"),
+        ),
+        Mistake(
+            "bootstraps-value-only",
+            "You mask the return but not the value: after a terminal state comes nothing, neither V nor G.",
+            "How many things does $(1-d_t)$ multiply in equation (4.8)?",
+            _lambda(cut="return"),
+        ),
+        Mistake(
+            "masks-reward",
+            "Your mask wipes out the reward as well. The last reward is real; only the future is cut.",
+            LOOK_AT_ENDS,
+            _lambda(cut="all"),
+        ),
+        Mistake(
+            "mask-inverted",
+            "Your mask is the wrong way round: the future counts where the episode ended, and not where it goes on.",
+            "For an ordinary step d = 0. What remains of your return then?",
+            _lambda(cut="inverted"),
+        ),
+        Mistake(
+            "flag-of-another-step",
+            "You look at the flag of the step before or after. d_t says whether step t itself ended the episode.",
+            "Which index has d in equation (4.8)?",
+            _lambda(shift=1),
+            _lambda(shift=-1),
+        ),
+        Mistake(
+            "lambda-ignored",
+            "λ changes nothing: you take one of the two terms alone, the one-step target or the whole return.",
+            "Which argument have you not used?",
+            _lambda(mix="value only"),
+            _lambda(mix="return only"),
+        ),
+        Mistake(
+            "weights-equal",
+            "Both terms carry λ. They share one weight: what the return does not get, V gets.",
+            "With V = G for all states, what should the bracket be?",
+            _lambda(mix="λ on both"),
+        ),
+        Mistake(
+            "forward",
+            "You go forwards, so that each return is made of the one *before* it. G_t needs G_{t+1}.",
+            "Which of the returns can you write down without knowing any other? Start there.",
+            _lambda(forwards=True),
         ),
     ],
     also_correct=[
         _lambda(),
-        _lambda(mix=lambda v, g, lam: v + lam * (g - v)),
+        _by_errors,
         _mixture,
         _linear_system,
     ],
@@ -523,32 +798,52 @@ def _walk_cases(rng: np.random.Generator) -> list[Case]:
     ]  # fmt: skip
 
 
+@composable
 def _td(
-    ends: Callable = lambda d, c: d or c,
-    masks: Callable = lambda d, c: d,
+    masks: str = "terminated",
+    value_of: str = "s'",
+    discount: str = "future",
+    paid: bool = True,
+    update: str = "towards",
+    updates: str = "s",
+    predicted: str = "as updated",
+    ends_on: str = "either",
     moves: bool = True,
-    discount: Callable = lambda gamma: gamma,
-    index: Callable = lambda s, s_next: s,
-    predicted: Callable = lambda s, s_next: None,
+    most: int | None = None,
+    forgets: bool = False,
+    asks: str = "s",
 ) -> Callable:
-    """Tabular TD(0) with its parts exchangeable."""
+    """Tabular TD(0) with its parts exchangeable; predicted: whose value the error subtracts."""
 
     def td_prediction(env, policy, episodes, step_size, gamma, rng):
-        v = np.zeros(env.observation_space.n)
-        for _ in range(episodes):
+        n = env.observation_space.n
+        v = np.zeros(n)
+        for _ in range(episodes if most is None else min(episodes, most)):
+            v = np.zeros(n) if forgets else v
             s, _ = env.reset()
-            while True:
-                s_next, reward, d, c, _ = env.step(policy(s, rng))
-                y = reward + (0.0 if masks(d, c) else discount(gamma) * v[s_next])
-                i, j = index(s, s_next), predicted(s, s_next)
-                v[i] += step_size * (y - v[i if j is None else j])
-                if moves:
-                    s = s_next
-                if ends(d, c):
-                    break
+            first, done = s, False
+            while not done:
+                a = (
+                    0
+                    if asks == "nobody"
+                    else policy(first if asks == "the first state" else s, rng)
+                )
+                s_next, reward, *flags, _ = env.step(a)
+                value = v[s_next if value_of == "s'" else s]
+                y = sampled_target(reward, value, FLAGS[masks](*flags), gamma, discount, paid)
+                i = s if updates == "s" else s_next
+                if predicted == "as updated":
+                    v[i] = UPDATES[update](v[i], y, step_size)
+                else:
+                    v[i] += step_size * (y - v[s_next if predicted == "s'" else s])
+                s, done = s_next if moves else s, FLAGS[ends_on](*flags)
         return v
 
     return td_prediction
+
+
+def _walking(**parts) -> tuple[Callable]:
+    return (_td(**parts),)
 
 
 def _td_through_target(env, policy, episodes, step_size, gamma, rng):
@@ -579,39 +874,47 @@ td_prediction = Exercise(
             "Your loop bootstraps from the state that ended the episode. A terminal state is worth 0, whatever "
             "stands at its index.",
             WHICH_FLAG,
-            _td(masks=lambda d, c: False),
+            _td(masks="never"),
         ),
         Mistake(
             "masks-truncation",
             "You do not bootstrap where a time limit cut the episode. The clock ran out, the task did not: "
             "v(s′) still counts.",
             WHICH_FLAG,
-            _td(masks=lambda d, c: d or c),
+            _td(masks="either"),
         ),
-        Mistake(
-            "ignores-truncation",
-            "Your loop steps on after a time limit. Both flags end the episode.",
-            "Under which conditions do you leave the inner loop?",
-            _td(ends=lambda d, c: d),
-        ),
-        Mistake(
-            "never-moves",
-            "The state stays the first one of the episode: you correct it for everything that happens later.",
-            "How does each round of the loop end?",
-            _td(moves=False),
-        ),
-        Mistake(
-            "no-gamma",
-            NO_GAMMA,
-            "Compare the target in your loop with equation (4.4).",
-            _td(discount=lambda gamma: 1.0),
-        ),
+        *update_mistakes(_walking, "v(s)", COUNT_GAMMA, WHICH_FLAG),
         Mistake(
             "updates-next-state",
             "You move v(s′) instead of v(s). The target is news about the state you left.",
             "Which state's return begins with the reward that you have just got?",
-            _td(index=lambda s, s_next: s_next),
-            _td(index=lambda s, s_next: s_next, predicted=lambda s, s_next: s),
+            _td(updates="s'"),
+            _td(updates="s'", predicted="s"),
+        ),
+        Mistake(
+            "own-value",
+            "Your target bootstraps from v(s), the state you left. What follows begins in s′.",
+            "Which state's value stands in equation (4.4)?",
+            _td(value_of="s"),
+        ),
+        Mistake(
+            "next-prediction-subtracted",
+            "Your error subtracts v(s′). What is corrected is the prediction for s: subtract that.",
+            "Which prediction does the error of equation (4.5) belong to?",
+            _td(predicted="s'"),
+        ),
+        Mistake(
+            "policy-not-asked",
+            "`policy` is never asked: your actions come from elsewhere. The values wanted are the policy's.",
+            "Which argument of your function is never used? What does it need, to choose?",
+            _td(asks="nobody"),
+            shows=never_asked,
+        ),
+        Mistake(
+            "stale-state",
+            "The policy always sees the episode's first state. It chooses anew in every state.",
+            "Print what the policy is given for three rounds. Does it move?",
+            _td(asks="the first state"),
         ),
     ],
     also_correct=[_td(), _td_through_target],

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 from rlcourse.checker.comparing import describe
-from rlcourse.checker.declaration import Exercise, Lesson, Mistake, array, integer
+from rlcourse.checker.declaration import Exercise, Lesson, Mistake, array, composable, integer
 from rlcourse.checker.harness import DRAWS, Case
 from rlcourse.checker.material import flags, random_env, random_policy
 from rlcourse.checker.probes import Rng, Select
 from rlcourse.tabular import control
+
+from .lesson_00 import FLAGS, never_asked
+from .targets import (
+    AVERAGED_TWICE,
+    UPDATES,
+    one_step,
+    sampled_target,
+    target_mistakes,
+    update_mistakes,
+)
 
 # -------------------------------------------------------------------------------- epsilon_greedy
 
@@ -98,25 +109,44 @@ def _greedy_tells(case: Case, value: dict, _reference: dict) -> str:
     return "Successive calls are not independent of each other."
 
 
-def _explore(pick: Callable, best: Callable = np.argmax) -> Callable:
-    """An ε-greedy rule whose exploring draw, or whose greedy choice, is another."""
+PICKS: dict[str, Callable] = {
+    "any": lambda q, rng: rng.integers(len(q)),
+    "others": lambda q, rng: rng.choice([a for a in range(len(q)) if a != np.argmax(q)]),
+    "others, if any": lambda q, rng: (
+        0 if len(q) == 1 else rng.choice([a for a in range(len(q)) if a != np.argmax(q)])
+    ),
+    "all but the last": lambda q, rng: rng.integers(len(q) - 1),
+    "all but the last, if any": lambda q, rng: rng.integers(max(len(q) - 1, 1)),
+    "all but the first": lambda q, rng: rng.integers(min(1, len(q) - 1), len(q)),
+    "0": lambda q, rng: 0,
+}
+BESTS: dict[str, Callable] = {
+    "first": lambda q, rng: np.argmax(q),
+    "random": lambda q, rng: rng.choice(np.flatnonzero(q == np.max(q))),
+    "last": lambda q, rng: len(q) - 1 - np.argmax(np.asarray(q)[::-1]),
+    "worst": lambda q, rng: np.argmin(q),
+    "largest size": lambda q, rng: np.argmax(np.abs(q)),
+}
+
+
+@composable
+def _explore(pick: str = "any", best: str = "first", explores: str = "with ε") -> Callable:
+    """An ε-greedy rule whose exploring draw, greedy choice, or share of exploring is another."""
 
     def epsilon_greedy(q_row, epsilon, rng):
-        if rng.random() < epsilon:
-            return int(pick(q_row, rng))
-        return int(best(q_row))
+        share = {
+            "with ε": epsilon,
+            "with 1 − ε": 1 - epsilon,
+            "never": -1.0,
+            "always": 2.0,
+            "half the time": epsilon / 2,
+            "with ε²": epsilon**2,
+            "with 0.1": 0.1,
+        }[explores]
+        choices = (PICKS[pick], BESTS[best])
+        return int(choices[0 if rng.random() < share else 1](q_row, rng))
 
     return epsilon_greedy
-
-
-def _other_actions(q_row, rng):
-    return rng.choice([a for a in range(len(q_row)) if a != np.argmax(q_row)])
-
-
-def _random_ties(q_row, epsilon, rng):
-    if rng.random() < epsilon:
-        return int(rng.integers(len(q_row)))
-    return int(rng.choice(np.flatnonzero(q_row == np.max(q_row))))
 
 
 def _global_generator(q_row, epsilon, rng):
@@ -165,32 +195,73 @@ epsilon_greedy = Exercise(
             "When you explore you leave the greedy action out: ε is shared by the other A − 1. "
             "Exploring draws from *all* actions, the best one too.",
             "With ε = 1 every action should be equally likely. Is it?",
-            _explore(_other_actions),
-            lambda q_row, epsilon, rng: (
-                0 if len(q_row) == 1 else _explore(_other_actions)(q_row, epsilon, rng)
-            ),
+            _explore("others"),
+            _explore("others, if any"),
         ),
         Mistake(
             "epsilon-swapped",
             "ε and 1 − ε have changed places: you explore with probability 1 − ε. A small ε means "
             "mostly greedy.",
             "What does your function do at ε = 0, always?",
-            lambda q_row, epsilon, rng: (
-                int(np.argmax(q_row)) if rng.random() < epsilon else int(rng.integers(len(q_row)))
-            ),
+            _explore(explores="with 1 − ε"),
         ),
         Mistake(
             "random-ties",
             "Where several actions are best you draw one of them. That is reasonable, but here the "
             "*first* is asked for, so that runs can be compared.",
             "Which index does `argmax` give when the largest value occurs twice?",
-            _random_ties,
+            _explore(best="random"),
+        ),
+        Mistake(
+            "last-tie",
+            "Where several actions are best you take the last one. Here the *first* is asked for, so that runs can be "
+            "compared.",
+            "If you compare in a loop: is it `>` or `>=`?",
+            _explore(best="last"),
+        ),
+        Mistake(
+            "worst-action",
+            "Your greedy choice is the action of the *smallest* value.",
+            "`argmin` or `argmax`?",
+            _explore(best="worst"),
+        ),
+        Mistake(
+            "largest-size",
+            "Your greedy choice is the value that is farthest from 0. −9 is large in size, and still worse than −1.",
+            "What should happen in a row of negative values?",
+            _explore(best="largest size"),
         ),
         Mistake(
             "always-greedy",
             "ε is never used: you always take the greedy action. What is never tried is never learnt.",
             "Which of the two branches can `epsilon` lead to in your code?",
-            lambda q_row, epsilon, rng: int(np.argmax(q_row)),
+            _explore(explores="never"),
+        ),
+        Mistake(
+            "never-greedy",
+            "You draw at random always, whatever ε is: what has been learnt is never used.",
+            "What should your function do at ε = 0, always?",
+            _explore(explores="always"),
+        ),
+        Mistake(
+            "another-epsilon",
+            "You explore with another probability than ε: a number of your own, or ε changed on the way.",
+            "How often should your function draw at random at ε = ½?",
+            _explore(explores="half the time"),
+            _explore(explores="with ε²"),
+            _explore(explores="with 0.1"),
+        ),
+        Mistake(
+            "one-action-when-exploring",
+            "When you explore you always take the same action. Exploring draws from *all* actions, each equally likely.",
+            "With ε = 1 every action should be equally likely. Is it?",
+            _explore("0"),
+        ),
+        Mistake(
+            "misses-first-action",
+            "Your exploring draw never gives action 0. Exploring draws from *all* actions.",
+            "Which numbers can `rng.integers(1, 3)` return?",
+            _explore("all but the first"),
         ),
         Mistake(
             "global-generator",
@@ -205,11 +276,11 @@ epsilon_greedy = Exercise(
             "Your exploring draw never gives the last action: the upper end of `rng.integers` is "
             "already excluded.",
             "Which numbers can `rng.integers(3)` return?",
-            _explore(lambda q_row, rng: rng.integers(len(q_row) - 1)),
-            _explore(lambda q_row, rng: rng.integers(max(len(q_row) - 1, 1))),
+            _explore("all but the last"),
+            _explore("all but the last, if any"),
         ),
     ],
-    also_correct=[_one_draw, _by_probabilities, _action_first],
+    also_correct=[_explore(), _one_draw, _by_probabilities, _action_first],
 )
 
 # --------------------------------------------------------------------------------------- targets
@@ -271,21 +342,56 @@ def transition_cases(*also: str) -> Callable[[np.random.Generator], list[Case]]:
     return cases
 
 
-def _target(future: Callable, mask: str = "future", discount: str = "future") -> Callable:
-    """A one-step target whose future value, mask or discount can be another than asked."""
+FUTURES: dict[str, Callable] = {
+    # of one table
+    "max": lambda q, *_: q.max(axis=1),
+    "index": lambda q, *_: q.argmax(axis=1),
+    "max of all": lambda q, *_: np.full(len(q), q.max()),
+    "mean": lambda q, *_: q.mean(axis=1),
+    "sum": lambda q, *_: q.sum(axis=1),
+    "min": lambda q, *_: q.min(axis=1),
+    "first": lambda q, *_: q[:, 0],
+    "column": lambda q, *_: q.max(axis=0),
+    "largest size": lambda q, *_: np.abs(q).max(axis=1),
+    # of a table and what each row does next, or may do
+    "taken": lambda q, a: q[_rows(q), a],
+    "under π": lambda q, pi: (pi * q).sum(axis=1),
+    "under π, averaged": lambda q, pi: (pi * q).mean(axis=1),
+    "under π, all": lambda q, pi: np.full(len(q), (pi * q).sum()),
+    "under π, columns": lambda q, pi: (pi * q).sum(axis=0),
+    "likeliest": lambda q, pi: q[_rows(q), pi.argmax(axis=1)],
+    "largest share": lambda q, pi: (pi * q).max(axis=1),
+    # of two tables
+    "a selects, b says": lambda qa, qb: qb[_rows(qa), qa.argmax(axis=1)],
+    "b selects, a says": lambda qa, qb: qa[_rows(qa), qb.argmax(axis=1)],
+    "max of b": lambda qa, qb: qb.max(axis=1),
+    "smaller maximum": lambda qa, qb: np.minimum(qa.max(axis=1), qb.max(axis=1)),
+    "maximum of the smaller": lambda qa, qb: np.minimum(qa, qb).max(axis=1),
+    "mean of maxima": lambda qa, qb: (qa.max(axis=1) + qb.max(axis=1)) / 2,
+    "maximum of the mean": lambda qa, qb: ((qa + qb) / 2).max(axis=1),
+    "maximum of the sum": lambda qa, qb: (qa + qb).max(axis=1),
+    "sum selects, b says": lambda qa, qb: qb[_rows(qa), (qa + qb).argmax(axis=1)],
+    "index of a": lambda qa, qb: qa.argmax(axis=1),
+    "mean of b": lambda qa, qb: qb.mean(axis=1),
+}  # fmt: skip
+
+
+@composable
+def _target(
+    future: str, mask: str = "future", discount: str = "future", paid: bool = True
+) -> Callable:
+    """A one-step target with its parts exchangeable; future: the next value; the rest as in `one_step`."""
 
     def target(reward, *given):
         *tables, terminated, gamma = given
-        alive = 1.0 - np.asarray(terminated, dtype=float)
-        value = future(*tables)
-        if discount == "all":
-            return gamma * (reward + alive * value)
-        value = value if discount == "none" else gamma * value
-        if mask == "all":
-            return alive * (reward + value)
-        return reward + (value if mask == "none" else alive * value)
+        value = FUTURES[future](*tables)
+        return one_step(reward, value, terminated, gamma, mask, discount, paid)
 
     return target
+
+
+def _mistakes(future: str) -> list[Mistake]:
+    return target_mistakes(partial(_target, future), TERMINAL_ROW, LOOK_AT_ENDS, CHECK_GAMMA)
 
 
 def _rows(q_next: np.ndarray) -> np.ndarray:
@@ -305,9 +411,6 @@ def _loop(row_target: Callable) -> Callable:
     return target
 
 
-NO_GAMMA = (
-    "The next state's value enters without γ: it comes one step later, so it counts γ of itself."
-)
 CHECK_GAMMA = "How often does γ stand in the equation, and before what?"
 
 sarsa_target = Exercise(
@@ -318,18 +421,13 @@ sarsa_target = Exercise(
     points=1,
     equation="(5.6)",
     mistakes=[
-        Mistake(
-            "bootstraps-terminal",
-            TERMINAL_ROW,
-            LOOK_AT_ENDS,
-            _target(lambda q, a: q[_rows(q), a], mask="none"),
-        ),
+        *_mistakes("taken"),
         Mistake(
             "max",
             "You take the largest value of the next row: that is Q-learning. SARSA evaluates the action "
             "it will really take.",
             "Which argument of the function have you not used?",
-            _target(lambda q, a: q.max(axis=1)),
+            _target("max"),
         ),
         Mistake(
             "all-rows",
@@ -345,15 +443,31 @@ sarsa_target = Exercise(
             "mean-over-actions",
             "You average over all next actions. One action was drawn: its value is the sample.",
             "Where in equation (5.6) does a′ come from?",
-            _target(lambda q, a: q.mean(axis=1)),
+            _target("mean"),
         ),
         Mistake(
-            "no-gamma", NO_GAMMA, CHECK_GAMMA, _target(lambda q, a: q[_rows(q), a], discount="none")
+            "sum-over-actions",
+            "You add up the values of all next actions. One action was drawn: its value is the sample.",
+            "Where in equation (5.6) does a′ come from?",
+            _target("sum"),
+        ),
+        Mistake(
+            "action-for-value",
+            "You use the *number* of the next action. What counts is what `q_next` says of it.",
+            "Which argument have you not used?",
+            lambda r, q, a, d, g: r + g * (1.0 - d) * a,
+        ),
+        Mistake(
+            "first-action",
+            "You take the value of action 0 in every row. SARSA evaluates the action it will really take.",
+            "Where in equation (5.6) does a′ come from?",
+            _target("first"),
         ),
     ],
     also_correct=[
-        _target(lambda q, a: np.take_along_axis(q, a[:, None], axis=1)[:, 0]),
-        _target(lambda q, a: (q * np.eye(q.shape[1])[a]).sum(axis=1)),
+        _target("taken"),
+        lambda r, q, a, d, g: r + g * (1.0 - d) * np.take_along_axis(q, a[:, None], axis=1)[:, 0],
+        lambda r, q, a, d, g: r + g * (1.0 - d) * (q * np.eye(q.shape[1])[a]).sum(axis=1),
         _loop(lambda q, a: q[a]),
         lambda r, q, a, d, g: r + np.where(d, 0.0, g * q[_rows(q), a]),
         lambda r, q, a, d, g: r + g * np.logical_not(d) * np.diag(q[:, a]),
@@ -368,43 +482,62 @@ expected_sarsa_target = Exercise(
     points=1,
     equation="(5.7)",
     mistakes=[
-        Mistake(
-            "bootstraps-terminal",
-            TERMINAL_ROW,
-            LOOK_AT_ENDS,
-            _target(lambda q, pi: (pi * q).sum(axis=1), mask="none"),
-        ),
+        *_mistakes("under π"),
         Mistake(
             "greedy-expectation",
             "You take the largest value: that is the expectation under the greedy policy. It has to be "
             "taken under the policy that acts.",
             "Which argument tells you how likely each next action is?",
-            _target(lambda q, pi: q.max(axis=1)),
+            _target("max"),
         ),
         Mistake(
             "unweighted-mean",
             "You average over the actions as if all were equally likely. π gives the weights.",
             "What should happen to an action that the policy never takes?",
-            _target(lambda q, pi: q.mean(axis=1)),
-            _target(lambda q, pi: (pi * q).mean(axis=1)),
+            _target("mean"),
+        ),
+        Mistake(
+            "averaged-twice",
+            AVERAGED_TWICE,
+            "What should the expectation be if all actions are worth the same?",
+            _target("under π, averaged"),
+        ),
+        Mistake(
+            "unweighted-sum",
+            "You add up the values of all actions. An expectation has weights that sum to 1: π.",
+            "What should the expectation be if all actions are worth the same?",
+            _target("sum"),
         ),
         Mistake(
             "likeliest-action",
             "You use only the value of the likeliest action. Every action counts, by its probability.",
             "Try a row with probabilities 0.6 and 0.4: which values must enter?",
-            _target(lambda q, pi: q[_rows(q), pi.argmax(axis=1)]),
+            _target("likeliest"),
         ),
         Mistake(
-            "no-gamma",
-            NO_GAMMA,
-            CHECK_GAMMA,
-            _target(lambda q, pi: (pi * q).sum(1), discount="none"),
+            "largest-share",
+            "You take the largest of the products π(a|s′) q(s′, a). Equation (5.7) adds them up.",
+            "What should the expectation be if all actions are worth the same?",
+            _target("largest share"),
+        ),
+        Mistake(
+            "one-number",
+            "You sum over the whole batch. Each transition has its own next state, and so its own expectation.",
+            "Which axis are the actions? Print the shape of your expectation.",
+            _target("under π, all"),
+        ),
+        Mistake(
+            "sum-over-rows",
+            "You sum over the rows of the batch. Each transition has its own expectation, over the actions.",
+            "Which axis are the actions? Print the shape of your expectation.",
+            _target("under π, columns"),
         ),
     ],
     also_correct=[
-        _target(lambda q, pi: np.einsum("ba,ba->b", pi, q)),
-        _target(lambda q, pi: np.average(q, axis=1, weights=pi)),
-        _target(lambda q, pi: np.diag(q @ pi.T)),
+        _target("under π"),
+        lambda r, q, pi, d, g: r + g * (1.0 - d) * np.einsum("ba,ba->b", pi, q),
+        lambda r, q, pi, d, g: r + g * (1.0 - d) * np.average(q, axis=1, weights=pi),
+        lambda r, q, pi, d, g: r + g * (1.0 - d) * np.diag(q @ pi.T),
         _loop(lambda q, pi: sum(p * x for p, x in zip(pi, q, strict=True))),
         lambda r, q, pi, d, g: np.where(d, r, r + g * (pi * q).sum(axis=1)),
         lambda r, q, pi, d, g: (pi * (r + g * (1.0 - d) * q.T).T).sum(axis=1),
@@ -419,48 +552,62 @@ q_learning_target = Exercise(
     points=1,
     equation="(5.8)",
     mistakes=[
-        Mistake(
-            "bootstraps-terminal",
-            TERMINAL_ROW,
-            LOOK_AT_ENDS,
-            _target(lambda q: q.max(axis=1), mask="none"),
-        ),
+        *_mistakes("max"),
         Mistake(
             "argmax-for-max",
             "You use the *index* of the best action. An index is not worth anything: its value is.",
             "What does `argmax` return, and what does `max`?",
-            _target(lambda q: q.argmax(axis=1)),
+            _target("index"),
         ),
         Mistake(
             "max-over-all",
             "You take one maximum over the whole table. Each transition has its own next state, and so "
             "its own maximum: one a row.",
             "Which axis of `q_next` are the actions? Print the shape of your maximum.",
-            _target(lambda q: q.max()),
+            _target("max of all"),
         ),
         Mistake(
             "mean-over-actions",
             "You average over the next actions. Q-learning's target assumes the *best* action next.",
             "Compare equation (5.8) with expected SARSA's under a uniform policy.",
-            _target(lambda q: q.mean(axis=1)),
+            _target("mean"),
         ),
         Mistake(
-            "masks-reward",
-            "Your mask wipes out the reward as well. The last reward is real; only the future is cut.",
-            "What does a step into the goal pay? What is left of it in your target?",
-            _target(lambda q: q.max(axis=1), mask="all"),
+            "sum-over-actions",
+            "You add up the values of all next actions. Only one is taken: the best.",
+            "Compare equation (5.8) with your line, symbol by symbol.",
+            _target("sum"),
         ),
         Mistake(
-            "gamma-on-reward",
-            "You discount the reward too. It comes now: only the next state's value is one step away.",
-            CHECK_GAMMA,
-            _target(lambda q: q.max(axis=1), discount="all"),
+            "worst-action",
+            "You take the smallest value of the next row. Q-learning's target assumes the *best* action next.",
+            "`min` or `max`?",
+            _target("min"),
+        ),
+        Mistake(
+            "largest-size",
+            "You take the value that is largest in *size*. −9 is large in size, and still worse than −1.",
+            "What should come out for a row of negative values?",
+            _target("largest size"),
+        ),
+        Mistake(
+            "first-action",
+            "You take the value of action 0 in every row. Q-learning's target assumes the *best* action next.",
+            "Which axis of `q_next` are the actions, and what happens along it?",
+            _target("first"),
+        ),
+        Mistake(
+            "wrong-axis",
+            "Your maximum runs over the batch and gives one number an action. Each transition has its own.",
+            "Which axis of `q_next` are the actions? Print the shape of your maximum.",
+            _target("column"),
         ),
     ],
     also_correct=[
+        _target("max"),
         lambda r, q, d, g: np.where(d, r, r + g * q.max(axis=1)),
         lambda r, q, d, g: (r[:, None] + g * (1.0 - d)[:, None] * q).max(axis=1),
-        _target(lambda q: q[_rows(q), q.argmax(axis=1)]),
+        lambda r, q, d, g: r + g * (1.0 - d) * q[_rows(q), q.argmax(axis=1)],
         _loop(max),
         lambda r, q, d, g: r + g * np.logical_not(d) * np.sort(q, axis=1)[:, -1],
     ],
@@ -474,33 +621,55 @@ double_q_target = Exercise(
     points=2,
     equation="(5.12)",
     mistakes=[
-        Mistake(
-            "bootstraps-terminal",
-            TERMINAL_ROW,
-            LOOK_AT_ENDS,
-            _target(lambda qa, qb: qb[_rows(qa), qa.argmax(axis=1)], mask="none"),
-        ),
+        *_mistakes("a selects, b says"),
         Mistake(
             "same-table",
             "The same table selects the action and says what it is worth. Its noise does both, and that "
             "is what biases the maximum.",
             "Two roles, two tables: which one chooses, which one is asked for the value?",
-            _target(lambda qa, qb: qa.max(axis=1)),
-            _target(lambda qa, qb: qb.max(axis=1)),
+            _target("max"),
+            _target("max of b"),
         ),
         Mistake(
             "swapped",
             "The roles are exchanged: the table being updated (A) selects, the other one (B) evaluates.",
             "This target is for updating A. Read equation (5.12) from the inside out.",
-            _target(lambda qa, qb: qa[_rows(qa), qb.argmax(axis=1)]),
+            _target("b selects, a says"),
         ),
         Mistake(
             "min-of-both",
             "You take the smaller of the two maxima. That is TD3's idea, lesson 15; double Q-learning "
             "splits selecting from evaluating.",
             "How many maxima are there in equation (5.12)?",
-            _target(lambda qa, qb: np.minimum(qa.max(axis=1), qb.max(axis=1))),
-            _target(lambda qa, qb: np.minimum(qa, qb).max(axis=1)),
+            _target("smaller maximum"),
+            _target("maximum of the smaller"),
+        ),
+        Mistake(
+            "mean-of-both",
+            "You mix the two tables before or after the maximum. In double Q-learning one selects and the other one, "
+            "alone, says what that is worth.",
+            "Two roles, two tables: which one chooses, which one is asked for the value?",
+            _target("mean of maxima"),
+            _target("maximum of the mean"),
+            _target("maximum of the sum"),
+        ),
+        Mistake(
+            "both-select",
+            "Both tables together select the action. Here the table being updated (A) selects by itself.",
+            "Read equation (5.12) from the inside out: whose row does the argmax look at?",
+            _target("sum selects, b says"),
+        ),
+        Mistake(
+            "index-for-value",
+            "You use the *index* of the selected action. What counts is what B says it is worth.",
+            "What does `argmax` return, and what does equation (5.12) do with it?",
+            _target("index of a"),
+        ),
+        Mistake(
+            "mean-over-actions",
+            "You average over the actions of B. One action is selected, by A; B says what that one is worth.",
+            "Where is A used in your target?",
+            _target("mean of b"),
         ),
         Mistake(
             "all-rows",
@@ -514,8 +683,13 @@ double_q_target = Exercise(
         ),
     ],
     also_correct=[
-        _target(lambda qa, qb: np.take_along_axis(qb, qa.argmax(1)[:, None], axis=1)[:, 0]),
-        _target(lambda qa, qb: (qb * np.eye(qa.shape[1])[qa.argmax(axis=1)]).sum(axis=1)),
+        _target("a selects, b says"),
+        lambda r, qa, qb, d, g: (
+            r + g * (1.0 - d) * np.take_along_axis(qb, qa.argmax(1)[:, None], axis=1)[:, 0]
+        ),
+        lambda r, qa, qb, d, g: (
+            r + g * (1.0 - d) * (qb * np.eye(qa.shape[1])[qa.argmax(axis=1)]).sum(axis=1)
+        ),
         _loop(lambda qa, qb: qb[int(np.argmax(qa))]),
         lambda r, qa, qb, d, g: np.where(d, r, r + g * qb[_rows(qa), qa.argmax(axis=1)]),
     ],
@@ -565,39 +739,63 @@ def _control_cases(stochastic_ends: bool) -> Callable[[np.random.Generator], lis
     return cases
 
 
+ROW_VALUES: dict[str, Callable] = {
+    "max": np.max,
+    "mean": np.mean,
+    "min": np.min,
+    "index": np.argmax,
+}
+
+
+@composable
 def _sarsa_with(
-    *,
-    choose_next: Callable = lambda q, s, s_next, a: q[s_next],
-    future: Callable = lambda q, s_next, a_next: q[s_next, a_next],
-    masks: Callable = lambda terminated, truncated: terminated,
+    chooses_in: str = "s'",
+    future: str = "a'",
+    masks: str = "terminated",
     chooses_first: bool = True,
     chooses_again: bool = False,
     chooses_after: bool = False,
     keeps_action: bool = False,
-    chooses_at: Callable = lambda terminated, truncated: True,
+    chooses_unless: str = "never",
+    discount: str = "future",
+    paid: bool = True,
+    update: str = "towards",
+    updates: str = "s, a",
+    ends_on: str = "either",
+    moves: bool = True,
+    most: int | None = None,
+    forgets: bool = False,
 ) -> Callable:
-    """SARSA with its parts exchangeable, so that each mistake differs in one of them."""
+    """SARSA with its parts exchangeable, so that each mistake differs in one of them.
+
+    future: the value of "a'", or of the row of s'; chooses_in: whose row a' is chosen in;
+    chooses_unless: the flags after which nothing is chosen; updates: which entry.
+    """
 
     def sarsa(env, select, episodes, step_size, gamma, rng):
-        q = np.zeros((env.observation_space.n, env.action_space.n))
-        for _ in range(episodes):
+        shape = env.observation_space.n, env.action_space.n
+        q = np.zeros(shape)
+        for _ in range(episodes if most is None else min(episodes, most)):
+            q = np.zeros(shape) if forgets else q
             s, _ = env.reset()
             a = select(q[s], rng) if chooses_first else 0
             done = False
             while not done:
                 if chooses_again:
                     a = select(q[s], rng)
-                s_next, reward, terminated, truncated, _ = env.step(a)
-                done = terminated or truncated
+                s_next, reward, *flags, _ = env.step(a)
+                done = FLAGS[ends_on](*flags)
                 a_next = 0
-                if chooses_at(terminated, truncated):
-                    a_next = select(choose_next(q, s, s_next, a), rng)
-                alive = 0.0 if masks(terminated, truncated) else 1.0
-                y = reward + gamma * alive * future(q, s_next, a_next)
-                q[s, a] += step_size * (y - q[s, a])
+                if not FLAGS[chooses_unless](*flags):
+                    a_next = select(q[s_next if chooses_in == "s'" else s], rng)
+                row = q[s_next]
+                value = row[a_next] if future == "a'" else ROW_VALUES[future](row)
+                y = sampled_target(reward, value, FLAGS[masks](*flags), gamma, discount, paid)
+                entry = {"s, a": (s, a), "s', a'": (s_next, a_next)}[updates]
+                q[entry] = UPDATES[update](q[entry], y, step_size)
                 if chooses_after:
                     a_next = select(q[s_next], rng)
-                s, a = s_next, (a if keeps_action else a_next)
+                s, a = s_next if moves else s, (a if keeps_action else a_next)
         return q
 
     return sarsa
@@ -630,22 +828,14 @@ LOOP_TRUNCATION = (
 WHICH_FLAG = "Which of the two flags belongs into the target, and which only ends the loop?"
 
 
-def _unless_terminal(terminated: bool, truncated: bool) -> bool:
-    return not terminated
-
-
-def _unless_over(terminated: bool, truncated: bool) -> bool:
-    return not (terminated or truncated)
-
-
-def _both_ways(**parts) -> tuple[Callable, Callable]:
+def _both_ways(**parts) -> tuple[Callable, ...]:
     """A mistake made by loops that choose an action at a terminal state, and by loops that do not."""
-    return _sarsa_with(**parts), _sarsa_with(**parts, chooses_at=_unless_terminal)
+    return _sarsa_with(**parts), _sarsa_with(**parts, chooses_unless="terminated")
 
 
 def _all_ways(**parts) -> tuple[Callable, ...]:
     """The same where the action at the end is not used: by loops that never choose there, too."""
-    return *_both_ways(**parts), _sarsa_with(**parts, chooses_at=_unless_over)
+    return *_both_ways(**parts), _sarsa_with(**parts, chooses_unless="either")
 
 
 sarsa = Exercise(
@@ -662,7 +852,7 @@ sarsa = Exercise(
             "You choose the next action by looking at the row of the state you have just left. a′ is "
             "taken in s′: look at its row.",
             "Which state will your next `step` start from?",
-            *_both_ways(choose_next=lambda q, s, s_next, a: q[s]),
+            *_both_ways(chooses_in="s"),
         ),
         Mistake(
             "chooses-again",
@@ -674,11 +864,18 @@ sarsa = Exercise(
             *_both_ways(chooses_after=True),
         ),
         Mistake(
+            "select-not-asked",
+            "`select` is never asked: your actions come from elsewhere.",
+            "Which argument of your function is never used? What does it need, to choose?",
+            lambda *arguments: _q_learning_with(behaviour="greedy")(*arguments),
+            shows=never_asked,
+        ),
+        Mistake(
             "max",
             "Your target takes the largest value of s′: that is Q-learning. SARSA learns about the policy "
             "that acts.",
             "Compare equations (5.6) and (5.8): which one has a maximum?",
-            *_all_ways(future=lambda q, s_next, a_next: q[s_next].max()),
+            *_all_ways(future="max"),
             lambda *arguments: _q_learning_with()(*arguments),
         ),
         Mistake(
@@ -687,47 +884,77 @@ sarsa = Exercise(
             "Each round ends by moving on. What has to move besides the state?",
             *_both_ways(keeps_action=True),
         ),
+        Mistake("bootstraps-terminal", LOOP_TERMINAL, WHICH_FLAG, _sarsa_with(masks="never")),
+        Mistake("masks-truncation", LOOP_TRUNCATION, WHICH_FLAG, *_all_ways(masks="either")),
+        *update_mistakes(_both_ways, "Q(s, a)", CHECK_GAMMA, WHICH_FLAG),
         Mistake(
-            "bootstraps-terminal", LOOP_TERMINAL, WHICH_FLAG, _sarsa_with(masks=lambda d, c: False)
+            "mean-over-actions",
+            "Your target averages over the actions of s′. SARSA takes the value of the one action that was drawn.",
+            "Where in equation (5.6) does a′ come from?",
+            *_all_ways(future="mean"),
         ),
         Mistake(
-            "masks-truncation", LOOP_TRUNCATION, WHICH_FLAG, *_all_ways(masks=lambda d, c: d or c)
+            "updates-next-pair",
+            "You move the value of s′ and a′. The target is news about the pair you have just left.",
+            "Which pair's return begins with the reward that you have just got?",
+            *_both_ways(updates="s', a'"),
         ),
     ],
-    also_correct=[_sarsa_with(), _sarsa_with(chooses_at=_unless_terminal), _sarsa_through_target],
+    also_correct=[
+        _sarsa_with(),
+        _sarsa_with(chooses_unless="terminated"),
+        _sarsa_through_target,
+    ],
 )
 
 
+@composable
 def _q_learning_with(
-    *,
-    target_value: Callable = lambda q, s, s_next, select, rng: q[s_next].max(),
-    masks: Callable = lambda terminated, truncated: terminated,
+    future: str = "max",
+    row_of: str = "s'",
+    masks: str = "terminated",
     looks_always: bool = False,
-    greedy: bool = False,
+    behaviour: str = "select",
+    chooses_in: str = "s",
+    discount: str = "future",
+    paid: bool = True,
+    update: str = "towards",
+    ends_on: str = "either",
+    moves: bool = True,
+    most: int | None = None,
+    forgets: bool = False,
 ) -> Callable:
-    """Q-learning with its parts exchangeable."""
+    """Q-learning with its parts exchangeable; future: what becomes of the row of s', or of s."""
 
     def q_learning(env, select, episodes, step_size, gamma, rng):
-        q = np.zeros((env.observation_space.n, env.action_space.n))
-        for _ in range(episodes):
+        shape = env.observation_space.n, env.action_space.n
+        q = np.zeros(shape)
+        for _ in range(episodes if most is None else min(episodes, most)):
+            q = np.zeros(shape) if forgets else q
             s, _ = env.reset()
+            first = s
             while True:
-                a = int(q[s].argmax()) if greedy else select(q[s], rng)
-                s_next, reward, terminated, truncated, _ = env.step(a)
-                y, masked = reward, masks(terminated, truncated)
+                row = q[first if chooses_in == "the first state" else s]
+                a = int(row.argmax()) if behaviour == "greedy" else select(row, rng)
+                s_next, reward, *flags, _ = env.step(a)
+                masked, value = FLAGS[masks](*flags), 0.0
                 if looks_always or not masked:
-                    y += gamma * (not masked) * target_value(q, s, s_next, select, rng)
-                q[s, a] = (1 - step_size) * q[s, a] + step_size * y
-                s = s_next
-                if terminated or truncated:
+                    row = q[s_next if row_of == "s'" else s]
+                    value = (
+                        row[select(row, rng)] if future == "selected" else ROW_VALUES[future](row)
+                    )
+                y = sampled_target(reward, value, masked, gamma, discount, paid)
+                q[s, a] = UPDATES[update](q[s, a], y, step_size)
+                s = s_next if moves else s
+                if FLAGS[ends_on](*flags):
                     break
         return q
 
     return q_learning
 
 
-def _selected(q, s, s_next, select, rng):
-    return q[s_next, select(q[s_next], rng)]
+def _learning(**parts) -> tuple[Callable]:
+    return (_q_learning_with(**parts),)
 
 
 def _chooses_early(at_end: str) -> Callable:
@@ -750,6 +977,13 @@ def _chooses_early(at_end: str) -> Callable:
         return q
 
     return q_learning
+
+
+def _acts_at_random(env, select, episodes, step_size, gamma, rng):
+    def anything(row, rng):
+        return int(rng.integers(len(row)))
+
+    return _q_learning_with()(env, anything, episodes, step_size, gamma, rng)
 
 
 def _q_learning_through_target(env, select, episodes, step_size, gamma, rng):
@@ -779,8 +1013,8 @@ q_learning = Exercise(
             "Your target uses the value of an action that `select` chose in s′: that is SARSA. Q-learning "
             "is off-policy: its target is greedy, whatever is done next.",
             "Compare equations (5.6) and (5.8): which one asks what happens next?",
-            _q_learning_with(target_value=_selected),
-            _q_learning_with(target_value=_selected, looks_always=True),
+            _q_learning_with(future="selected"),
+            _q_learning_with(future="selected", looks_always=True),
             *_both_ways(),
         ),
         Mistake(
@@ -793,25 +1027,56 @@ q_learning = Exercise(
             "never-explores",
             "You act greedily and never ask `select`. The target is greedy; the behaviour is `select`'s.",
             "Which argument of your function is never used?",
-            _q_learning_with(greedy=True),
+            _q_learning_with(behaviour="greedy"),
+        ),
+        Mistake(
+            "select-not-asked",
+            "`select` is never asked, and your actions are not greedy either. The behaviour is `select`'s.",
+            "Which argument of your function is never used? What does it need, to choose?",
+            _acts_at_random,
         ),
         Mistake(
             "own-max",
             "Your maximum is over the row of s, the state you left. It belongs to the next state.",
             "Which state's future does the target talk about?",
-            _q_learning_with(target_value=lambda q, s, s_next, select, rng: q[s].max()),
+            _q_learning_with(row_of="s"),
         ),
         Mistake(
             "bootstraps-terminal",
             LOOP_TERMINAL,
             WHICH_FLAG,
-            _q_learning_with(masks=lambda d, c: False),
+            _q_learning_with(masks="never"),
         ),
         Mistake(
             "masks-truncation",
             LOOP_TRUNCATION,
             WHICH_FLAG,
-            _q_learning_with(masks=lambda d, c: d or c),
+            _q_learning_with(masks="either"),
+        ),
+        *update_mistakes(_learning, "Q(s, a)", CHECK_GAMMA, WHICH_FLAG),
+        Mistake(
+            "mean-over-actions",
+            "Your target averages over the actions of s′. Q-learning assumes the *best* action next.",
+            "Compare equation (5.8) with expected SARSA's under a uniform policy.",
+            _q_learning_with(future="mean"),
+        ),
+        Mistake(
+            "argmax-for-max",
+            "You use the *index* of the best action. An index is not worth anything: its value is.",
+            "What does `argmax` return, and what does `max`?",
+            _q_learning_with(future="index"),
+        ),
+        Mistake(
+            "worst-action",
+            "You take the smallest value of the next row. Q-learning assumes the *best* action next.",
+            "`min` or `max`?",
+            _q_learning_with(future="min"),
+        ),
+        Mistake(
+            "acts-by-first-state",
+            "`select` always gets the row of the episode's first state. It chooses for the state that you are in.",
+            "Print the state at the top of your loop for three rounds, and the row that `select` gets.",
+            _q_learning_with(chooses_in="the first state"),
         ),
     ],
     also_correct=[_q_learning_with(), _q_learning_through_target],
