@@ -24,6 +24,7 @@ from rlcourse.checker.networks import (
 from rlcourse.continuous import td3
 from rlcourse.exercises.network_targets import (
     MASK_INVERTED,
+    PICKS,
     REWARD_DISCOUNTED,
     REWARD_MASKED,
     td_target,
@@ -274,24 +275,6 @@ def _target_cases(rng: np.random.Generator) -> list[Case]:
     ]
 
 
-# Of two tensors of values, what a target or an actor's loss may take.
-_PICKS: dict[str, Callable] = {
-    "smaller": torch.minimum,
-    "larger": torch.maximum,
-    "mean": lambda a, b: (a + b) / 2,
-    "sum": lambda a, b: a + b,
-    "first": lambda a, b: a,
-    "second": lambda a, b: b,
-    "smallest of all": lambda a, b: torch.minimum(a.min(), b.min()),
-    "smallest of all, repeated": lambda a, b: min(a.min(), b.min()).expand(len(a)),
-    "critic of the smallest": lambda a, b: a if a.min() < b.min() else b,
-    "critic of the smaller mean": lambda a, b: a if a.mean() < b.mean() else b,
-    # Where two critics agree, each of these sends the gradient another way.
-    "smaller, the second if equal": lambda a, b: torch.where(a < b, a, b),
-    "smaller, the first if equal": lambda a, b: torch.where(b < a, b, a),
-}
-
-
 @composable
 def _double(
     pick: str = "smaller", mask: str = "next", discount: str = "next", detach: bool = True
@@ -299,7 +282,7 @@ def _double(
     """The target with its parts exchangeable; mask, discount: as in `td_target`."""
 
     def clipped_double_q_target(reward, q1_next, q2_next, terminated, gamma):
-        value = _PICKS[pick](q1_next, q2_next)
+        value = PICKS[pick](q1_next, q2_next)
         value = value.detach() if detach else value
         return td_target(reward, value, terminated, gamma, mask, discount)
 
@@ -565,6 +548,7 @@ def _update(
     mask: str = "next",
     discount: str = "next",
     critics: tuple[int, ...] = (1, 2),
+    critic_action: str = "batch",
     loss: str = "mse",
     half: float = 1.0,
     clear: tuple[str, ...] = ("before critics", "before actor"),
@@ -606,7 +590,7 @@ def _update(
             elif actor_critic == "first":
                 value = me.critic1(batch.obs, action)
             else:
-                value = _PICKS[actor_critic](*values(batch.obs, action))
+                value = PICKS[actor_critic](*values(batch.obs, action))
             actor_loss = sign * getattr(torch, reduce)(value)
             clears("before", "actor")
             if critics_move == "alone":
@@ -619,18 +603,22 @@ def _update(
             return float(actor_loss)
 
         def labels():
-            mu = getattr(me, next_actor)(getattr(batch, next_obs))
+            seen = batch.next_obs if next_obs == "next_obs" else batch.obs
+            mu = getattr(me, next_actor)(seen)
             a = _SMOOTHINGS[smoothing](mu, noise, me.sigma, me.clip, me.low, me.high)
-            q = values(batch.next_obs, a, next_critics)
+            q = values(
+                batch.obs if next_obs == "obs throughout" else batch.next_obs, a, next_critics
+            )
             own = pick == "each its own"
-            bootstraps = q if own else [_PICKS[pick](*q)] * 2
+            bootstraps = q if own else [PICKS[pick](*q)] * 2
             given = batch.terminated, me.gamma, mask, discount
             return [td_target(batch.reward, value, *given) for value in bootstraps]
 
         def move_critics():
             with torch.set_grad_enabled(not detach):
                 ys = labels()
-            online = values(batch.obs, batch.action)
+            own = critic_action == "own"
+            online = values(batch.obs, me.actor(batch.obs).detach() if own else batch.action)
             losses = [half * _LOSSES[loss](online[i - 1], ys[i - 1]) for i in critics]
             clears("before", "critics")
             sum(losses).backward()
@@ -711,10 +699,11 @@ td3_update = Exercise(
         ),
         Mistake(
             "target-looks-at-s",
-            "The slow actor is asked what it does in s. The target needs its action in s′, where the critics are "
-            "asked about it.",
-            "Which observations do you give to the slow actor?",
+            "The target is asked for in s: the slow actor's action, or the critics' values of it as well. What follows "
+            "the step lies in s′.",
+            "Which observations do you give to the slow networks?",
             _update(next_obs="obs"),
+            _update(next_obs="obs throughout"),
         ),
         Mistake(
             "not-smoothed",
@@ -787,6 +776,13 @@ td3_update = Exercise(
             _update(discount="nothing"),
         ),
         Mistake("reward-discounted", *REWARD_DISCOUNTED, _update(discount="all")),
+        Mistake(
+            "own-action",
+            "Your critics learn the value of the actor's action. Only the batch's action was tried in s, and the "
+            "reward is its reward.",
+            "At which action are the two critics asked in their own loss?",
+            _update(critic_action="own"),
+        ),
         Mistake(
             "one-critic-trained",
             "Only one critic learns; the other keeps the weights that it was born with.",

@@ -2,6 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import torch
+
+# Of two tensors of values, what a target or an actor's loss may take.
+PICKS: dict[str, Callable] = {
+    "smaller": torch.minimum,
+    "larger": torch.maximum,
+    "mean": lambda a, b: (a + b) / 2,
+    "sum": lambda a, b: a + b,
+    "first": lambda a, b: a,
+    "second": lambda a, b: b,
+    "smallest of all": lambda a, b: torch.minimum(a.min(), b.min()),
+    "smallest of all, repeated": lambda a, b: min(a.min(), b.min()).expand(len(a)),
+    "critic of the smallest": lambda a, b: a if a.min() < b.min() else b,
+    "critic of the smaller mean": lambda a, b: a if a.mean() < b.mean() else b,
+    # Where two critics agree, each of these sends the gradient another way.
+    "smaller, the second if equal": lambda a, b: torch.where(a < b, a, b),
+    "smaller, the first if equal": lambda a, b: torch.where(b < a, b, a),
+}
+
 MASK_INVERTED = (
     "The mask is the wrong way round: you bootstrap exactly where the episode ended, and nowhere else. d is 1 at "
     "the end, so what follows counts 1 − d.",
