@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.functional import huber_loss, mse_loss, one_hot, smooth_l1_loss
+from torch.nn.functional import huber_loss, one_hot, smooth_l1_loss
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 
 from rlcourse.checker.comparing import describe, difference, same
@@ -19,6 +19,7 @@ from rlcourse.checker.declaration import (
     Lesson,
     Mistake,
     anything,
+    composable,
     loss_value,
     number,
     tensor,
@@ -37,6 +38,14 @@ from rlcourse.checker.networks import (
 from rlcourse.checker.networks import tensor as recipe
 from rlcourse.checker.plain import Tensor
 from rlcourse.checker.probes import Rng
+from rlcourse.exercises.network_targets import (
+    MASK_INVERTED,
+    NOT_REDUCED,
+    REDUCTIONS,
+    REWARD_DISCOUNTED,
+    REWARD_MASKED,
+    td_target,
+)
 from rlcourse.lab import replay
 from rlcourse.lab.networks import polyak_update as polyak
 from rlcourse.values import dqn
@@ -405,8 +414,37 @@ epsilon_schedule = Exercise(
             lambda t, start, end, T: (
                 end if t >= T else start * float(np.exp(np.log(max(end, 1e-300) / start) * t / T))
             ),
-            lambda t, start, end, T: end + (start - end) * float(np.exp(-t / T)),
             lambda t, start, end, T: max(end, start * (end / start) ** (t / T)),
+        ),
+        Mistake(
+            "exponential",
+            "Your ε − `end` decays exponentially: it comes down steeply at first, and never quite arrives. (8.5) is a "
+            "straight line from `start` to `end`.",
+            "By how much does ε change in the first step, and by how much in the last? On a straight line that is the "
+            "same.",
+            *(
+                lambda t, start, end, T, k=k: end + (start - end) * float(np.exp(-k * t / T))
+                for k in (1.0, 3.0, 4.0, 5.0)
+            ),
+            lambda t, start, end, T: end + (start - end) * float(np.exp(-min(t / T, 1.0))),
+        ),
+        Mistake(
+            "counts-otherwise",
+            "Your line is one step early or late. At step 0 ε is `start`, and at step `decay_steps` it has come to `end`.",
+            "What are your values at step 0 and at step `decay_steps`?",
+            lambda t, start, end, T: start + (end - start) * min((t - 1) / T, 1.0),
+            lambda t, start, end, T: start + (end - start) * min(max(t - 1, 0) / T, 1.0),
+            lambda t, start, end, T: start + (end - start) * min((t + 1) / T, 1.0),
+            lambda t, start, end, T: start + (end - start) * min(t / max(T - 1, 1), 1.0),
+            lambda t, start, end, T: start + (end - start) * min(t / (T + 1), 1.0),
+        ),
+        Mistake(
+            "arrives-too-soon",
+            "Your line aims below `end` and is held there, so that it arrives before `decay_steps`. (8.5) aims at `end` "
+            "itself.",
+            "At which step does your ε reach `end` first?",
+            lambda t, start, end, T: max(end, start * (1 - min(t / T, 1.0))),
+            lambda t, start, end, T: max(end, start - t / T),
         ),
         Mistake(
             "clamped-slope",
@@ -482,6 +520,39 @@ TERMINAL = (
 )
 MASK = "What does $(1-d)$ multiply, and is it there in your code?".replace("$", "")
 
+# What is asked of the values of all actions in s′.
+_BEST: dict[str, Callable] = {
+    "max": lambda q: q.max(dim=1).values,
+    "argmax": lambda q: q.argmax(dim=1),
+    "mean": lambda q: q.mean(dim=1),
+    "min": lambda q: q.min(dim=1).values,
+    "first": lambda q: q[:, 0],
+    "max over the batch": lambda q: q.max(dim=0).values,
+    "max of all": lambda q: q.max(),
+    "column": lambda q: q.amax(dim=1, keepdim=True),
+}
+_COLUMNS: dict[str, Callable] = {"row": lambda x: x, "column": lambda x: x[:, None]}
+
+
+@composable
+def _dqn_target(
+    best: str = "max", mask: str = "next", discount: str = "next", reward: str = "row"
+) -> Callable:
+    """The label with its parts exchangeable; mask, discount: as in `td_target`."""
+
+    def dqn_target(reward_, q_next, terminated, gamma):
+        r = _COLUMNS[reward](reward_)
+        return td_target(r, _BEST[best](q_next), terminated, gamma, mask, discount)
+
+    return dqn_target
+
+
+NOT_THE_BEST = (
+    "You do not take the best action's value in s′, but the mean, the least, or that of the first action. Q-learning "
+    "looks ahead to a greedy policy.",
+    "What stands before Q in (8.6)?",
+)
+
 dqn_target = Exercise(
     "dqn_target",
     reference=dqn.dqn_target,
@@ -492,37 +563,35 @@ dqn_target = Exercise(
     rtol=RTOL,
     atol=ATOL,
     mistakes=[
-        Mistake("terminal-bootstrap", TERMINAL, MASK, lambda r, q, d, g: r + g * q.max(1).values),
+        Mistake("terminal-bootstrap", TERMINAL, MASK, _dqn_target(mask="nothing")),
         Mistake(
             "max-over-batch",
             "Your maximum runs over the batch. Each row wants its own: over the actions in *its* next "
             "state.",
             "Rows are transitions, columns are actions. Along which `dim` is the maximum of (8.6)?",
-            lambda r, q, d, g: r + g * (1 - d) * q.max(0).values,
-            lambda r, q, d, g: r + g * (1 - d) * q.amax(0),
-            lambda r, q, d, g: r + g * (1 - d) * q.max(),
+            _dqn_target(best="max over the batch"),
+            _dqn_target(best="max of all"),
         ),
         Mistake(
             "argmax",
             "You use *which* action is best as if it were what that action is worth. `max(dim=1)` returns "
             "both: values and indices.",
             "Print what you multiply by γ. Are these values, or small whole numbers?",
-            lambda r, q, d, g: r + g * (1 - d) * q.argmax(1),
-            lambda r, q, d, g: r + g * (1 - d) * q.max(1)[1],
+            _dqn_target(best="argmax"),
         ),
         Mistake(
             "no-gamma",
             "The next state's value is not discounted. It lies one step ahead: it is worth γ of itself.",
             "Where is `gamma` used in your code?",
-            lambda r, q, d, g: r + (1 - d) * q.max(1).values,
+            _dqn_target(discount="nothing"),
         ),
         Mistake(
             "b-by-b",
             "Your result has one number for every *pair* of rows: a column (B, 1) met a row (B,), and "
             "broadcasting paired every sample with every other.",
             "Print the shapes of the three factors. All should be (B,).",
-            lambda r, q, d, g: r + g * (1 - d) * q.max(1, keepdim=True).values,
-            lambda r, q, d, g: r[:, None] + g * (1 - d) * q.max(1).values,
+            _dqn_target(best="column"),
+            _dqn_target(reward="column"),
             lambda r, q, d, g: r[:, None] + g * (1 - d[:, None]) * q.max(1).values,
             lambda r, q, d, g: r + g * (1 - d)[:, None] * q.max(1).values,
             lambda r, q, d, g: r + g * (1 - d)[:, None] * q.max(1, keepdim=True).values,
@@ -532,10 +601,16 @@ dqn_target = Exercise(
             "Where the episode terminated you throw the reward away too. The step into the terminal state "
             "still has its reward.",
             "What does (1−d) multiply in (8.6), and what in your code?",
-            lambda r, q, d, g: (1 - d) * (r + g * q.max(1).values),
+            _dqn_target(mask="all"),
+        ),
+        Mistake("mask-inverted", *MASK_INVERTED, _dqn_target(mask="inverted")),
+        Mistake("reward-discounted", *REWARD_DISCOUNTED, _dqn_target(discount="all")),
+        Mistake(
+            "not-the-best", *NOT_THE_BEST, *(_dqn_target(best=b) for b in ("mean", "min", "first"))
         ),
     ],
     also_correct=[
+        _dqn_target(),
         lambda r, q, d, g: torch.where(d.bool(), r, r + g * q.max(dim=1)[0]),
         lambda r, q, d, g: r + g * (1 - d) * q.amax(-1),
         lambda r, q, d, g: r + g * (1 - d) * q.gather(1, q.argmax(1, keepdim=True)).squeeze(1),
@@ -570,28 +645,60 @@ def _loss_cases(rng: np.random.Generator) -> list[Case]:
     ]
 
 
-def _hand_huber(q, y):
-    e = (q - y).abs()
-    return torch.where(e <= 1, e**2 / 2, e - 0.5).mean()
+# How far a prediction is from its label, row by row.
+_DISTANCES: dict[str, Callable] = {
+    "huber": lambda e: torch.where(e.abs() <= 1, e**2 / 2, e.abs() - 0.5),
+    "square": lambda e: e**2,
+    "half square": lambda e: e**2 / 2,
+    "absolute": lambda e: e.abs(),
+    "huber of a tenth": lambda e: smooth_l1_loss(e, 0 * e, beta=0.1, reduction="none"),
+    "signed": lambda e: e,
+}
+_PREDICTIONS: dict[str, Callable] = {
+    "taken": lambda q, action: q[torch.arange(len(q)), action],
+    "greedy": lambda q, action: q.max(dim=1).values,
+    "mean": lambda q, action: q.mean(dim=1),
+    "column": lambda q, action: q.gather(1, action[:, None]),
+    "every row": lambda q, action: q[:, action],
+    "every row, turned": lambda q, action: q[:, action].T,
+    "every row, averaged": lambda q, action: q[:, action].mean(dim=1),
+}
 
 
+@composable
 def _loss(
     *,
+    predicts: str = "q_net",
+    labels: str = "target_net",
+    next_obs: str = "next_obs",
     detach: bool = True,
-    online: bool = False,
-    masks: bool = True,
-    best: Callable = lambda q: q.max(dim=1).values,
-    column: Callable = lambda reward: reward,
-    pick: Callable = lambda q, action: q[torch.arange(len(q)), action],
-    distance: Callable = _hand_huber,
+    best: str = "max",
+    mask: str = "next",
+    discount: str = "next",
+    reward: str = "row",
+    label: str = "row",
+    pick: str = "taken",
+    distance: str = "huber",
+    reduce: str = "mean",
 ) -> Callable:
-    """The loss with its parts exchangeable."""
+    """The loss with its parts exchangeable.
+
+    labels: which network makes them, or "double" (the online one chooses) and "double reversed" (it judges).
+    """
 
     def dqn_loss(q_net, target_net, batch, gamma):
-        q_next = (q_net if online else target_net)(batch.next_obs)
-        alive = 1 - batch.terminated if masks else 1.0
-        y = column(batch.reward) + gamma * alive * best(q_next)
-        return distance(pick(q_net(batch.obs), batch.action), y.detach() if detach else y)
+        nets = {"q_net": q_net, "target_net": target_net}
+        obs = getattr(batch, next_obs)
+        if labels in nets:
+            value = _BEST[best](nets[labels](obs))
+        else:
+            chooser, judge = (q_net, target_net)[:: 1 if labels == "double" else -1]
+            value = judge(obs).gather(1, chooser(obs).argmax(dim=1, keepdim=True)).squeeze(1)
+        r = _COLUMNS[reward](batch.reward)
+        y = td_target(r, value, batch.terminated, gamma, mask, discount)
+        y = _COLUMNS[label](y.detach() if detach else y)
+        error = _PREDICTIONS[pick](nets[predicts](batch.obs), batch.action) - y
+        return REDUCTIONS[reduce](_DISTANCES[distance](error))
 
     return dqn_loss
 
@@ -599,13 +706,14 @@ def _loss(
 _either = attached_too(_loss)
 
 
-def _pairwise(distance: Callable) -> list[Callable]:
-    """The two ways in which a column can meet a row."""
-    return [lambda q, y: distance(q[:, None], y), lambda q, y: distance(q, y[:, None])]
+def _by_torch(distance: Callable, pick: Callable = _PREDICTIONS["taken"]) -> Callable:
+    """A right loss, with a function of PyTorch's for the distance."""
 
+    def dqn_loss(q_net, target_net, batch, gamma):
+        y = dqn.dqn_target(batch.reward, target_net(batch.next_obs), batch.terminated, gamma)
+        return distance(pick(q_net(batch.obs), batch.action), y.detach())
 
-def _half_square(q, y):
-    return ((q - y) ** 2 / 2).mean()
+    return dqn_loss
 
 
 dqn_loss = Exercise(
@@ -631,50 +739,112 @@ dqn_loss = Exercise(
             "Your labels come from `q_net` itself. That is tail chasing: the label moves with every step "
             "of the network that should reach it.",
             "There are two networks among your arguments. What is each of them asked?",
-            *_either(online=True),
+            *_either(labels="q_net"),
+        ),
+        Mistake(
+            "networks-exchanged",
+            "The two networks have changed places: the slow copy predicts, and `q_net` makes the labels. It is `q_net` "
+            "that learns.",
+            "Which of the two networks should get a gradient?",
+            *_either(predicts="target_net", labels="q_net"),
+            *_either(predicts="target_net"),
+        ),
+        Mistake(
+            "double-dqn",
+            "One network chooses the next action, and the other one says what it is worth. That is double DQN, a "
+            "later lesson's; in (8.11) the slow copy does both.",
+            "How many networks does (8.6) ask about s′?",
+            *_either(labels="double"),
+            *_either(labels="double reversed"),
+        ),
+        Mistake(
+            "labels-from-s",
+            "Your labels look at s again. What is left to come after the step lies in s′.",
+            "Which two of the five fields of the batch does the label need besides the reward?",
+            *_either(next_obs="obs"),
         ),
         Mistake(
             "wrong-action",
-            "You compare the label with the value of the best action in s. Only the action that was taken "
-            "was tried out: its value is the one to correct.",
+            "You compare the label with the value of the best action in s, or with the mean of all of them. Only the "
+            "action that was taken was tried out: its value is the one to correct.",
             "Which of the five fields of the batch is never used in your code?",
-            *_either(pick=lambda q, action: q.max(dim=1).values),
+            *_either(pick="greedy"),
+            *_either(pick="mean"),
         ),
         Mistake(
             "b-by-b",
             "A column (B, 1) met a row (B,), so every sample was paired with every other one of the batch, "
             "and the mean is over all pairs.",
             "Print the shapes of the predictions, of the labels and of what the labels are made of.",
-            *[_loss(distance=d) for d in _pairwise(_hand_huber)],
-            *[_loss(distance=d) for d in _pairwise(lambda q, y: ((q - y) ** 2).mean())],
-            *[_loss(distance=d, detach=False) for d in _pairwise(_hand_huber)],
-            *_either(best=lambda q: q.amax(dim=1, keepdim=True)),
-            _loss(column=lambda reward: reward[:, None]),
+            *_either(pick="column"),
+            *_either(label="column"),
+            *_either(best="column"),
+            *_either(reward="column"),
         ),
         Mistake(
             "every-action-in-every-row",
             "`q[:, action]` takes, in *every* row, the columns of *all* the actions. Row b has one action: the "
             "b-th.",
             "Print the shape of your predictions. It should be (B,).",
-            *_either(pick=lambda q, action: q[:, action]),
-            _loss(pick=lambda q, action: q[:, action].T),
-            _loss(pick=lambda q, action: q[:, action].mean(dim=1)),
+            *_either(pick="every row"),
+            _loss(pick="every row, turned"),
+            _loss(pick="every row, averaged"),
         ),
         Mistake(
             "squared-error",
             "This is a squared error. One outlier must not set the step: beyond an error of 1 the loss "
             "goes on as a straight line.",
             "Compare your loss with (8.10) for an error of 10.",
-            *_either(distance=mse_loss),
-            _loss(distance=_half_square),
+            *_either(distance="square"),
+            *_either(distance="half square"),
         ),
-        Mistake("terminal-bootstrap", TERMINAL, MASK, *_either(masks=False)),
+        Mistake(
+            "no-parabola",
+            "Your loss is a straight line where (8.10) is a parabola: it is the absolute error, or turns into a line "
+            "before the error is 1.",
+            "Compare your loss with (8.10) for an error of ½.",
+            *_either(distance="absolute"),
+            _loss(distance="huber of a tenth"),
+        ),
+        Mistake(
+            "signed-error",
+            "You average the errors themselves. Errors of both signs cancel, and to go down this loss is to lower "
+            "every prediction for ever.",
+            "What is your loss when every prediction is far too low?",
+            *_either(distance="signed"),
+        ),
+        Mistake("terminal-bootstrap", TERMINAL, MASK, *_either(mask="nothing")),
+        Mistake("mask-inverted", *MASK_INVERTED, *_either(mask="inverted")),
+        Mistake("reward-masked", *REWARD_MASKED, *_either(mask="all")),
+        Mistake(
+            "no-gamma",
+            "The next state's value enters your labels undiscounted. It lies one step ahead: it is worth γ of itself.",
+            "Where is `gamma` used in your code?",
+            *_either(discount="nothing"),
+        ),
+        Mistake("reward-discounted", *REWARD_DISCOUNTED, *_either(discount="all")),
+        Mistake(
+            "max-over-batch",
+            "The maximum in your labels runs over the batch. Each row wants its own: over the actions in *its* next "
+            "state.",
+            "Rows are transitions, columns are actions. Along which `dim` is the maximum of (8.6)?",
+            *_either(best="max over the batch"),
+            *_either(best="max of all"),
+        ),
+        Mistake(
+            "argmax",
+            "Your labels hold *which* action is best as if it were what that action is worth.",
+            "`max(dim=1)` returns both, values and indices. Which of them did you take?",
+            *_either(best="argmax"),
+        ),
+        Mistake("not-the-best", *NOT_THE_BEST, *(_loss(best=b) for b in ("mean", "min", "first"))),
         Mistake(
             "sum",
             "You add up the samples' losses. (8.11) is a mean: otherwise the step would grow with the batch.",
             "What happens to your loss when every row of the batch comes twice?",
-            *_either(distance=lambda q, y: smooth_l1_loss(q, y, reduction="sum")),
+            *_either(reduce="sum"),
         ),
+        Mistake("not-averaged", *NOT_REDUCED, _loss(reduce="none")),
         Mistake(
             "blocked",
             "The value is right, but no gradient reaches `q_net`: the prediction is a mere number, too.",
@@ -685,10 +855,10 @@ dqn_loss = Exercise(
     ],
     also_correct=[
         _loss(),
-        _loss(distance=huber_loss),
-        _loss(distance=smooth_l1_loss, pick=lambda q, a: q.gather(1, a.view(-1, 1)).view(-1)),
-        _loss(pick=lambda q, a: (q * one_hot(a, q.shape[1])).sum(dim=1)),
-        _loss(distance=lambda q, y: smooth_l1_loss(q[:, None], y[:, None])),
+        _by_torch(huber_loss),
+        _by_torch(smooth_l1_loss, pick=lambda q, a: q.gather(1, a.view(-1, 1)).view(-1)),
+        _by_torch(huber_loss, pick=lambda q, a: (q * one_hot(a, q.shape[1])).sum(dim=1)),
+        _by_torch(lambda q, y: smooth_l1_loss(q[:, None], y[:, None])),
     ],
 )  # fmt: skip
 
@@ -1000,11 +1170,11 @@ dqn_update = Exercise(
             "You step along another loss than (8.11): the labels come from `q_net`, a gradient flows into "
             "them, or the error is squared.",
             "Call the function that you wrote in 8.4.",
-            _update(loss_of=_loss(online=True)),
-            _update(loss_of=_loss(online=True, detach=False)),
-            _update(loss_of=_loss(distance=mse_loss)),
-            _update(loss_of=_loss(distance=_half_square)),
-            _update(loss_of=_loss(masks=False)),
+            _update(loss_of=_loss(labels="q_net")),
+            _update(loss_of=_loss(labels="q_net", detach=False)),
+            _update(loss_of=_loss(distance="square")),
+            _update(loss_of=_loss(distance="half square")),
+            _update(loss_of=_loss(mask="nothing")),
         ),
     ],
     also_correct=[

@@ -23,6 +23,13 @@ PICKS: dict[str, Callable] = {
     "smaller, the first if equal": lambda a, b: torch.where(b < a, b, a),
 }
 
+REDUCTIONS: dict[str, Callable] = {"mean": torch.mean, "sum": torch.sum, "none": lambda x: x}
+NOT_REDUCED = (
+    "You return one number for every row. A loss is a single number, the mean over the batch: that is what an "
+    "optimiser can go down.",
+    "Which reduction is missing? `backward()` asks for a scalar.",
+)
+
 MASK_INVERTED = (
     "The mask is the wrong way round: you bootstrap exactly where the episode ended, and nowhere else. d is 1 at "
     "the end, so what follows counts 1 − d.",
