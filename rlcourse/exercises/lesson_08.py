@@ -880,8 +880,53 @@ def _polyak_cases(rng: np.random.Generator) -> list[Case]:
     ]
 
 
-def _each(change: Callable) -> Callable:
-    """A function that walks through the parameters of both networks together."""
+# What the slow parameter becomes: of p, the slow one, and o, the online one.
+_MIXTURES: dict[str, Callable] = {
+    "ρ p + (1 − ρ) o": lambda p, o, rho: rho * p + (1 - rho) * o,
+    "(1 − ρ) p + ρ o": lambda p, o, rho: (1 - rho) * p + rho * o,
+    "o": lambda p, o, rho: o,
+    "p + (1 − ρ) o": lambda p, o, rho: p + (1 - rho) * o,
+    "p + ρ o": lambda p, o, rho: p + rho * o,
+    "ρ p + o": lambda p, o, rho: rho * p + o,
+    "p + o": lambda p, o, rho: p + o,
+    "ρ o": lambda p, o, rho: rho * o,
+    "(1 − ρ) o": lambda p, o, rho: (1 - rho) * o,
+    "(p + o) / 2": lambda p, o, rho: (p + o) / 2,
+    "p − (1 − ρ)(o − p)": lambda p, o, rho: p - (1 - rho) * (o - p),
+    "0.995 p + 0.005 o": lambda p, o, rho: 0.995 * p + 0.005 * o,
+    "0.99 p + 0.01 o": lambda p, o, rho: 0.99 * p + 0.01 * o,
+}
+
+
+@composable
+def _each(
+    mixture: str = "ρ p + (1 − ρ) o",
+    written: str = "copied",
+    tracked: bool = False,
+    moves: str = "target",
+    which: str = "all",
+) -> Callable:
+    """A walk through the parameters of both networks together; which: "all", "weights" or "first" of them."""
+
+    def polyak_update(target, online, rho):
+        with torch.set_grad_enabled(tracked):
+            pairs = list(zip(target.parameters(), online.parameters(), strict=True))
+            if which == "weights":
+                pairs = [pair for pair in pairs if pair[0].ndim > 1]
+            for p, o in pairs[: 1 if which == "first" else None]:
+                new = _MIXTURES[mixture](p, o, rho)
+                goes_to = p if moves == "target" else o
+                if written == "copied":
+                    goes_to.copy_(new)
+                elif written == "data":
+                    goes_to.data = new.data
+                # else to a name, which changes nothing
+
+    return polyak_update
+
+
+def _each_by(change: Callable) -> Callable:
+    """The same walk, with a change in place of one's own."""
 
     def polyak_update(target, online, rho):
         with torch.no_grad():
@@ -908,11 +953,6 @@ def _tracked(target, online, rho):
         p.mul_(rho).add_((1 - rho) * o)
 
 
-def _tracked_copy(target, online, rho):
-    for p, o in zip(target.parameters(), online.parameters(), strict=True):
-        p.copy_(rho * p + (1 - rho) * o)
-
-
 def _tracked_lerp(target, online, rho):
     for p, o in zip(target.parameters(), online.parameters(), strict=True):
         p.lerp_(o, 1 - rho)
@@ -926,10 +966,6 @@ def _alias_always(p, o, rho):
     old = p.data.clone()
     p.data = o.data
     p.data.mul_(1 - rho).add_(rho * old)
-
-
-def _swaps_data(p, o, rho):
-    p.data = rho * p.data + (1 - rho) * o.data
 
 
 def _mixed_state(target, online, rho):
@@ -953,8 +989,7 @@ polyak_update = Exercise(
             "ρ and 1−ρ have changed places. ρ is the share that the target *keeps*: with ρ = 0.995 yours "
             "would jump to the online network at every update.",
             "What should happen for ρ = 1, and what for ρ = 0?",
-            lambda target, online, rho: polyak(target, online, 1 - rho),
-            _each(lambda p, o, rho: p.lerp_(o, rho)),
+            _each("(1 − ρ) p + ρ o"),
         ),
         Mistake(
             "rebinds",
@@ -963,6 +998,7 @@ polyak_update = Exercise(
             "Write the new numbers *into* the parameter: with a method that ends in an underscore.",
             _rebinds,
             torch.no_grad()(_rebinds),
+            _each(written="to a name"),
             _new_parameters,
         ),
         Mistake(
@@ -971,7 +1007,7 @@ polyak_update = Exercise(
             "records the change as part of the computation.",
             "Tell it to look away, as for the labels in 8.4.",
             _tracked,
-            _tracked_copy,
+            _each(tracked=True),
             _tracked_lerp,
         ),
         Mistake(
@@ -979,28 +1015,73 @@ polyak_update = Exercise(
             "You add a share of the online weights, but do not shrink the old ones by ρ: the target grows "
             "with every update. The weights of an average add up to 1.",
             "What do you get from (8.12) if both networks are the same? And from your code?",
-            _each(lambda p, o, rho: p.add_((1 - rho) * o)),
+            _each("p + (1 − ρ) o"),
+            _each("p + ρ o"),
+            _each("p + o"),
         ),
         Mistake(
             "wrong-network",
             "You move the online network. The online one leads and learns from data; the target follows.",
             "Which of the two arguments stands on the left of the arrow in (8.12)?",
-            lambda target, online, rho: polyak(online, target, rho),
-            lambda target, online, rho: polyak(online, target, 1 - rho),
+            _each("(1 − ρ) p + ρ o", moves="online"),
+            _each(moves="online"),
         ),
         Mistake(
             "aliased",
             "The target's weights now lie in the same memory as the online network's: every step of one "
             "is a step of both, and there is no slow copy any more.",
             "Copy the numbers (`copy_`), not the tensor that holds them.",
-            _each(_alias),
-            _each(_alias_always),
+            _each_by(_alias),
+            _each_by(_alias_always),
+            _each("o", written="data"),
+        ),
+        Mistake(
+            "hard-copy",
+            "You make the target equal to the online network, whatever ρ is. It is to keep the share ρ of itself, and "
+            "follow slowly.",
+            "Which argument of the function have you not used?",
+            _each("o"),
+        ),
+        Mistake(
+            "online-added-whole",
+            "You shrink the target by ρ, but add the online weights whole. The weights of an average add up to 1.",
+            "What do you get from (8.12) if both networks are the same? And from your code?",
+            _each("ρ p + o"),
+        ),
+        Mistake(
+            "target-thrown-away",
+            "Nothing of the target is left: your new weights are a share of the online ones alone.",
+            "How many networks stand on the right of the arrow in (8.12)?",
+            _each("ρ o"),
+            _each("(1 − ρ) o"),
+        ),
+        Mistake(
+            "a-share-of-your-own",
+            "The shares are numbers of your own: ½, or 0.995. They are ρ and 1 − ρ, for whatever ρ comes in.",
+            "Which argument of the function have you not used?",
+            _each("(p + o) / 2"),
+            _each("0.995 p + 0.005 o"),
+            _each("0.99 p + 0.01 o"),
+        ),
+        Mistake(
+            "runs-away",
+            "The target moves *away* from the online network: a sign is wrong.",
+            "Let the target be 0 and the online weight 1. Where should the target go?",
+            _each("p − (1 − ρ)(o − p)"),
+        ),
+        Mistake(
+            "some-weights-only",
+            "Some of the target's parameters have stayed where they were: only the matrices moved, or only the first "
+            "parameter of all.",
+            "How many tensors does `target.parameters()` give, and how many have you changed?",
+            _each(which="weights"),
+            _each(which="first"),
         ),
     ],
     also_correct=[
-        _each(lambda p, o, rho: p.copy_(rho * p + (1 - rho) * o)),
-        _each(_swaps_data),
-        _each(lambda p, o, rho: p.add_((1 - rho) * (o - p))),
+        _each(),
+        _each(written="data"),
+        _each_by(lambda p, o, rho: p.add_((1 - rho) * (o - p))),
         _mixed_state,
     ],
 )  # fmt: skip
@@ -1017,13 +1098,14 @@ def _update_cases(rng: np.random.Generator) -> list[Case]:
         return Case(name, {"agent_state": AgentState(parts), "batch": batches}, tags)
 
     return [
-        case("three updates with clipping"),
-        case("three updates, short gradients", "no clipping needed", clip=50.0),
-        case("a hard target, ρ = 0", rho=0.0),
-        case("a target that stands still, ρ = 1", rho=1.0),
+        # One update comes first: most mistakes show there, and it costs least.
         case("one update", calls=1),
-        case("γ = 0", gamma=0.0, rho=0.6),
-        case("batches of one", n=1, clip=0.5),
+        case("two updates with clipping", calls=2),
+        case("short gradients", "no clipping needed", clip=50.0, calls=1),
+        case("a hard target, ρ = 0", rho=0.0, calls=2),
+        case("a target that stands still, ρ = 1", rho=1.0, calls=2),
+        case("γ = 0", gamma=0.0, rho=0.6, calls=1),
+        case("batches of one", n=1, clip=0.5, calls=2),
     ]
 
 
@@ -1039,41 +1121,62 @@ def _clip_by_hand(parameters, c):
         p.grad.mul_(min(1.0, c / (norm.item() + 1e-6)))
 
 
-def _nothing(*_given):
-    return None
+_CLIPS: dict[str, Callable] = {
+    "norm": clip_grad_norm_,
+    "none": lambda parameters, c: None,
+    "value": clip_grad_value_,
+    "each tensor": _clip_by_tensor,
+    "norm of 1": lambda parameters, c: clip_grad_norm_(parameters, 1.0),
+    "by hand": _clip_by_hand,
+}
 
 
+@composable
 def _update(
     *,
     clear: str = "first",
-    before: Callable = _nothing,
-    clip: Callable = clip_grad_norm_,
-    after: Callable = _nothing,
+    clip: str = "norm",
+    clip_when: str = "before the step",
+    uphill: bool = False,
+    steps: bool = True,
     follow: str = "last",
-    share: Callable = lambda rho: rho,
-    loss_of: Callable = dqn.dqn_loss,
-    polyak: Callable = polyak,
+    keep: str = "rho",
+    moves: str = "target",
+    labels: str = "target_net",
+    detach: bool = True,
+    mask: str = "next",
+    discount: str = "next",
+    pick: str = "taken",
+    label: str = "row",
+    distance: str = "huber",
+    reduce: str = "mean",
 ) -> Callable:
-    """The whole step with its parts exchangeable."""
+    """The whole step with its parts exchangeable; from `labels` on: the loss's own parts, as in `_loss`."""
+    loss_of = _loss(
+        labels=labels, detach=detach, mask=mask, discount=discount, pick=pick, label=label,
+        distance=distance, reduce=reduce,
+    )  # fmt: skip
 
     def dqn_update(agent_state, batch):
         me: SimpleNamespace = agent_state
-        if follow == "first":
-            polyak(me.target_net, me.q_net, share(me.rho))
+
+        def now(moment):
+            if clear == moment:
+                me.optimizer.zero_grad()
+            if clip_when == moment:
+                _CLIPS[clip](me.q_net.parameters(), me.max_grad_norm)
+            if follow == moment:
+                nets = (me.target_net, me.q_net) if moves == "target" else (me.q_net, me.target_net)
+                polyak(*nets, {"rho": me.rho, "1 - rho": 1 - me.rho, "nothing": 0.0}[keep])
+
+        now("at the start")
         loss = loss_of(me.q_net, me.target_net, batch, me.gamma)
-        if clear == "first":
-            me.optimizer.zero_grad()
-        before(me.q_net.parameters(), me.max_grad_norm)
-        loss.backward()
-        clip(me.q_net.parameters(), me.max_grad_norm)
-        if follow == "before":
-            polyak(me.target_net, me.q_net, share(me.rho))
-        me.optimizer.step()
-        after(me.q_net.parameters(), me.max_grad_norm)
-        if clear == "last":
-            me.optimizer.zero_grad()
-        if follow == "last":
-            polyak(me.target_net, me.q_net, share(me.rho))
+        now("first")
+        (-loss if uphill else loss).backward()
+        now("before the step")
+        if steps:
+            me.optimizer.step()
+        now("last")
         return loss.item()
 
     return dqn_update
@@ -1122,14 +1225,14 @@ dqn_update = Exercise(
             "Clear them in the same call, before `backward`; somebody else's may be lying there.",
             _update(clear="never"),
             _update(clear="last"),
-            _update(clear="never", clip=_nothing),
+            _update(clear="never", clip="none"),
         ),
         Mistake(
             "no-clipping",
             "The gradient goes into the step at its full length: nothing has clipped it by then.",
             "One norm over all of `q_net`'s parameters. When does the gradient exist, and when is it used?",
-            _update(clip=_nothing),
-            _update(clip=_nothing, clear="last"),
+            _update(clip="none"),
+            _update(clip="none", clear="last"),
         ),
         # It changes no weight, so its outcome is that of no clipping; only what was done tells them apart.
         Mistake(
@@ -1137,9 +1240,9 @@ dqn_update = Exercise(
             "You clip where it does nothing: before `backward` there is no gradient yet, after the step it "
             "has been used. (To clip another network's, or to a length of your own, does nothing either.)",
             "Clip when the gradient exists and has not been used: whose, and to which length?",
-            _update(clip=_nothing, before=clip_grad_norm_),
-            _update(clip=_nothing, after=clip_grad_norm_),
-            _update(clip=_nothing, after=clip_grad_norm_, clear="last"),
+            _update(clip_when="first"),
+            _update(clip_when="last"),
+            _update(clip_when="last", clear="last"),
         ),
         Mistake(
             "clip-by-value",
@@ -1147,40 +1250,100 @@ dqn_update = Exercise(
             "the gradient. Only its length, measured over all parameters together, is to be cut.",
             "There are two functions with similar names in `torch.nn.utils`. (8.14) needs the one with "
             "the norm, called once.",
-            _update(clip=clip_grad_value_),
-            _update(clip=_clip_by_tensor),
+            _update(clip="value"),
+            _update(clip="each tensor"),
+        ),
+        Mistake(
+            "clips-to-another-length",
+            "You clip the gradient to the length 1. How long it may be is a setting of `agent_state`.",
+            "Where do you use `max_grad_norm`?",
+            _update(clip="norm of 1"),
+        ),
+        Mistake(
+            "uphill",
+            "The weights of `q_net` move the opposite way: up the loss. Optimisers go down what `backward` was "
+            "called on.",
+            "On what exactly do you call `backward`?",
+            _update(uphill=True),
+        ),
+        Mistake(
+            "never-steps",
+            "`q_net` never moves: nobody steps, or the gradients are cleared between `backward` and the step.",
+            "Is the optimiser's `step()` called, and what does `.grad` hold when it is?",
+            _update(steps=False),
+            _update(clear="before the step"),
         ),
         Mistake(
             "target-misplaced",
             "The target network follows at the wrong moment, or never. First the step of the optimiser; "
             "then the target moves towards the *new* weights.",
             "Read (8.14) from left to right: which φ stands in the last formula?",
-            _update(follow="before"),
-            _update(follow="first"),
+            _update(follow="before the step"),
+            _update(follow="at the start"),
             _update(follow="never"),
         ),
         Mistake(
             "rho-reversed",
             "The target moves by the wrong share: ρ is what it *keeps*.",
             "Compare with your `polyak_update`: what does it do for ρ = 1?",
-            _update(share=lambda rho: 1 - rho),
+            _update(keep="1 - rho"),
+        ),
+        Mistake(
+            "hard-copy",
+            "The target is made equal to `q_net` in every call, whatever ρ is.",
+            "Where does `rho` enter?",
+            _update(keep="nothing"),
+        ),
+        Mistake(
+            "wrong-network",
+            "It is the online network that follows: the two arguments of `polyak_update` have changed places.",
+            "Which of the two networks learns, and which one follows?",
+            _update(moves="online"),
+        ),
+        Mistake(
+            "squared-error",
+            "You step along a squared error, where (8.11) goes on as a straight line beyond an error of 1.",
+            "Call the function that you wrote in 8.4.",
+            _update(distance="square"),
+            _update(distance="half square"),
+        ),
+        Mistake(
+            "online-target",
+            "`q_net` makes its own labels: they move with every step of the network that should reach them.",
+            "Which network does your `dqn_loss` ask about s′?",
+            _update(labels="q_net"),
+            _update(labels="q_net", detach=False),
+        ),
+        Mistake(
+            "double-dqn",
+            "One network chooses the next action, and the other one says what it is worth. That is double DQN, a "
+            "later lesson's.",
+            "How many networks does (8.6) ask about s′?",
+            _update(labels="double"),
+            _update(labels="double reversed"),
+        ),
+        Mistake("terminal-bootstrap", TERMINAL, MASK, _update(mask="nothing")),
+        Mistake(
+            "no-gamma",
+            "The next state's value enters your labels undiscounted. It lies one step ahead: it is worth γ of itself.",
+            "Where is `gamma` used in your code?",
+            _update(discount="nothing"),
         ),
         Mistake(
             "wrong-loss",
-            "You step along another loss than (8.11): the labels come from `q_net`, a gradient flows into "
-            "them, or the error is squared.",
+            "You step along another loss than (8.11): its labels, its predictions or its mean are other ones.",
             "Call the function that you wrote in 8.4.",
-            _update(loss_of=_loss(labels="q_net")),
-            _update(loss_of=_loss(labels="q_net", detach=False)),
-            _update(loss_of=_loss(distance="square")),
-            _update(loss_of=_loss(distance="half square")),
-            _update(loss_of=_loss(mask="nothing")),
+            *(_update(mask=mask) for mask in ("inverted", "all")),
+            _update(discount="all"),
+            *(_update(pick=pick) for pick in ("greedy", "column")),
+            _update(label="column"),
+            _update(distance="absolute"),
+            _update(reduce="sum"),
         ),
     ],
     also_correct=[
         _update(),
-        _update(clip=_clip_by_hand),
-        _update(loss_of=_loss(), polyak=_mixed_state),
+        _update(clip="by hand"),
         _autograd_update,
     ],
 )
