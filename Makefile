@@ -29,16 +29,18 @@ ifeq ($(shell id -u),0)
 ALLOW_ROOT := --allow-root
 endif
 
-.PHONY: help lab setup test build bench lint clean moved
+.PHONY: help lab setup test test-all build lessons bench lint clean moved
 
 help:
-	@echo "make lab     set up once, then open lesson 00 in JupyterLab"
-	@echo "make test    set up once, then run every test"
-	@echo "make setup   the set-up alone: $(VENV) with everything the course needs, and $(BIN)/rlcourse"
-	@echo "make build   build the students' notebooks/ from solutions/"
-	@echo "make bench   compare with Stable-Baselines3, side by side; takes hours"
-	@echo "make lint    check the style of the code"
-	@echo "make clean   remove $(VENV) and the caches; lessons and answers stay"
+	@echo "make lab       set up once, then open lesson 00 in JupyterLab"
+	@echo "make test      set up once, then the tests that a newcomer runs: every check, every lesson once"
+	@echo "make test-all  every test: more seeds, learning, broken notebooks, nbgrader, a browser"
+	@echo "make setup     the set-up alone: $(VENV) with everything the course needs, and $(BIN)/rlcourse"
+	@echo "make build     build the students' notebooks/ from solutions/"
+	@echo "make lessons   run every lesson solved and print the processor seconds of each"
+	@echo "make bench     compare with Stable-Baselines3, side by side; takes hours"
+	@echo "make lint      check the style of the code"
+	@echo "make clean     remove $(VENV) and the caches; lessons and answers stay"
 
 lab: setup
 	$(BIN)/jupyter lab $(NO_BROWSER) $(ALLOW_ROOT) --LabApp.default_url=/lab/tree/$(START) $(LAB_ARGS)
@@ -46,7 +48,13 @@ lab: setup
 setup: $(STAMP)
 
 test: setup
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not full" $(TEST_ARGS)
+
+test-all: setup
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(TEST_ARGS)
+
+lessons: setup
+	$(BIN)/rlcourse lessons
 
 build: setup
 	$(BIN)/rlcourse build

@@ -40,15 +40,17 @@ from rlcourse.tabular.envs import TabularEnv
 # 1. the task, with the equation it implements;
 # 2. a cell with the first line of a function. Replace `raise NotImplementedError(…)` by your answer and run it;
 # 3. hints, folded, from a nudge to almost the answer. Open them one at a time;
-# 4. a cell `name = check(name)`. It tells you how you did.
+# 4. a cell `name = check("name")`. It tells you how you did.
 #
-# Under each check stands already what a right answer will show: a green line with ✓. It is what you aim for; your own
-# result replaces it when you run the cell.
+# Under each check stands **○** *not run yet*, until you run it:
 #
 # - **✓** your answer is right, and the lesson goes on with *your* function: it will train the agents further down.
 # - **✗** something is wrong, and the check says what, by name where it knows the mistake. The lesson goes on with the
 #   course's own function, so nothing stops, not even in a lecture.
-# - **○** not written yet. Nothing stops either.
+# - **○** not run yet, or not written yet. Nothing stops either: *Run All* goes through to the end, even past a cell of
+#   yours that stops with an error.
+#
+# If you run a check again without your own cell before it, it says so: what it sees then may be the course's function.
 #
 # When you have done a lesson, save it and run `rlcourse verify notebooks/00_start_here.ipynb` in a terminal (with
 # `.venv/bin/` in front if need be): it runs everything afresh and says what is right. `rlcourse progress` shows a table
@@ -113,7 +115,7 @@ def discounted_return(rewards, gamma):
 # </details>
 
 # %% check="discounted_return"
-discounted_return = check(discounted_return)
+discounted_return = check("discounted_return")
 
 # %%
 print(f"ten steps of reward 1, γ = ½: G = {discounted_return(np.ones(10), 0.5):.3f}")
@@ -194,7 +196,7 @@ def bootstrap_mask(terminated, truncated):
 # </details>
 
 # %% check="bootstrap_mask"
-bootstrap_mask = check(bootstrap_mask)
+bootstrap_mask = check("bootstrap_mask")
 
 # %% [markdown]
 # ## Shapes, and the bug that says nothing
@@ -253,7 +255,7 @@ def mean_squared_error(prediction, target):
 # </details>
 
 # %% check="mean_squared_error"
-mean_squared_error = check(mean_squared_error)
+mean_squared_error = check("mean_squared_error")
 
 # %% [markdown]
 # ### Stop-gradient, for later
@@ -337,7 +339,7 @@ def run_episode(env, policy, rng):
 # </details>
 
 # %% check="run_episode"
-run_episode = check(run_episode)
+run_episode = check("run_episode")
 
 # %% [markdown]
 # ## Your functions at work

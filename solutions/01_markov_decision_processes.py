@@ -128,7 +128,7 @@ def returns_to_go(rewards, gamma):
 # </details>
 
 # %% check="returns_to_go"
-returns_to_go = check(returns_to_go)
+returns_to_go = check("returns_to_go")
 
 # %% [markdown]
 # ## A policy turns an MDP into a Markov chain
@@ -174,7 +174,7 @@ def policy_transition(P, pi):
 # </details>
 
 # %% check="policy_transition"
-policy_transition = check(policy_transition)
+policy_transition = check("policy_transition")
 
 # %% [markdown] task="policy_reward"
 # ### Exercise 1.3 · `policy_reward`
@@ -209,7 +209,7 @@ def policy_reward(R, pi):
 # </details>
 
 # %% check="policy_reward"
-policy_reward = check(policy_reward)
+policy_reward = check("policy_reward")
 
 # %% [markdown]
 # Powers of $P^\pi$ say where one is after several steps: the row vector $\text{start}\,(P^\pi)^t$ is the distribution of $s_t$. Compared with 20 000
@@ -282,7 +282,7 @@ def discounted_occupancy(P_pi, start, gamma):
 # </details>
 
 # %% check="discounted_occupancy"
-discounted_occupancy = check(discounted_occupancy)
+discounted_occupancy = check("discounted_occupancy")
 
 # %% [markdown]
 # A picture of it: a policy that mostly goes up and right, in a world of 4 × 6 cells, started in the lower left corner. A small γ only sees
@@ -345,7 +345,7 @@ def expected_return(P, R, pi, start, gamma):
 # </details>
 
 # %% check="expected_return"
-expected_return = check(expected_return)
+expected_return = check("expected_return")
 
 # %% [markdown]
 # The chain you guessed at:
@@ -410,7 +410,7 @@ def sample_trajectory(P, R, pi, start, horizon, rng):
 # </details>
 
 # %% check="sample_trajectory"
-sample_trajectory = check(sample_trajectory)
+sample_trajectory = check("sample_trajectory")
 
 # %% [markdown]
 # ## Your functions at work

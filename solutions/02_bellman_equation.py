@@ -127,7 +127,7 @@ def q_from_v(v, P, R, gamma):
 # </details>
 
 # %% check="q_from_v"
-q_from_v = check(q_from_v)
+q_from_v = check("q_from_v")
 
 # %% [markdown]
 # And from action values back to state values, by what *we* do:
@@ -167,7 +167,7 @@ def v_from_q(q, pi):
 # </details>
 
 # %% check="v_from_q"
-v_from_q = check(v_from_q)
+v_from_q = check("v_from_q")
 
 # %% [markdown]
 # How much better than usual is an action? "Usual" is what π gets on average in that state:
@@ -211,7 +211,7 @@ def advantage(q, pi):
 # </details>
 
 # %% check="advantage"
-advantage = check(advantage)
+advantage = check("advantage")
 
 # %% [markdown]
 # Do these three fit together? In a random MDP: from true values to $Q^\pi$, back to $V^\pi$, and the mean advantage.
@@ -292,7 +292,7 @@ def bellman_backup(v, P, R, pi, gamma):
 # </details>
 
 # %% check="bellman_backup"
-bellman_backup = check(bellman_backup)
+bellman_backup = check("bellman_backup")
 
 # %% [markdown]
 # ## First way: solve it
@@ -345,7 +345,7 @@ def solve_bellman(P, R, pi, gamma):
 # </details>
 
 # %% check="solve_bellman"
-solve_bellman = check(solve_bellman)
+solve_bellman = check("solve_bellman")
 
 # %% [markdown]
 # Now the table you guessed at: the values of the random policy in the 5 × 5 world. They are those of figure 3.2 in the book, to
@@ -438,7 +438,7 @@ def policy_evaluation(P, R, pi, gamma, tolerance):
 # </details>
 
 # %% check="policy_evaluation"
-policy_evaluation = check(policy_evaluation)
+policy_evaluation = check("policy_evaluation")
 
 # %% [markdown]
 # ## Your sweeps at work

@@ -23,7 +23,7 @@ from itertools import product
 
 import numpy as np
 
-from rlcourse.checker import authorship, check
+from rlcourse.checker import authorship, check, whose
 from rlcourse.lab import plots
 from rlcourse.tabular import dynamic_programming as dp
 from rlcourse.tabular import gridworlds, mdp
@@ -101,7 +101,7 @@ def greedy_policy(q):
 # </details>
 
 # %% check="greedy_policy"
-greedy_policy = check(greedy_policy)
+greedy_policy = check("greedy_policy")
 
 # %% [markdown]
 # ### It can only get better
@@ -185,7 +185,7 @@ def bellman_optimality_backup(q, P, R, gamma):
 # </details>
 
 # %% check="bellman_optimality_backup"
-bellman_optimality_backup = check(bellman_optimality_backup)
+bellman_optimality_backup = check("bellman_optimality_backup")
 
 # %% [markdown]
 # Two maxima differ by no more than the things they are taken over, $|\max_a x_a - \max_a y_a| \le \max_a|x_a - y_a|$. So the
@@ -283,7 +283,7 @@ def value_iteration(P, R, gamma, tolerance):
 # </details>
 
 # %% check="value_iteration"
-value_iteration = check(value_iteration)
+value_iteration = check("value_iteration")
 
 # %% [markdown]
 # ## Policy iteration: judge, improve, repeat
@@ -346,7 +346,7 @@ def policy_iteration(P, R, gamma):
 # </details>
 
 # %% check="policy_iteration"
-policy_iteration = check(policy_iteration)
+policy_iteration = check("policy_iteration")
 
 # %% [markdown]
 # The two must agree. And here is the table you guessed at: $V^*$ and the optimal actions of the 5 × 5 world, those of figure 3.5 in
@@ -414,7 +414,8 @@ plots.animate_values(history, maze.shape, cells=maze.cells, labels=maze.labels, 
 # %%
 q_maze, _ = value_iteration(w.P, w.R, w.gamma, 1e-8)
 path = greedy_path(maze, q_maze)
-ax = plots.grid_path({"greedy on your q": path}, maze.shape, cells=maze.cells, labels=maze.labels)
+found = f"greedy on {whose('value_iteration')} q"
+ax = plots.grid_path({found: path}, maze.shape, cells=maze.cells, labels=maze.labels)
 plots.show(ax, alt="The greedy path through the maze, around the walls from S to G.")
 env = TabularEnv(maze, max_steps=1000)
 env.reset(seed=0)
@@ -510,7 +511,7 @@ def suboptimality_bound(v, P, R, gamma):
 # </details>
 
 # %% check="suboptimality_bound"
-suboptimality_bound = check(suboptimality_bound)
+suboptimality_bound = check("suboptimality_bound")
 
 # %% [markdown]
 # Does it hold, and how tight is it? $V^*$ of a random MDP, disturbed by noise of growing size:

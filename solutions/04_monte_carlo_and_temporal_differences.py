@@ -23,7 +23,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from rlcourse.checker import authorship, check
+from rlcourse.checker import authorship, check, whose
 from rlcourse.lab import plots
 from rlcourse.lab.progress import progress
 from rlcourse.tabular import dynamic_programming, mdp, prediction
@@ -127,7 +127,7 @@ def mc_prediction(episodes, gamma, n_states, first_visit):
 # </details>
 
 # %% check="mc_prediction"
-mc_prediction = check(mc_prediction)
+mc_prediction = check("mc_prediction")
 
 # %% [markdown]
 # A mean can be kept up to date without storing the returns: after the $N$-th return, $V \leftarrow V + \frac1N(G - V)$.
@@ -196,7 +196,7 @@ def td0_target(reward, v_next, terminated, gamma):
 # </details>
 
 # %% check="td0_target"
-td0_target = check(td0_target)
+td0_target = check("td0_target")
 
 # %% [markdown]
 # At the true values, (4.4) is right on average: the mean TD error is 0 in every state. Checked by sampling, in a random
@@ -264,7 +264,7 @@ def n_step_return(rewards, v_boot, terminated, gamma):
 # </details>
 
 # %% check="n_step_return"
-n_step_return = check(n_step_return)
+n_step_return = check("n_step_return")
 
 # %% [markdown]
 # ## All of them at once: the λ-return
@@ -327,7 +327,7 @@ def lambda_returns(rewards, v_next, terminated, gamma, lam):
 # </details>
 
 # %% check="lambda_returns"
-lambda_returns = check(lambda_returns)
+lambda_returns = check("lambda_returns")
 
 # %% [markdown]
 # Both ends of the family, and the definition (4.7) itself, on a random segment with an end in the middle:
@@ -446,7 +446,7 @@ def td_prediction(env, policy, episodes, step_size, gamma, rng):
 # </details>
 
 # %% check="td_prediction"
-td_prediction = check(td_prediction)
+td_prediction = check("td_prediction")
 
 # %% [markdown]
 # ## The experiment: your TD and your Monte Carlo on the walk
@@ -566,7 +566,7 @@ assert names[i] not in ("n = 1", "Monte Carlo")
 
 # %%
 def n_step_td(env, n, episodes, step_size):
-    """n-step TD with your n_step_return; returns the mean RMS error over the episodes."""
+    """n-step TD with n_step_return; returns the mean RMS error over the episodes."""
     v, error = np.zeros(21), []
     for states, rewards in walks(env, episodes):
         ended = np.arange(len(rewards)) == len(rewards) - 1
@@ -589,7 +589,8 @@ for n in (1, 2, 4, 8):
         env.reset(seed=seed)
         runs.append(n_step_td(env, n, 10, alphas[curve.argmin()]))
     print(
-        f"n = {n}: yours {np.mean(runs):.3f} ± {np.std(runs) / np.sqrt(30):.3f}, the curve's valley {curve.min():.3f}"
+        f"n = {n}: {whose('n_step_return')} runs {np.mean(runs):.3f} ± {np.std(runs) / np.sqrt(30):.3f}, "
+        f"the curve's valley {curve.min():.3f}"
     )
 
 # %% [markdown]

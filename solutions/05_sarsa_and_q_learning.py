@@ -22,7 +22,7 @@
 # %%
 import numpy as np
 
-from rlcourse.checker import authorship, check
+from rlcourse.checker import authorship, check, whose
 from rlcourse.lab import plots
 from rlcourse.tabular import control, dynamic_programming, gridworlds, mdp
 from rlcourse.tabular.figures import cliff_experiment, greedy_path, maximisation_bias
@@ -158,7 +158,7 @@ def epsilon_greedy(q_row, epsilon, rng):
 # </details>
 
 # %% check="epsilon_greedy"
-epsilon_greedy = check(epsilon_greedy)
+epsilon_greedy = check("epsilon_greedy")
 
 # %% [markdown]
 # ## First way: sample the next action too. SARSA
@@ -213,7 +213,7 @@ def sarsa_target(reward, q_next, action_next, terminated, gamma):
 # </details>
 
 # %% check="sarsa_target"
-sarsa_target = check(sarsa_target)
+sarsa_target = check("sarsa_target")
 
 # %% [markdown]
 # ## Second way: compute the inner expectation. Expected SARSA
@@ -259,7 +259,7 @@ def expected_sarsa_target(reward, q_next, pi_next, terminated, gamma):
 # </details>
 
 # %% check="expected_sarsa_target"
-expected_sarsa_target = check(expected_sarsa_target)
+expected_sarsa_target = check("expected_sarsa_target")
 
 # %% [markdown]
 # Same mean, less noise: measured in state 2, action 1 of the random MDP, with your two targets.
@@ -325,7 +325,7 @@ def q_learning_target(reward, q_next, terminated, gamma):
 # </details>
 
 # %% check="q_learning_target"
-q_learning_target = check(q_learning_target)
+q_learning_target = check("q_learning_target")
 
 # %% [markdown]
 # Expected SARSA under the greedy policy is Q-learning, to the last digit:
@@ -431,7 +431,7 @@ def double_q_target(reward, qa_next, qb_next, terminated, gamma):
 # </details>
 
 # %% check="double_q_target"
-double_q_target = check(double_q_target)
+double_q_target = check("double_q_target")
 
 # %% [markdown]
 # What it does to learning: a world with one decision, from Sutton & Barto (example 6.7). In A, going right ends
@@ -527,7 +527,7 @@ def sarsa(env, select, episodes, step_size, gamma, rng):
 # </details>
 
 # %% check="sarsa"
-sarsa = check(sarsa)
+sarsa = check("sarsa")
 
 # %% [markdown]
 # **Q-learning** is simpler: its target asks nobody what happens next.
@@ -582,7 +582,7 @@ def q_learning(env, select, episodes, step_size, gamma, rng):
 # </details>
 
 # %% check="q_learning"
-q_learning = check(q_learning)
+q_learning = check("q_learning")
 
 # %% [markdown]
 # ## The experiment: your loops on the cliff
@@ -598,15 +598,15 @@ def expected_sarsa(env, select, *rest):
     return control.expected_sarsa(env, 0.1, *rest, target=expected_sarsa_target)
 
 
-def with_your_target(*arguments):
+def with_the_target(*arguments):
     return control.q_learning(*arguments, target=q_learning_target)
 
 
 loops = {
     "SARSA": sarsa,
     "Q-learning": q_learning,
-    "expected SARSA, your target": expected_sarsa,
-    "Q-learning, your target": with_your_target,
+    f"expected SARSA, {whose('expected_sarsa_target')} target": expected_sarsa,
+    f"Q-learning, {whose('q_learning_target')} target": with_the_target,
     "Q-learning, all the course's": control.q_learning,
 }
 results = cliff_experiment(loops, np.random.default_rng(5), runs=20, epsilon_greedy=epsilon_greedy)
@@ -625,7 +625,7 @@ plots.show(
 )
 late = {name: runs[:, -100:].mean(axis=1) for name, runs in returns.items()}
 for name, runs in late.items():
-    print(f"{name:29} last 100 episodes: {runs.mean():6.1f} ± {runs.std():.1f}")
+    print(f"{name:38} last 100 episodes: {runs.mean():6.1f} ± {runs.std():.1f}")
 
 # %% [markdown]
 # The last line is the course's own Q-learning, loop and target: where your code is right, it and your two Q-learnings differ only

@@ -250,7 +250,7 @@ class ReplayBuffer:
 # </details>
 
 # %% check="ReplayBuffer"
-ReplayBuffer = check(ReplayBuffer)
+ReplayBuffer = check("ReplayBuffer")
 
 # %% [markdown]
 # Five transitions into a memory for three, and what can still be drawn:
@@ -308,7 +308,7 @@ def epsilon_schedule(step, start, end, decay_steps):
 # </details>
 
 # %% check="epsilon_schedule"
-epsilon_schedule = check(epsilon_schedule)
+epsilon_schedule = check("epsilon_schedule")
 
 # %%
 for step in (0, 2_000, 4_000, 8_000, 50_000):
@@ -376,7 +376,7 @@ def dqn_target(reward, q_next, terminated, gamma):
 # </details>
 
 # %% check="dqn_target"
-dqn_target = check(dqn_target)
+dqn_target = check("dqn_target")
 
 # %% [markdown]
 # It is the target of lesson 05, to the digits of single precision:
@@ -600,7 +600,7 @@ def dqn_loss(q_net, target_net, batch, gamma):
 # </details>
 
 # %% check="dqn_loss"
-dqn_loss = check(dqn_loss)
+dqn_loss = check("dqn_loss")
 
 # %% [markdown]
 # Is its gradient right? Move one weight a little to both sides and look at the loss: two numbers that should agree.
@@ -673,7 +673,7 @@ def polyak_update(target, online, rho):
 # </details>
 
 # %% check="polyak_update"
-polyak_update = check(polyak_update)
+polyak_update = check("polyak_update")
 
 # %%
 online, soft, hard = (torch.nn.Linear(1, 1, bias=False) for _ in range(3))
@@ -764,7 +764,7 @@ def dqn_update(agent_state, batch):
 # </details>
 
 # %% check="dqn_update"
-dqn_update = check(dqn_update)
+dqn_update = check("dqn_update")
 
 # %% [markdown]
 # A habit worth having: before you train an agent, **fit one batch**. With ρ = 1 the labels never move, so this is plain regression, and if the loss does not go

@@ -129,7 +129,7 @@ def softmax_policy(logits):
 # </details>
 
 # %% check="softmax_policy"
-softmax_policy = check(softmax_policy)
+softmax_policy = check("softmax_policy")
 
 # %% [markdown]
 # ## What should be large?
@@ -246,7 +246,7 @@ def grad_log_softmax(logits, action):
 # </details>
 
 # %% check="grad_log_softmax"
-grad_log_softmax = check(grad_log_softmax)
+grad_log_softmax = check("grad_log_softmax")
 
 # %% [markdown]
 # Is (10.8) true? A one-step world with 3 states and 4 actions. On the left the gradient of (10.6) by finite
@@ -382,7 +382,7 @@ def exact_policy_gradient(P, R, start, logits, gamma):
 # </details>
 
 # %% check="exact_policy_gradient"
-exact_policy_gradient = check(exact_policy_gradient)
+exact_policy_gradient = check("exact_policy_gradient")
 
 # %% [markdown]
 # The proof says that your function is the gradient of (10.3). Take a random world, where every step ends the
@@ -549,7 +549,7 @@ def reinforce_loss(log_prob, returns):
 # </details>
 
 # %% check="reinforce_loss"
-reinforce_loss = check(reinforce_loss)
+reinforce_loss = check("reinforce_loss")
 
 # %% [markdown]
 # ## Any baseline is free
@@ -674,7 +674,7 @@ def baseline_loss(log_prob, returns, value):
 # </details>
 
 # %% check="baseline_loss"
-baseline_loss = check(baseline_loss)
+baseline_loss = check("baseline_loss")
 
 # %% [markdown]
 # ## The factor that practice drops
@@ -856,7 +856,7 @@ def reinforce(env, policy, optimizer, episodes, gamma, rng, keep_gamma_t=False):
 # </details>
 
 # %% check="reinforce"
-reinforce = check(reinforce)
+reinforce = check("reinforce")
 
 # %% [markdown]
 # ## Experiment 1: your loop in the corridor
@@ -946,7 +946,7 @@ def learning_curve(history, grid):
 
 
 def cartpole_runs(kind, seeds=5, steps=20_000, episodes=2):
-    """Agents of a kind, trained by your loss, and their learning curves (seeds, len(grid))."""
+    """Agents of a kind, trained by a loss, and their learning curves (seeds, len(grid))."""
     mine = (
         {"reinforce_loss": reinforce_loss}
         if kind is Reinforce

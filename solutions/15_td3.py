@@ -28,7 +28,7 @@ import numpy as np
 import torch
 from torch.nn.functional import mse_loss
 
-from rlcourse.checker import authorship, check
+from rlcourse.checker import authorship, check, whose
 from rlcourse.continuous.casino import (
     CASINO,
     LOTTERY,
@@ -275,7 +275,7 @@ def smoothed_target_action(mu_next, noise, sigma, clip, low, high):
 # </details>
 
 # %% check="smoothed_target_action"
-smoothed_target_action = check(smoothed_target_action)
+smoothed_target_action = check("smoothed_target_action")
 
 # %% [markdown]
 # The factor $e^{-k^2\sigma^2/2}$, measured with your function (bounds far away, so that only σ acts), and next to it what
@@ -385,7 +385,7 @@ def clipped_double_q_target(reward, q1_next, q2_next, terminated, gamma):
 # </details>
 
 # %% check="clipped_double_q_target"
-clipped_double_q_target = check(clipped_double_q_target)
+clipped_double_q_target = check("clipped_double_q_target")
 
 # %%
 minimum_on = off | {"clipped_double_q_target": clipped_double_q_target}
@@ -437,7 +437,7 @@ def delayed(step, every):
 # </details>
 
 # %% check="delayed"
-delayed = check(delayed)
+delayed = check("delayed")
 
 # %%
 delay_on = off | {"delayed": delayed, "every": 2}
@@ -532,7 +532,7 @@ def td3_update(agent_state, batch, noise, step):
 # </details>
 
 # %% check="td3_update"
-td3_update = check(td3_update)
+td3_update = check("td3_update")
 
 # %% [markdown]
 # ## The experiment: what is believed
@@ -694,9 +694,9 @@ compare(DDPG=ddpg, TD3=full, colleagues=colleagues)
 # %%
 obs, action = torch.rand(2, 1000, 2, generator=draw) * 2 - 1
 with torch.no_grad():
-    for name, one in {"colleague's": colleagues.agents[0], "yours": full.agents[0]}.items():
+    for name, one in {"colleague's": colleagues.agents[0], whose(*mine): full.agents[0]}.items():
         apart = (one.critic1(obs, action) - one.critic2(obs, action)).abs().mean()
-        print(f"{name:12} critics differ by {apart:.4f} on average")
+        print(f"{name:15} critics differ by {apart:.4f} on average")
 
 # %% [markdown]
 # ## Talk to your neighbour

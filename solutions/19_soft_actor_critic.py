@@ -29,7 +29,7 @@ import numpy as np
 import torch
 from torch.nn.functional import mse_loss
 
-from rlcourse.checker import authorship, check
+from rlcourse.checker import authorship, check, whose
 from rlcourse.continuous.sac import SAC, squashed_action, squashed_log_prob
 from rlcourse.continuous.td3 import TD3, clipped_double_q_target
 from rlcourse.lab import plots, videos
@@ -200,7 +200,7 @@ def sac_target(reward, q1_next, q2_next, log_prob_next, terminated, gamma, alpha
 # </details>
 
 # %% check="sac_target"
-sac_target = check(sac_target)
+sac_target = check("sac_target")
 
 # %% [markdown]
 # With α = 0 nothing is soft, and the formula should be one that you know from lesson 15:
@@ -209,9 +209,10 @@ sac_target = check(sac_target)
 reward, q1, q2, log_prob = torch.randn(4, 5, generator=torch.Generator().manual_seed(0))
 d = torch.tensor([0.0, 1.0, 0.0, 1.0, 0.0])
 hard = clipped_double_q_target(reward, q1, q2, d, 0.9)  # TD3's
-print("TD3's target: ", hard.numpy().round(3))
-print("yours, α = 0: ", sac_target(reward, q1, q2, log_prob, d, 0.9, 0.0).numpy().round(3))
-print("yours, α = ½: ", sac_target(reward, q1, q2, log_prob, d, 0.9, 0.5).numpy().round(3))
+print("TD3's target:", hard.numpy().round(3))
+for alpha in (0.0, 0.5):
+    soft = sac_target(reward, q1, q2, log_prob, d, 0.9, alpha)
+    print(f"{whose('sac_target')} target, α = {alpha}:", soft.numpy().round(3))
 assert torch.allclose(hard, sac_target(reward, q1, q2, log_prob, d, 0.9, 0.0))
 
 # %% [markdown]
@@ -412,7 +413,7 @@ def temperature_loss(log_alpha, log_prob, target_entropy):
 # </details>
 
 # %% check="temperature_loss"
-temperature_loss = check(temperature_loss)
+temperature_loss = check("temperature_loss")
 
 # %% [markdown]
 # The gradient against finite differences, and the sign of the step, for policies below, at and above a target of −1 nat:
@@ -537,7 +538,7 @@ def default_target_entropy(act_dim):
 # </details>
 
 # %% check="default_target_entropy"
-default_target_entropy = check(default_target_entropy)
+default_target_entropy = check("default_target_entropy")
 
 # %% [markdown]
 # ## The policy's loss, once more
@@ -588,7 +589,7 @@ def sac_policy_loss(q1, q2, log_prob, alpha):
 # </details>
 
 # %% check="sac_policy_loss"
-sac_policy_loss = check(sac_policy_loss)
+sac_policy_loss = check("sac_policy_loss")
 
 # %% [markdown]
 # Does the gradient that reaches μ and log σ belong to (19.4)? Compute $J_\pi$ as an integral over the action instead, with the density
@@ -717,7 +718,7 @@ def sac_update(agent_state, batch, noise, next_noise):
 # </details>
 
 # %% check="sac_update"
-sac_update = check(sac_update)
+sac_update = check("sac_update")
 
 # %% [markdown]
 # ## SAC beside TD3, point by point
@@ -877,8 +878,8 @@ class UniformTorque:
 
 random_return = evaluate(UniformTorque(), "Pendulum-v1", 20, seed=100).mean()
 steps = np.arange(1000, 6001, 500)
-curves = {"yours": np.stack([looks[:, 0] for _, looks in mine]),
-          "the course's": np.stack([looks[:, 0] for _, looks in reference])}  # fmt: skip
+curves = {f"{whose(*yours)} SAC": np.stack([looks[:, 0] for _, looks in mine]),
+          "the course's SAC": np.stack([looks[:, 0] for _, looks in reference])}  # fmt: skip
 ax = plots.curves(curves, x=steps, spread="min-max", xlabel="steps in the environment",
                   ylabel="return of the greedy policy")  # fmt: skip
 ax.axhline(random_return, color=plots.PALETTE["purple"], linewidth=1.5, linestyle=":")
@@ -886,7 +887,7 @@ ax.annotate("uniform torques", (6000, random_return), ha="right", va="bottom")
 ax.axhline(-200, color="black", linewidth=1, linestyle=":")
 plots.show(ax, alt="Greedy return over steps for three seeds with the student's functions and three with the "
            "reference: both rise from far below the uniform policy's and end above −200.")  # fmt: skip
-print("'yours' was learned with " + authorship(*yours))
+print("the first curve was learned with " + authorship(*yours))
 
 # %% [markdown]
 # The upper dotted line is −200. If your functions are right, the two curves differ by their seeds and nothing else.
@@ -1006,7 +1007,8 @@ def colleagues_log_prob(u, mean, log_std):
 theirs = [train(seed, steps=5000, squashed_log_prob=colleagues_log_prob) for seed in range(2)]
 
 # %%
-pairs = {"the colleague's": np.stack([looks for _, looks in theirs]), "yours": inside[:, :9]}
+right_one = f"{whose(*yours)} SAC"
+pairs = {"the colleague's SAC": np.stack([looks for _, looks in theirs]), right_one: inside[:, :9]}
 panels = plots.axes(1, 3, size=(13.0, 4.2))
 for column, what in enumerate(("return", "temperature α", "entropy (nats)")):
     plots.curves({name: looks[:, :, column] for name, looks in pairs.items()}, x=steps[:9],
@@ -1015,10 +1017,10 @@ for column, what in enumerate(("return", "temperature α", "entropy (nats)")):
 plots.show(panels[0], alt="Three panels, return, temperature and entropy over steps: the colleague's return is about "
            "as good, its temperature falls towards zero, and its entropy is above three nats.")  # fmt: skip
 saturated = {}
-for name, agents in {"the colleague's": theirs, "yours": mine}.items():
+for name, agents in {"the colleague's SAC": theirs, right_one: mine}.items():
     drawn = [agent.act(agent.seen.numpy(), np.random.default_rng(0)) / 2 for agent, _ in agents]
     saturated[name] = np.mean(np.abs(drawn) > 0.9)  # in half-widths of the box
-    print(f"{name:16} explores with |ã| > 0.9 in {saturated[name]:.0%} of its draws")
+    print(f"{name:19} explores with |ã| > 0.9 in {saturated[name]:.0%} of its draws")
 
 # %% [markdown]
 # (Bands: lowest to highest seed.) The return alone would not give it away. **Which number in these panels cannot be true? What is wrong, and what does it do to the policy?**

@@ -20,7 +20,7 @@ WHOLE = QUIET | {"@jupyterlab/notebook-extension:tracker": {"windowingMode": "no
 OVERRIDES = Path(sys.prefix, "share/jupyter/lab/settings/overrides.json")
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.full,
     pytest.mark.skipif(
         chromium() is None,
         reason="no browser: install Chromium or Chrome (on Debian and Ubuntu the package chromium)",
@@ -41,7 +41,7 @@ KERNEL = """# ---
 # What stands under the check cells: one text a cell, in order.
 CHECKS = """
 [...document.querySelectorAll('.jp-CodeCell')]
-  .filter(cell => /(\\w+) = check\\(\\1\\)/.test(cell.querySelector('.cm-content').textContent))
+  .filter(cell => /(\\w+) = check\\("\\1"\\)/.test(cell.querySelector('.cm-content').textContent))
   .map(cell => [...cell.querySelectorAll('.jp-OutputArea-output')].map(o => o.textContent).join())
 """
 
@@ -59,7 +59,19 @@ def test_a_student_opens_lesson_00_and_runs_it(tmp_path):
     assert errors == []
     assert len(checks) == len(checker.names("00"))
     for name, shown in zip(checker.names("00"), checks, strict=True):
-        assert "○" in shown or "not written" in shown.lower(), f"{name}: {shown}"
+        assert "○" in shown and "not written yet" in shown, f"{name}: {shown}"
+
+
+def test_run_all_goes_on_after_a_cell_that_python_cannot_read(tmp_path):
+    notebook = nbformat.read(lesson("notebooks/00_*.ipynb"), 4)
+    (answer,) = (cell for cell in notebook.cells if cell.id == "exercise-discounted_return")
+    answer.source = "def discounted_return(rewards, gamma:\n    return 0.0"
+    nbformat.write(notebook, tmp_path / "lesson.ipynb")
+    with served(tmp_path, WHOLE) as server, opened(server, "lesson.ipynb") as page:
+        page.run_all()
+        checks = page.evaluate(CHECKS)
+    assert "SyntaxError" in checks[0] and "line 1" in checks[0]
+    assert all("not written yet" in shown for shown in checks[1:]), checks
 
 
 def test_the_solved_lesson_opens_as_a_notebook_and_every_check_is_green(tmp_path):

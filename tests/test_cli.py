@@ -111,6 +111,25 @@ def test_build_then_check(checkout):
     assert "x = 2" in notebook.read_text()
 
 
+def test_build_keeps_what_somebody_wrote_until_it_is_told_otherwise(checkout):
+    notebook = checkout / "notebooks" / "77_trial.ipynb"
+    run("build", cwd=checkout)
+    notebook.write_text(notebook.read_text().replace("x = 1", "x = 2"))
+    refused = run("build", cwd=checkout)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "77_trial.ipynb: 1 cell of one's own" in refused.stderr and "--force" in refused.stderr
+    assert "x = 2" in notebook.read_text()
+    assert run("build", "--force", cwd=checkout).returncode == 0
+    assert "x = 1" in notebook.read_text()
+    assert "x = 2" in notebook.with_name("77_trial.ipynb.bak").read_text()
+
+
+def test_the_help_lists_what_authors_need_last():
+    told = run("--help").stdout
+    assert told.index("For authors") > max(told.index(f" {name} ") for name in ("verify", "report"))
+    assert "│ build " in told[told.index("For authors") :]
+
+
 def test_check_names_a_notebook_without_a_source(checkout):
     run("build", cwd=checkout)
     shutil.copy(checkout / "notebooks" / "77_trial.ipynb", checkout / "notebooks" / "78_gone.ipynb")

@@ -14,18 +14,20 @@ __all__ = [
     "Unknown",
     "authorship",
     "check",
+    "expected_output",
     "get",
     "judge",
     "lesson",
     "lessons",
     "names",
     "released_output",
+    "whose",
 ]
 
 
 def __getattr__(attribute: str):
     # Looked up on first use: `import rlcourse.checker` alone stays instant.
-    if attribute in ("check", "authorship", "released_output"):
+    if attribute in ("check", "authorship", "whose", "released_output", "expected_output"):
         return getattr(import_module(".checking", __name__), attribute)
     if attribute == "judge":
         return import_module(".judging", __name__).judge

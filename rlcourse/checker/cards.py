@@ -22,9 +22,12 @@ def show(bundle: dict[str, str]) -> None:
         print(bundle["text/plain"])
 
 
-def rendered(result: Verdict) -> dict[str, str]:
-    """A verdict as plain text and as HTML, saying the same."""
-    return {"text/plain": as_text(result), "text/html": as_html(result)}
+def rendered(result: Verdict, going_on: bool = True) -> dict[str, str]:
+    """A verdict as plain text and as HTML, saying the same.
+
+    going_on: whether the lesson's next cells use the function that the check returns.
+    """
+    return {"text/plain": as_text(result, going_on), "text/html": as_html(result, going_on)}
 
 
 _SIGN = {PASSED: "✓", FAILED: "✗", NOT_ATTEMPTED: "○"}
@@ -32,7 +35,7 @@ _CLASS = {PASSED: "right", FAILED: "wrong", NOT_ATTEMPTED: "open"}
 _GOING_ON = "The lesson goes on with the reference in place of your function."
 
 
-def _lines(result: Verdict) -> list[str]:
+def _lines(result: Verdict, going_on: bool) -> list[str]:
     """The verdict's sentences below the headline."""
     exercise = get(result.exercise)
     lines = [result.explanation]
@@ -42,26 +45,25 @@ def _lines(result: Verdict) -> list[str]:
         lines.append(f"Try: {result.instead}")
     if result.printed and result.state == FAILED:
         lines.append("It printed: " + " | ".join(result.printed.splitlines()[:3]))
-    return [line for line in [*lines, _GOING_ON] if line]
+    return [line for line in [*lines, _GOING_ON if going_on else ""] if line]
 
 
-def _headline(result: Verdict) -> str:
-    told = {PASSED: "right", NOT_ATTEMPTED: "not written yet"}.get(result.state, result.headline)
-    return f"{_SIGN[result.state]} {result.number} {result.exercise}: {told}"
+def _told(result: Verdict) -> str:
+    return "right" if result.ok else result.headline
 
 
-def as_text(result: Verdict) -> str:
+def as_text(result: Verdict, going_on: bool = True) -> str:
     """The verdict as plain text."""
-    head = _headline(result)
-    return head if result.ok else "\n".join([head, *(f"  {line}" for line in _lines(result))])
+    head = f"{_SIGN[result.state]} {result.number} {result.exercise}: {_told(result)}"
+    body = [] if result.ok else _lines(result, going_on)
+    return "\n".join([head, *(f"  {line}" for line in body)])
 
 
-def as_html(result: Verdict) -> str:
+def as_html(result: Verdict, going_on: bool = True) -> str:
     """The verdict as a small card, legible in light and dark themes."""
-    body = [] if result.ok else _lines(result)
+    body = [] if result.ok else _lines(result, going_on)
     head = f"<code>{html.escape(result.exercise)}</code>"
-    told = {PASSED: "right", NOT_ATTEMPTED: "not written yet"}.get(result.state, result.headline)
-    title = f"<b>{_SIGN[result.state]} {result.number}</b> {head}: <b>{inline(told)}</b>"
+    title = f"<b>{_SIGN[result.state]} {result.number}</b> {head}: <b>{inline(_told(result))}</b>"
     return card(title, _CLASS[result.state], *map(inline, body))
 
 

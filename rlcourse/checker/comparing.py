@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from .declaration import Exercise, Shape
+from .following import how_it_follows
 from .harness import Case
 from .plain import Opaque, Tensor
 
@@ -165,7 +166,11 @@ def describe(value: Any) -> str:
 
 
 def same(a: Any, b: Any, rtol: float = 1e-9, atol: float = 1e-10) -> bool:
-    """Equality of plain values up to tolerance; shapes must agree, NaN equals NaN."""
+    """Equality of plain values up to tolerance; shapes must agree, NaN equals NaN.
+
+    Tensors must agree in whether a gradient flows through them: where mere numbers are asked for
+    (`numbers()`), `_comparable` has taken that out before.
+    """
     if isinstance(a, tuple | list) and isinstance(b, tuple | list):
         return len(a) == len(b) and all(same(x, y, rtol, atol) for x, y in zip(a, b, strict=True))
     if isinstance(a, dict) and isinstance(b, dict):
@@ -186,16 +191,33 @@ def _numeric(value: Any) -> bool:
 
 def same_answer(exercise: Exercise, a: Any, b: Any) -> bool:
     """Equality of what two functions did, to the exercise's tolerance; what may differ left aside."""
+    # Only a way of calling makes reports; an answer may return a dictionary with any keys.
+    bare = _numbers_alone if exercise.call is None else _comparable
     form = exercise.returns
-    return same(_comparable(a, form), _comparable(b, form), exercise.rtol, exercise.atol)
+    return same(bare(a, form), bare(b, form), exercise.rtol, exercise.atol)
 
 
 def _comparable(value: Any, form: Shape) -> Any:
     if _has(value, "returned"):
         free = form.kind in ("anything", "figures")
         return value | {"returned": None if free else [_loose(x) for x in value["returned"]]}
+    if not _has(value, "value"):
+        return _numbers_alone(value, form)
+    bare = value | {"value": _numbers_alone(value["value"], form)}
+    if _has(value, "gradients"):
+        forms = list(form.items.values()) or [form]
+        pairs = zip(value["gradients"], forms, strict=False)  # a malformed tuple may be longer
+        bare["gradients"] = [{} if part.kind == "numbers" else own for own, part in pairs]
+    return bare
+
+
+def _numbers_alone(value: Any, form: Shape) -> Any:
+    """The value without the graphs that hang on parts of which the numbers alone are asked."""
     if form.kind == "numbers":
-        return value | {"value": _loose(value["value"])} if _has(value, "value") else _loose(value)
+        return _loose(value)
+    if form.kind == "tuple" and isinstance(value, tuple | list) and len(value) == len(form.items):
+        parts = zip(value, form.items.values(), strict=True)
+        return tuple(_numbers_alone(each, part) for each, part in parts)
     return value
 
 
@@ -214,6 +236,7 @@ def difference(exercise: Exercise, case: Case, value: Any, reference: Any) -> st
     close = partial(same, rtol=exercise.rtol, atol=exercise.atol)
     form = exercise.returns
     if _has(value, "value"):
+        value, reference = _comparable(value, form), _comparable(reference, form)
         if not close(value["value"], reference["value"]):
             return _value_difference(case, value["value"], reference["value"], form, close)
         return _report_difference(value, reference, form, close)
@@ -222,6 +245,7 @@ def difference(exercise: Exercise, case: Case, value: Any, reference: Any) -> st
         return _report_difference(
             _comparable(value, form), _comparable(reference, form), form, close
         )
+    value, reference = _numbers_alone(value, form), _numbers_alone(reference, form)
     return _value_difference(case, value, reference, form, close)
 
 
@@ -245,6 +269,7 @@ _SEEN = {
     "own_memory": "Two networks share the memory of a weight: a step of one is now a step of both.",
     "recorded": "A weight has become part of a graph: the change itself was recorded for differentiation.",
     "frozen": "A network that you were only lent wants no gradients any more: nobody could train it now.",
+    "sample": "The sample `a` was changed in place; the caller still needs the old one.",
     "returned": "What it returns is not the loss of the weights it was given.",
     "lengths": "Its length is wrong after some additions.",
     "batches": "What is drawn from it is not what was put in.",
@@ -308,6 +333,9 @@ def _weight_difference(value: dict, reference: dict, close: Close) -> str:
                 return f"`{name}` has not moved{when}."
             if close(a[call] - a[call - 1], b[call - 1] - b[call]):
                 return f"`{name}` has moved the opposite way{when}."
+            said = how_it_follows(value, reference, name, call)
+            if said:
+                return f"`{name}` {said}{when}."
             return f"`{name}` is not where it should be{when}."
     return ""
 
@@ -333,17 +361,30 @@ def _difference(case: Case, value: Any, reference: Any, close: Close) -> str:
         _near(a, b)
         or _whole_pattern(case, a, b, close)
         or _place_pattern(case, a, b, close)
-        or (
-            _size(a, b)
-            if a.size == 1
-            else f"is wrong in {_wrong(a, b, close).sum()} of {a.size} places."
-        )
+        or (_size(a, b) if a.size == 1 else _wrong_places(a, b, close))
     )
+
+
+def _wrong_places(a: np.ndarray, b: np.ndarray, close: Close) -> str:
+    """Which places are wrong, counted from 0, and whether they are all too large or too small."""
+    wrong = _wrong(a, b, close)
+    signs = set(np.sign((a - b)[wrong]))
+    how = {1.0: ", too large in each", -1.0: ", too small in each"}
+    by_size = how.get(signs.pop(), "") if len(signs) == 1 else ""
+    if wrong.all():
+        return f"is wrong in all of its {a.size} places{by_size}."
+    rows = np.flatnonzero(wrong.reshape(len(wrong), -1).any(axis=1))
+    what = "rows" if a.ndim > 1 else "places"
+    if 0 < len(rows) <= 4 and len(rows) < len(wrong):
+        *most, last = map(str, rows)
+        listed = f"{what} {', '.join(most)} and {last}" if most else f"{what[:-1]} {last}"
+        return f"is wrong in {listed} of 0 to {len(wrong) - 1}{by_size}."
+    return f"is wrong in {wrong.sum()} of {a.size} places{by_size}."
 
 
 def _whole_pattern(case: Case, a: np.ndarray, b: np.ndarray, close: Close) -> str:
     """A relation between all of a and all of b: sign, factor, offset, order."""
-    if close(a, -b):
+    if close(a, -b) and a.any():
         return "has the opposite sign."
     if not a.any():
         return "is zero everywhere." if a.ndim else "is zero."
@@ -354,6 +395,10 @@ def _whole_pattern(case: Case, a: np.ndarray, b: np.ndarray, close: Close) -> st
             named = _named(case, float(ratio.flat[0]))
             if named or a.size > 1:
                 return f"is off by one and the same factor{named}."
+    if len(np.unique(b)) < 3 and a.size > 1:
+        return (
+            ""  # among a few values, ones and zeros say, any order or difference is a coincidence
+        )
     if a.size > 1 and close(a - b, np.full_like(a, (a - b).flat[0])):
         return "is off by one and the same amount everywhere."
     if a.ndim == 2 and a.shape[0] == a.shape[1] and close(a, b.T):
@@ -394,6 +439,38 @@ def _place_pattern(case: Case, a: np.ndarray, b: np.ndarray, close: Close) -> st
         if len(rows) > 2 and not rows[index] and rows.sum() == len(rows) - 1:
             return f"is right only in the {place} {'row' if a.ndim > 1 else 'place'}."
     return ""
+
+
+def wrong_rows(exercise: Exercise, value: Any, reference: Any) -> np.ndarray | None:
+    """Which rows of an array or tensor are wrong, as a mask; None where a value has no rows."""
+    a, b = (_loose(v["value"] if _has(v, "value") else v) for v in (value, reference))
+    arrays = isinstance(a, np.ndarray) and isinstance(b, np.ndarray)
+    if not arrays or a.shape != b.shape or not b.ndim or "O" in (a.dtype.kind, b.dtype.kind):
+        return None
+    wrong = _wrong(a, b, partial(same, rtol=exercise.rtol, atol=exercise.atol))
+    return wrong.reshape(len(wrong), -1).any(axis=1)
+
+
+def rows_with(case: Case, n: int) -> dict[str, np.ndarray]:
+    """Properties that rows may have in common: phrase -> which of the n rows have it."""
+    found: dict[str, np.ndarray] = {}
+    for name, given in case.inputs.items():
+        values = _loose(given)
+        if not isinstance(values, np.ndarray) or values.dtype.kind not in "bfiu":
+            continue
+        if values.shape == (n,):
+            if name in ("terminated", "truncated"):
+                found[f"`{name}` is 1"] = values.astype(bool)
+                found[f"`{name}` is 0"] = ~values.astype(bool)
+            elif values.dtype.kind != "b":
+                found[f"`{name}` is negative"] = values < 0
+                found[f"`{name}` is positive"] = values > 0
+                found[f"`{name}` is 0"] = values == 0
+        elif values.ndim == 2 and len(values) == n and values.size:
+            largest = values == values.max(axis=1, keepdims=True)
+            found[f"two entries of `{name}` tie for the largest"] = largest.sum(axis=1) > 1
+            found[f"every entry of `{name}` is negative"] = (values < 0).all(axis=1)
+    return found
 
 
 def _wrong(a: np.ndarray, b: np.ndarray, close: Close) -> np.ndarray:

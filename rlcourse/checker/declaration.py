@@ -71,7 +71,8 @@ def tensor() -> Shape:
 
 
 def numbers() -> Shape:
-    """An array or a tensor of numbers, of the reference's shape."""
+    """An array or a tensor of numbers, of the reference's shape; whether a graph hangs on them, and which
+    gradients would flow, is not asked (`tensor` asks)."""
     return Shape("numbers")
 
 
@@ -162,6 +163,7 @@ class Exercise:
     returns: the form of a right value; equation: the number of the lesson's equation;
     mistakes: at least three; also_correct: other right functions, used by the tests only;
     variants: right functions whose *values* differ (in-place sweeps): each case may match any;
+    remarks: (variant, sentence): what a right answer is told that does as this variant does;
     call: how to call, a name in `harness.CALLERS`, None for a plain call;
     notes: what environments and policies noted that must agree with the reference;
     agrees: (case, value, reference value) -> bool, in place of comparing numbers;
@@ -181,6 +183,7 @@ class Exercise:
     mistakes: Sequence[Mistake]
     also_correct: Sequence[Function] = ()
     variants: Sequence[Function] = ()
+    remarks: Sequence[tuple[Function, str]] = ()
     call: str | None = None
     notes: Sequence[str] = ()
     agrees: Callable[[Case, Any, Any], bool] | None = None

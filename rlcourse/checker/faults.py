@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import builtins
+import inspect
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from .comparing import difference, ill_formed, right
 from .declaration import Exercise
@@ -32,6 +36,11 @@ def fault_of(
             return None
     reference = accepted[0]
     form = ill_formed(exercise, outcome.value, reference.value)
+    chooser = _never_asked(exercise, case, outcome, reference)
+    if chooser:
+        text = f"Your loop never calls `{chooser}`: somebody else chose its actions."
+        instead = "Which argument of your function says how to choose an action? Ask it before every step."
+        return Fault("conduct", f"never asks `{chooser}`", text, instead)
     if form:
         return Fault(
             "form",
@@ -40,9 +49,7 @@ def fault_of(
             "Look at what the docstring says is returned.",
         )
     if outcome.changed:
-        names = " and ".join(f"`{name}`" for name in outcome.changed)
-        text = f"Your function changes its argument {names} in place; the caller still needs the old values."
-        return Fault("inputs", "changes its input", text, "Work on a copy, or build a new array.")
+        return _changed_input(outcome.changed)
     if not any(right(exercise, case, outcome.value, r.value) for r in accepted):
         text = ""
         if exercise.tells is not None:
@@ -67,6 +74,45 @@ def fault_of(
     return None
 
 
+def _never_asked(exercise: Exercise, case: Case, outcome: Outcome, reference: Outcome) -> str:
+    """The argument that chooses actions, if a loop took steps without a single call of it.
+
+    Told before the form: an episode of other actions has another length, which says nothing.
+    """
+    if "choices" not in exercise.notes or outcome.notes.get("choices") or outcome.value is None:
+        return ""
+    if not (outcome.notes.get("steps") and reference.notes.get("choices")):
+        return ""
+    named = (name for name, value in case.inputs.items() if getattr(value, "chooses", False))
+    return next(named, "policy")
+
+
+def _changed_input(changed: Sequence[str]) -> Fault:
+    """What became of the inputs: numbers, a flag, or gradients left behind."""
+    headline = "changes its input"
+    plainly = [name for name in changed if not name.endswith((".grad", ".requires_grad"))]
+    if plainly:
+        names = " and ".join(f"`{name}`" for name in plainly)
+        text = f"Your function changes its argument {names} in place; the caller still needs the old values."
+        return Fault("inputs", headline, text, "Work on a copy, or build a new array.")
+    name, _, what = changed[0].rpartition(".")
+    if what == "grad":
+        text = (
+            f"Your function leaves gradients behind in `{name}`, which was only lent: `.grad` adds up, "
+            "and whoever steps its optimiser next goes along them as well."
+        )
+        instead = (
+            "`torch.autograd.grad` returns the gradients that you ask for and leaves `.grad` alone."
+        )
+        return Fault("inputs", headline, text, instead)
+    text = (
+        f"`requires_grad` of `{name}` is not what it was when your function got it: who wants "
+        "gradients is for the caller to say."
+    )
+    instead = "Work on a tensor of your own, `x.detach().requires_grad_()`, or put the flag back."
+    return Fault("inputs", headline, text, instead)
+
+
 _CONDUCT = {
     "resets": "called reset()",
     "steps": "called step()",
@@ -80,6 +126,11 @@ def _conduct(key: str, outcome: Outcome, reference: Outcome) -> str:
     counts = f"{outcome.notes.get(key, 0)} times, where {reference.notes.get(key, 0)} are right"
     return f"Your loop {_CONDUCT.get(key, key)} {counts}."
 
+
+_GYMNASIUM = (
+    "Gymnasium's reset() returns two values, `s, info = env.reset()`, and its step() five: observation, "
+    "reward, terminated, truncated, info. What used to be `done` is terminated *or* truncated."
+)
 
 _MISUSE = {
     "stepped-after-end": (
@@ -114,6 +165,14 @@ _MISUSE = {
         "Your function switches gradients off and leaves them off, for everybody who comes after it.",
         "A block `with torch.no_grad():` ends where its indentation ends.",
     ),
+    "old-gym-reset": (
+        "Your loop takes all that reset() returns for the state: that was Gym before version 0.26.",
+        _GYMNASIUM,
+    ),
+    "old-gym-step": (
+        "Your loop expects fewer values from step() than it returns: that was Gym before version 0.26.",
+        _GYMNASIUM,
+    ),
     "not-a-row": ("select() was given something that is not one row of q.", "Give it q[s]."),
 }  # fmt: skip
 
@@ -146,9 +205,20 @@ def _failed_run(exercise: Exercise, failure: Failure) -> Fault:
     said = f": {failure.message}" if failure.message else ""
     where = f" The line was `{failure.line}`." if failure.line else ""
     text = f"Your function raised {failure.type_name}{said}.{where}"
-    return Fault(
-        "exception",
-        failure.type_name,
-        text,
-        "Run it by hand on two or three small numbers, printing shapes.",
-    )
+    instead = "Run it by hand on two or three small numbers, printing shapes."
+    if failure.type_name == "NameError":
+        instead = _meant(exercise, failure)
+    return Fault("exception", failure.type_name, text, instead)
+
+
+def _meant(exercise: Exercise, failure: Failure) -> str:
+    """What to try where a name is not defined: the argument, the builtin or the other word of the line."""
+    unknown = re.search(r"name '(\w+)'", failure.message)
+    if unknown is None:
+        return "Look for a name that is spelt in two ways."
+    known = {*inspect.signature(exercise.reference).parameters, *dir(builtins)}
+    known |= set(re.findall(r"[A-Za-z_]\w*", failure.line))
+    close = get_close_matches(unknown[1], sorted(known - {unknown[1]}), n=1)
+    if close:
+        return f"Did you mean `{close[0]}`?"
+    return f"Define `{unknown[1]}` in your function, or import it in the same cell."

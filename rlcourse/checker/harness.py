@@ -10,23 +10,29 @@ import builtins
 import contextlib
 import inspect
 import io
+import os
+import re
+import sys
 import traceback
 import warnings
 import zlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from .plain import plain, transferable
-from .probes import Misuse, build
+from .probes import Misuse, ResetResult, StepResult, build
 from .timing import TimeLimit
 
 PRINTED_LIMIT = 400
 PACKAGE = str(Path(__file__).parent.parent)
+# Whose lines are not the student's: the course's and Python's own.
+FOREIGN = (PACKAGE + os.sep, str(Path(os.__file__).parent) + os.sep)
 
 
 @transferable
@@ -66,7 +72,11 @@ class Failure:
 @transferable
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one call: a value or a failure, the inputs that were changed, notes, prints."""
+    """What became of one call: a value or a failure, the inputs that were changed, notes, prints.
+
+    changed: names; "x.requires_grad" where only that flag of a tensor or a network is another one,
+    "x.grad" where gradients were left behind.
+    """
 
     value: Any = None
     failure: Failure | None = None
@@ -96,6 +106,7 @@ def run(function: Callable[..., Any], case: Case, call: str | None = None) -> Ou
     """
     notes: Counter = Counter()
     inputs = {name: build(value, notes) for name, value in case.inputs.items()}
+    lent = {id(tensor) for tensor in _tensors(list(inputs.values()))}
     printed = _Head()
     try:
         with (
@@ -109,23 +120,24 @@ def run(function: Callable[..., Any], case: Case, call: str | None = None) -> Ou
                 mismatch = signature_mismatch(function, len(inputs))
                 if mismatch:
                     return Outcome(failure=Failure("TypeError", "signature", mismatch, ""))
-                value = plain(function(*inputs.values()))
+                value = plain(function(*inputs.values()), given=lent)
             else:
                 value = CALLERS[call](function, **inputs)
                 notes.update(value.pop("notes", {}))
-                value = plain(value)
+                value = plain(value, given=lent)
     except (KeyboardInterrupt, TimeLimit):
         raise
     except BaseException as error:
-        tag = error.tag if isinstance(error, Misuse) else ""
         message = str(error)[:500] if type(error).__str__ in _HARMLESS_STR else ""
+        tag = error.tag if isinstance(error, Misuse) else _old_gym(error, message)
         failure = Failure(type(error).__name__, tag, message, _line_of(error))
         return Outcome(failure=failure, notes=dict(notes), printed=printed.text)
     for given in inputs.values():
         if isinstance(given, np.random.Generator):
             # Where a generator stands afterwards tells whether exactly the right draws were made.
             notes["rng"] = zlib.crc32(repr(given.bit_generator.state).encode())
-    changed = tuple(name for name, value in case.inputs.items() if _differs(inputs[name], value))
+    # Ways of calling report on weights and gradients themselves: there some are meant to change.
+    changed = _changed(inputs, case.inputs, touched=call is None)
     return Outcome(value=value, changed=changed, notes=dict(notes), printed=printed.text)
 
 
@@ -166,12 +178,77 @@ def signature_mismatch(function: Callable[..., Any], n_inputs: int) -> str:
 
 def _line_of(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
-    own = [f for f in frames if PACKAGE not in f.filename and "site-packages" not in f.filename]
+    own = [f for f in frames if _own(f.filename)]
     return (own[-1].line or "") if own else ""
 
 
-def _differs(now: Any, before: Any) -> bool:
-    """Whether an input was changed in place: plain data, or a recipe that can tell."""
+def _own(filename: str) -> bool:
+    """Whether code is the student's: a notebook's cell or a file of their own, nothing that was lent."""
+    # Generated code and frozen modules are "<string>", "<frozen …>"; IPython's cells "<ipython-…>".
+    if filename.startswith("<"):
+        return not filename.startswith(("<frozen", "<string", "<__array_function__", "<attrs"))
+    installed = "site-packages" in filename or "dist-packages" in filename
+    return not installed and not filename.startswith(FOREIGN)
+
+
+def _old_gym(error: BaseException, message: str) -> str:
+    """The tag of a failure that comes of Gym before 0.26: one value from reset(), four from step()."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    own = [frame for frame in frames if _own(frame.f_code.co_filename)]
+    if not own:
+        return ""
+    line = _line_of(error)
+    names = set(re.findall(r"\w+", line))
+    # Whoever unpacks or indexes what came back uses the state under another name.
+    held = {type(x) for name, x in own[-1].f_locals.items() if name in names or not line}
+    if "too many values to unpack" in message:
+        called = re.search(r"\.\s*step\s*\(", line)
+        return "old-gym-step" if called or StepResult in held else ""
+    for kind, tag in ((ResetResult, "old-gym-reset"), (StepResult, "old-gym-step")):
+        if kind in held or kind.__name__ in message:
+            return tag
+    return ""
+
+
+def _tensors(value: Any) -> Iterator[Any]:
+    """All tensors among the inputs, the weights of networks included."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, torch.nn.Module):
+        yield from value.parameters()
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _tensors(item)
+    elif isinstance(value, dict | SimpleNamespace):
+        yield from _tensors(
+            list(value.values() if isinstance(value, dict) else vars(value).values())
+        )
+
+
+def _changed(now: dict[str, Any], before: dict[str, Any], touched: bool) -> tuple[str, ...]:
+    """Names of the inputs that are not what they were; `touched`: networks and `.grad` included."""
+    found = []
+    for name, value in before.items():
+        how = _differs(now[name], value) or (touched and _touched(now[name], value))
+        if how:
+            found.append(f"{name}.{how}" if how in ("grad", "requires_grad") else name)
+    return tuple(found)
+
+
+def _touched(now: Any, before: Any) -> str:
+    """What a plain call left behind in networks and tensors: "values", "requires_grad" or "grad"."""
+    if hasattr(before, "touched"):
+        return before.touched(now)
+    if isinstance(before, list | tuple):
+        return next(filter(None, map(_touched, now, before)), "")
+    return ""
+
+
+def _differs(now: Any, before: Any) -> bool | str:
+    """Whether an input was changed in place: plain data, or a recipe that can tell, and how."""
     if hasattr(before, "differs"):
         return before.differs(now)
     if isinstance(before, np.ndarray):
@@ -181,7 +258,9 @@ def _differs(now: Any, before: Any) -> bool:
             and np.array_equal(now, before, equal_nan=before.dtype.kind == "f")
         )
     if isinstance(before, list | tuple):
-        return len(now) != len(before) or any(map(_differs, now, before))
+        if len(now) != len(before):
+            return True
+        return next(filter(None, map(_differs, now, before)), False)
     if isinstance(before, dict):
         return now.keys() != before.keys() or any(_differs(now[k], before[k]) for k in before)
     return False

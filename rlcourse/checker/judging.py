@@ -15,12 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from .comparing import common_tag, same_answer
+from .comparing import same_answer
 from .declaration import Exercise
 from .faults import Fault, fault_of
 from .harness import Case, Failure, Outcome, run
-from .recognising import recognise
+from .recognising import Extent, recognise
 from .registry import get
+from .telling import located, rows_in_common, where
 from .timing import SECONDS, TimeLimit, time_limit
 
 PASSED, FAILED, NOT_ATTEMPTED = "passed", "failed", "not attempted"
@@ -149,6 +150,7 @@ def verdict(
         line = f"right in all {total} cases"
         return Verdict(
             exercise.name, exercise.number, PASSED, "", None, line,
+            explanation=_remark(exercise, cases, outcomes, accepted[0]),
             passed=passed, total=total, earned=exercise.points,
         )  # fmt: skip
     if not any(faults):
@@ -173,13 +175,17 @@ def verdict(
     )  # fmt: skip
     wrong = [fault is not None for fault in faults] + [True] * missing
     if failure is None or failure.tag != "signature":
-        mistake, whole = recognise(exercise, cases, outcomes, faults)
-        if mistake is not None:
-            # Who makes a mistake here and there is not to read that it is made always.
-            why = mistake.why if whole else f"{mistake.why} {_where(cases, wrong, first)}"
+        known = recognise(exercise, cases, outcomes, accepted[0], faults)
+        if known is not None:
+            mistake, why = known.mistake, known.mistake.why
+            if known.extent is Extent.WRONG:
+                # Who makes a mistake here and there is not to read that it is made always.
+                why = f"{why} {where(cases, wrong, first)}"
+            more = known.extent is Extent.FIRST
             return Verdict(
                 **common, rung=fault.rung, mistake=mistake.name,
-                headline=mistake.name, explanation=why, instead=mistake.instead,
+                headline=f"first: {mistake.name}" if more else mistake.name,
+                explanation=f"{why} {_MORE}" if more else why, instead=mistake.instead,
             )  # fmt: skip
     if fault.rung in ("values", "conduct") and not repeats():
         return Verdict(
@@ -188,10 +194,36 @@ def verdict(
             "kept from one call to the next, or is drawn at random without being asked for.",
             instead="Look for variables outside your function, and for default values that it changes.",
         )  # fmt: skip
+    text = located(cases, wrong, faults, first)
+    if fault.rung == "values" and not missing:
+        text = rows_in_common(exercise, cases, outcomes, accepted[0]) or text
     return Verdict(
-        **common, rung=fault.rung, headline=fault.headline,
-        explanation=_located(cases, wrong, faults, first), instead=fault.instead,
+        **common, rung=fault.rung, headline=fault.headline, explanation=text, instead=fault.instead,
     )  # fmt: skip
+
+
+def _remark(
+    exercise: Exercise,
+    cases: Sequence[Case],
+    outcomes: Sequence[Outcome],
+    reference: Sequence[Outcome],
+) -> str:
+    """What is worth saying of a right answer that does what a variant does, and the reference does not."""
+    for variant, sentence in exercise.remarks:
+        did = [run(variant, case, exercise.call) for case in cases]
+        as_variant = all(
+            same_answer(exercise, a.value, b.value) for a, b in zip(outcomes, did, strict=True)
+        )
+        as_reference = all(
+            same_answer(exercise, a.value, b.value)
+            for a, b in zip(outcomes, reference, strict=True)
+        )
+        if as_variant and not as_reference:
+            return sentence
+    return ""
+
+
+_MORE = "This is not all that differs: put it right first, then check again."
 
 
 def _earned_in_part(
@@ -231,21 +263,3 @@ def _reference_outcomes(
             problem = f"{exercise.name}: the reference fails on {case.name!r}: {result.failure}"
             raise RuntimeError(problem)
     return results
-
-
-def _located(
-    cases: Sequence[Case], wrong: Sequence[bool], faults: Sequence[Fault | None], first: int
-) -> str:
-    """The first fault's text, and where it holds: in every case, in those of one kind, or in this one."""
-    fault = faults[first]
-    everywhere = all(wrong) and len({each.text for each in faults}) == 1
-    if everywhere or fault.rung == "signature":
-        return fault.text
-    return f"{fault.text} {_where(cases, wrong, first)}"
-
-
-def _where(cases: Sequence[Case], wrong: Sequence[bool], first: int) -> str:
-    if sum(wrong) == 1:  # that one case has some property or other proves nothing
-        return f"Only one case is wrong: {cases[first].name}."
-    tag = common_tag(cases, wrong)
-    return f"This happens exactly where: {tag}." if tag else f"The case: {cases[first].name}."

@@ -24,7 +24,7 @@ from rlcourse.lab.seeding import torch_seed
 
 from .harness import caller, signature_mismatch
 from .plain import Tensor, transferable
-from .probes import Misuse, build
+from .probes import Misuse, build, refuse_whole_result
 
 # Two small networks gain nothing from two threads, and lose up to ten times.
 torch.set_num_threads(1)
@@ -55,6 +55,16 @@ class Network:
 
     def build(self, notes: Counter) -> SmallNetwork:
         return SmallNetwork(self.kind, self.weights)
+
+    def touched(self, now: Any) -> str:
+        """What became of a network that was only lent: other weights, a flag, a gradient left behind."""
+        leaves = list(now.parameters())
+        before = np.concatenate([w.ravel() for w in self.weights]).astype(np.float64)
+        if not np.array_equal(_flat(leaves), before, equal_nan=True):
+            return "values"
+        if not all(leaf.requires_grad for leaf in leaves):
+            return "requires_grad"
+        return "grad" if any(leaf.grad is not None for leaf in leaves) else ""
 
 
 class SmallNetwork(nn.Module):
@@ -90,10 +100,34 @@ def network(
     rng: np.random.Generator, kind: str, n_in: int, n_out: int = 1, hidden: int = 6
 ) -> Network:
     """A random network of a kind. n_in: obs_dim (a critic's: obs_dim + act_dim); n_out: what it is
-    asked for (n_actions or act_dim)."""
+    asked for (n_actions or act_dim).
+
+    Its values (of "q", the largest in each row) lie about 0: half of them are negative. A random last
+    bias alone makes many a network of one sign, and then a target cut off at 0 goes unnoticed.
+    """
     rows = 2 * n_out if kind == "gaussian" else n_out
     shapes = [(hidden, n_in), (hidden,), (rows, hidden), (rows,)]
-    return Network(kind, [(0.8 * rng.normal(size=s)).astype(np.float32) for s in shapes])
+    weights = [(0.8 * rng.normal(size=s)).astype(np.float32) for s in shapes]
+    if kind not in ("q", "v", "critic"):
+        return Network(kind, weights)
+    return _lowered(Network(kind, weights), np.random.default_rng(0).normal(size=(200, n_in)))
+
+
+def both_signs(values: Network, obs: Any, *action: Any) -> Network:
+    """The same network, lowered or raised so that its values at these very inputs have both signs.
+
+    obs, action: arrays, at least two rows; for the living rows of a batch, say, where `network` promises
+    both signs only of many.
+    """
+    return _lowered(values, np.concatenate([np.asarray(obs), *action], axis=-1))
+
+
+def _lowered(values: Network, inputs: np.ndarray) -> Network:
+    """Minus the middle of its values (of "q", of the largest in each row) in the last bias."""
+    first, bias, last, shift = (w.astype(np.float64) for w in values.weights)
+    out = np.tanh(inputs @ first.T + bias) @ last.T + shift
+    middle = np.median(out.max(axis=1))
+    return Network(values.kind, [*values.weights[:3], (shift - middle).astype(np.float32)])
 
 
 # ----------------------------------------------------------------------------------- batches
@@ -113,11 +147,9 @@ class Transitions:
     def build(self, notes: Counter) -> Batch:
         return Batch(*(torch.from_numpy(np.array(column)) for column in self._columns()))
 
-    def differs(self, now: Any) -> bool:
-        return any(
-            not np.array_equal(column.detach().numpy(), before)
-            for column, before in zip(now, self._columns(), strict=True)
-        )
+    def differs(self, now: Any) -> str:
+        pairs = zip(now, map(Tensor, self._columns()), strict=True)
+        return next(filter(None, (before.differs(column) for column, before in pairs)), "")
 
     def _columns(self) -> tuple[np.ndarray, ...]:
         return self.obs, self.action, self.reward, self.next_obs, self.terminated
@@ -194,6 +226,7 @@ class SoftmaxTable:
     """`policy(s, rng) -> (action, log_prob)`: a softmax over row s of `logits` (S, A)."""
 
     logits: np.ndarray
+    chooses = True
 
     def build(self, notes: Counter) -> TablePolicy:
         return TablePolicy(self.logits, notes)
@@ -209,6 +242,7 @@ class TablePolicy(nn.Module):
 
     def forward(self, obs, rng):
         self.notes["choices"] += 1
+        refuse_whole_result(obs)
         log_pi = torch.log_softmax(self.logits[int(obs)], dim=0)
         p = log_pi.detach().double().exp().numpy()
         action = int(rng.choice(len(p), p=p / p.sum()))
@@ -224,17 +258,41 @@ def gradients(function: Any, **inputs: Any) -> dict[str, Any]:
 
     Report: `value`; `gradients`: for each part of a tuple (or the one value), input name -> flat
     gradient of the part's sum with fixed weights, zeros where none arrives; `weights`: input name -> (2, n),
-    flat, before and after the call.
+    flat, before and after the call; `frozen`: inputs that no longer want the gradients they wanted.
     """
-    given = {name: list(_leaves(part)) for name, part in _parts(inputs)}
+    return _watched(function, list(inputs.values()), dict(_parts(inputs)))
+
+
+@caller
+def with_sample(
+    function: Any, noise: torch.Tensor, mean: torch.Tensor, log_std: torch.Tensor, **more: Any
+) -> dict[str, Any]:
+    """Call `function(a, mean, log_std, *more)` where a = mean + exp(log_std)·noise hangs on both.
+
+    Recipes are built one by one, so only a caller can make a sample from the very tensors that it passes
+    on. A network among `more` stands for its values at a, which so hang on mean and log_std as well. Report:
+    that of `gradients`, for mean, log_std and such networks; `sample`: whether a is what it was.
+    """
+    a = mean + log_std.exp() * noise
+    values = {k: x(a) if isinstance(x, nn.Module) else x for k, x in more.items()}
+    lent = dict(_parts({"mean": mean, "log_std": log_std} | more))
+    before = _flat([a])
+    report = _watched(function, [a, mean, log_std, *values.values()], lent)
+    return report | {"sample": bool(np.array_equal(before, _flat([a]), equal_nan=True))}
+
+
+def _watched(function: Any, arguments: list[Any], lent: dict[str, Any]) -> dict[str, Any]:
+    """Call once; the value, the gradients that it sends to the lent parts, and what became of these."""
+    given = {name: list(_leaves(part)) for name, part in lent.items()}
     before = {name: _flat(leaves) for name, leaves in given.items()}
-    value = _call(function, inputs.values())
+    value = _call(function, arguments)
     _refuse_own_backward(given)
     parts = value if isinstance(value, tuple | list) else (value,)
     return {
         "value": value,
         "gradients": [_gradients(part, given) for part in parts],
         "weights": {k: np.stack([before[k], _flat(given[k])]) for k in given},
+        "frozen": [name for name, leaves in given.items() if _is_frozen(name, leaves)],
     }
 
 
@@ -244,8 +302,8 @@ def updates(function: Any, **inputs: Any) -> dict[str, Any]:
 
     Report: `returned`: what came back from each call; `weights`: part -> (1 + calls, n), flat, before and
     after each call; `same_objects`: no weight was replaced by another object; `own_memory`: none shares its
-    memory with that of another part; `recorded`: a weight has become part of a graph; `frozen`: networks lent as
-    arguments of their own that no longer want gradients. Noted: `clips`, whether a clipping function of PyTorch
+    memory with that of another part; `recorded`: a weight has become part of a graph; `frozen`: parts that no longer
+    want the gradients they wanted, slow copies apart. Noted: `clips`, whether a clipping function of PyTorch
     was called the first time.
     """
     parts = dict(_parts(inputs))
@@ -259,15 +317,15 @@ def updates(function: Any, **inputs: Any) -> dict[str, Any]:
         arguments = [x[i] if isinstance(x, list) else x for x in inputs.values()]
         with clips if i == 0 else contextlib.nullcontext():  # looking on takes time
             returned.append(_call(function, arguments))
-        found = dict(_parts(inputs))
-        leaves = {name: list(_leaves(found[name])) if name in found else [] for name in parts}
+        found = dict(_pairs(inputs))
+        leaves = {name: _weights(found.get(name)) for name in parts}
         for name in parts:
             weights[name].append(_flat(leaves[name]))
     return {
         "same_objects": all(before[k] == [id(leaf) for leaf in leaves[k]] for k in before),
         "own_memory": _own_memory(list(leaves.values())),
         "recorded": any(leaf.grad_fn is not None for k in leaves for leaf in leaves[k]),
-        "frozen": [name for name, part in inputs.items() if _is_frozen(name, part)],
+        "frozen": [name for name in parts if _is_frozen(name, leaves[name])],
         "weights": {name: _rows(w) for name, w in weights.items()},
         "returned": returned,
         "notes": {"clips": int(clips.called)},
@@ -396,17 +454,32 @@ def _leaves(part: Any) -> Iterator[torch.Tensor]:
 
 def _parts(inputs: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     """Name and part, for all networks and trainable tensors in the inputs or in an agent's state."""
+    for name, part in _pairs(inputs):
+        if isinstance(part, nn.Module) or any(True for _ in _leaves(part)):
+            yield name, part
+
+
+def _pairs(inputs: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Name and value of all that is in the inputs or in an agent's state, its lists taken apart."""
     for name, value in inputs.items():
-        pairs = vars(value).items() if isinstance(value, SimpleNamespace) else [(name, value)]
-        for key, part in pairs:
-            if isinstance(part, nn.Module) or any(True for _ in _leaves(part)):
+        if not isinstance(value, SimpleNamespace):
+            yield name, value
+            continue
+        for key, part in vars(value).items():
+            if isinstance(part, list | tuple):
+                yield from ((f"{key}[{i}]", each) for i, each in enumerate(part))
+            else:
                 yield key, part
 
 
-def _is_frozen(name: str, part: Any) -> bool:
-    """Whether a network was taken from whoever trains it; slow copies are trained by nobody."""
-    lent = isinstance(part, nn.Module) and "targ" not in name
-    return lent and not any(p.requires_grad for p in part.parameters())
+def _weights(part: Any) -> list[torch.Tensor]:
+    """`_leaves`, and a tensor that has stopped wanting gradients since."""
+    return [part] if isinstance(part, torch.Tensor) else list(_leaves(part))
+
+
+def _is_frozen(name: str, leaves: list[torch.Tensor]) -> bool:
+    """Whether a part was taken from whoever trains it; slow copies are trained by nobody."""
+    return "targ" not in name and not all(leaf.requires_grad for leaf in leaves)
 
 
 def _flat(leaves: Any) -> np.ndarray:

@@ -42,15 +42,21 @@ class Tensor:
 
         return torch.from_numpy(np.array(self.data)).requires_grad_(self.requires_grad)
 
-    def differs(self, now: Any) -> bool:
-        return not np.array_equal(now.detach().numpy(), self.data, equal_nan=True)
+    def differs(self, now: Any) -> str:
+        if not np.array_equal(now.detach().numpy(), self.data, equal_nan=True):
+            return "values"
+        return "requires_grad" if now.requires_grad != self.requires_grad else ""
+
+    def touched(self, now: Any) -> str:
+        return "grad" if now.is_leaf and now.grad is not None else ""
 
 
-def plain(value: Any, depth: int = 0) -> Any:
+def plain(value: Any, depth: int = 0, given: set[int] | None = None) -> Any:
     """Reduce `value` to None, bool, int, float, str, arrays, and lists, tuples, dicts of these.
 
     NumPy scalars become Python numbers, subclasses lose whatever they override, named tuples become
     tuples; anything else becomes `Opaque`. Never calls a method that the value itself defines.
+    given: ids of the tensors that the caller holds: a gradient that reaches none of them is none.
     """
     kind = type(value)
     if value is None or kind in (bool, float):
@@ -70,9 +76,10 @@ def plain(value: Any, depth: int = 0) -> Any:
         return base.__str__(value)[:10_000] if base is str else _exact(base, value)
     if _is_tensor(value):
         data = value.detach().cpu().numpy()
-        return Tensor(_plain_array(data), bool(value.requires_grad))
+        attached = bool(value.requires_grad) and (given is None or _reaches(value, given))
+        return Tensor(_plain_array(data), attached)
     if isinstance(value, list | tuple | dict):
-        return _plain_container(value, depth)
+        return _plain_container(value, depth, given)
     return Opaque(kind.__name__)
 
 
@@ -91,6 +98,22 @@ def _is_tensor(value: Any) -> bool:
     return torch is not None and isinstance(value, torch.Tensor)
 
 
+def _reaches(value: Any, given: set[int]) -> bool:
+    """Whether the graph behind a tensor has a leaf among the given ones; it may be a long one."""
+    if value.grad_fn is None:
+        return id(value) in given
+    waiting, seen = [value.grad_fn], set()
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if id(getattr(node, "variable", None)) in given:
+            return True
+        waiting += [following for following, _ in node.next_functions]
+    return False
+
+
 def _plain_array(value: np.ndarray) -> Any:
     if value.dtype.kind not in "biuf":
         return Opaque(f"array of {value.dtype}")
@@ -100,13 +123,13 @@ def _plain_array(value: np.ndarray) -> Any:
     return array.astype(np.float64) if array.dtype.itemsize > 8 else array
 
 
-def _plain_container(value: Any, depth: int) -> Any:
+def _plain_container(value: Any, depth: int, given: set[int] | None) -> Any:
     base = next(b for b in (list, tuple, dict) if isinstance(value, b))
     if depth >= MAX_DEPTH or base.__len__(value) > MAX_ITEMS:
         return Opaque(f"{base.__name__} too large or too deep")
     if base is dict:
-        return {str(k)[:200]: plain(v, depth + 1) for k, v in dict.items(value)}
-    items = [plain(item, depth + 1) for item in base.__iter__(value)]
+        return {str(k)[:200]: plain(v, depth + 1, given) for k, v in dict.items(value)}
+    items = [plain(item, depth + 1, given) for item in base.__iter__(value)]
     return items if base is list else tuple(items)
 
 

@@ -26,6 +26,21 @@ class Misuse(RuntimeError):
         self.tag = tag
 
 
+class ResetResult(tuple):
+    """What `reset` returns, recognisable: a loop written for Gym before 0.26 takes it for the state."""
+
+
+class StepResult(tuple):
+    """What `step` returns, recognisable for the same reason."""
+
+
+def refuse_whole_result(state: Any) -> None:
+    if type(state) is ResetResult:
+        raise Misuse("old-gym-reset", "the pair that reset() returned was used as a state")
+    if type(state) is StepResult:
+        raise Misuse("old-gym-step", "all that step() returned was used as a state")
+
+
 @transferable
 @dataclass(frozen=True)
 class Rng:
@@ -88,7 +103,7 @@ class TableEnv:
             raise Misuse("reset-with-seed", "reset() was given a seed: every episode is the same")
         self.state = int(self.generator.choice(self.tables.start.size, p=self.tables.start))
         self.clock = 0
-        return self.state, {}
+        return ResetResult((self.state, {}))
 
     def step(self, action):
         if self.state is None:
@@ -106,7 +121,7 @@ class TableEnv:
         terminated = bool(tables.ends[s, a])
         truncated = tables.limit is not None and self.clock >= tables.limit
         self.state = None if terminated or truncated else next_state
-        return next_state, reward, terminated, truncated, {}
+        return StepResult((next_state, reward, terminated, truncated, {}))
 
     def close(self) -> None:
         self.state = None
@@ -118,10 +133,12 @@ class Policy:
     """`policy(s, rng) -> int`: draws an action from row s of `pi` (S, A)."""
 
     pi: np.ndarray
+    chooses = True
 
     def build(self, notes: Counter):
         def policy(s, rng):
             notes["choices"] += 1
+            refuse_whole_result(s)
             return int(rng.choice(self.pi.shape[1], p=self.pi[s]))
 
         return policy
@@ -134,10 +151,12 @@ class Select:
 
     rule: str
     epsilon: float = 0.0
+    chooses = True
 
     def build(self, notes: Counter):
         def select(q_row, rng):
             notes["choices"] += 1
+            refuse_whole_result(q_row)
             if np.ndim(q_row) != 1:
                 raise Misuse("not-a-row", "select() needs one row of q, shape (A,)")
             if self.rule == "epsilon-greedy" and rng.random() < self.epsilon:

@@ -1,49 +1,104 @@
-"""Which known mistake explains what an answer did."""
+"""Which known mistake explains what an answer did: one of them, two at once, or the first of more."""
 
 from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 
 from .comparing import same_answer
-from .declaration import Exercise, Mistake
+from .declaration import Exercise, Mistake, Recipe
 from .faults import Fault
 from .harness import Case, Failure, Outcome, run
+from .plain import Tensor
 from .timing import SECONDS, TimeLimit, time_limit
+
+
+class Extent(Enum):
+    """How much of what an answer did its mistake explains."""
+
+    WHOLE = "all of it"
+    WRONG = "every case that is wrong, though the plain mistake would be wrong in more"
+    FIRST = "a part: there is more to put right"
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """A known mistake, and how much of the answer it explains."""
+
+    mistake: Mistake
+    extent: Extent
+
+
+@dataclass
+class _Observed:
+    """What an answer did on the cases, beside what is right, and what is wrong with it."""
+
+    exercise: Exercise
+    cases: Sequence[Case]
+    outcomes: Sequence[Outcome]
+    right: Sequence[Outcome]
+    faults: Sequence[Fault | None]
+
+    @property
+    def wrong(self) -> list[int]:
+        return [i for i, fault in enumerate(self.faults) if fault is not None]
+
+    @property
+    def two_valued(self) -> bool:
+        """Two wrong answers to a yes-or-no question are always the same: no sign of one mistake."""
+        return self.exercise.returns.kind == "bool" or self.exercise.returns.dtype == "mask"
 
 
 def recognise(
     exercise: Exercise,
     cases: Sequence[Case],
     outcomes: Sequence[Outcome],
+    right: Sequence[Outcome],
     faults: Sequence[Fault | None],
-) -> tuple[Mistake | None, bool]:
-    """The mistake that explains the outcomes, and whether all of them or just every wrong one.
+) -> Recognised | None:
+    """The mistake that explains the outcomes. right: what the reference did.
+
+    One mistake alone is looked for first, then two of one maker together, then the one that explains
+    most of what is wrong.
+    """
+    observed = _Observed(exercise, cases, outcomes, right, faults)
+    with contextlib.suppress(TimeLimit), time_limit(SECONDS):
+        return _alone(observed) or _first_of_two(observed) or _visible(observed)
+    return None
+
+
+# ------------------------------------------------------------------------------- one alone
+
+
+def _alone(observed: _Observed) -> Recognised | None:
+    """The mistake that explains all the outcomes, or else every wrong one.
 
     The weaker match (an answer that is right in cases where the plain mistake is not) needs two
     wrong cases, and only one mistake that fits, to be believed.
     """
+    exercise, cases, outcomes = observed.exercise, observed.cases, observed.outcomes
     partial: list[Mistake] = []
-    # Two wrong answers to a yes-or-no question are always the same: no sign of the same mistake.
-    two_valued = exercise.returns.kind == "bool" or exercise.returns.dtype == "mask"
-    repeated = sum(fault is not None for fault in faults) >= 2
+    repeated = len(observed.wrong) >= 2
     whole: list[tuple[Mistake, Callable[..., Any]]] = []
     for mistake in exercise.mistakes:
         if mistake.shows is not None and mistake.shows(cases, outcomes):
-            return mistake, True
+            return Recognised(mistake, Extent.WHOLE)
         for function in mistake.implementations:
-            explained = _explained(exercise, function, cases, outcomes, faults)
+            explained = _explained(observed, function)
             if explained == len(cases):
                 whole.append((mistake, function))
-            elif explained and repeated and not two_valued and mistake not in partial:
+            elif explained and repeated and not observed.two_valued and mistake not in partial:
                 partial.append(mistake)
     if whole:
-        return _same_doing(exercise, cases, outcomes, whole), True
-    return partial[0] if len(partial) == 1 else None, False
+        return Recognised(_same_doing(exercise, cases, outcomes, whole), Extent.WHOLE)
+    return Recognised(partial[0], Extent.WRONG) if len(partial) == 1 else None
 
 
 def _same_doing(
@@ -60,26 +115,21 @@ def _same_doing(
     return candidates[0][0]
 
 
-def _explained(
-    exercise: Exercise,
-    function: Callable[..., Any],
-    cases: Sequence[Case],
-    outcomes: Sequence[Outcome],
-    faults: Sequence[Fault | None],
-) -> int:
+def _explained(observed: _Observed, function: Callable[..., Any]) -> int:
     """How many outcomes this wrong function reproduces; 0 unless every wrong one is among them."""
+    exercise, cases, outcomes = observed.exercise, observed.cases, observed.outcomes
+    faults = observed.faults
     # Numbers speak first; what was called how often counts only where all numbers are right.
     with_notes = all(fault is None or fault.rung == "conduct" for fault in faults)
     # Wrong ones first: the first that is not reproduced settles it.
     order = sorted(range(len(outcomes)), key=lambda i: faults[i] is None)
     explained = 0
-    with contextlib.suppress(TimeLimit), time_limit(SECONDS):
-        for i in order:
-            mistaken = run(function, cases[i], exercise.call)
-            if _same_outcome(exercise, cases[i], outcomes[i], mistaken, with_notes):
-                explained += 1
-            else:
-                return explained if faults[i] is None else 0
+    for i in order:
+        mistaken = run(function, cases[i], exercise.call)
+        if _same_outcome(exercise, cases[i], outcomes[i], mistaken, with_notes):
+            explained += 1
+        else:
+            return explained if faults[i] is None else 0
     return explained
 
 
@@ -113,3 +163,198 @@ def _kind(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return tuple(_kind(item) for item in value)
     return None
+
+
+# ------------------------------------------------------------------------------- two at once
+
+
+def _first_of_two(observed: _Observed) -> Recognised | None:
+    """The first of two mistakes that together explain everything, where a maker can make both."""
+    if observed.two_valued:
+        return None
+    for first, function in _pairs(observed.exercise):
+        if _explained(observed, function) == len(observed.cases):
+            return Recognised(first, Extent.FIRST)
+    return None
+
+
+def _pairs(exercise: Exercise) -> Iterator[tuple[Mistake, Callable[..., Any]]]:
+    """Two mistakes in one function, for all that change different options of the same maker."""
+    made = [
+        (mistake, recipe, _changes(recipe, right))
+        for mistake in exercise.mistakes
+        for recipe in map(_recipe, mistake.implementations)
+        if recipe is not None and (right := _right_options(exercise, recipe.maker)) is not None
+    ]
+    for (one, recipe, changed), (other, recipe_2, changed_2) in combinations(made, 2):
+        apart = recipe.maker is recipe_2.maker and not changed.keys() & changed_2.keys()
+        if apart and one is not other and changed and changed_2:
+            options = _right_options(exercise, recipe.maker) | changed | changed_2
+            with contextlib.suppress(TypeError, ValueError):  # options that exclude each other
+                made_both = recipe.maker(**options)
+                yield from ((one, f) for f in _functions(made_both))
+
+
+def _functions(made: Any) -> tuple[Callable[..., Any], ...]:
+    return made if isinstance(made, tuple) else (made,)
+
+
+def _recipe(function: Callable[..., Any]) -> Recipe | None:
+    return getattr(function, "recipe", None)
+
+
+def _right_options(exercise: Exercise, maker: Callable[..., Any]) -> dict[str, Any] | None:
+    """Those of the first right answer from this maker."""
+    for function in (*exercise.variants, *exercise.also_correct):
+        recipe = _recipe(function)
+        if recipe is not None and recipe.maker is maker:
+            return dict(recipe.options)
+    return None
+
+
+def _changes(recipe: Recipe, right: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in recipe.options.items() if not _same_option(v, right.get(k))}
+
+
+def _same_option(a: Any, b: Any) -> bool:
+    """Equal, or two functions written alike: a lambda is another object wherever it is written."""
+    codes = [getattr(x, "__code__", None) for x in (a, b)]
+    if None in codes:
+        return a is b or (type(a) is type(b) and a == b)
+    parts = [
+        (c.co_code, c.co_consts, c.co_names, x.__closure__)
+        for c, x in zip(codes, (a, b), strict=True)
+    ]
+    return parts[0] == parts[1]
+
+
+# ------------------------------------------------------------------------- the most of what is wrong
+
+LOOKED_AT = 8  # cases, where a call is a whole update: enough to see most of it
+SHARE, CASES, PLACES = 2 / 3, 2, 3
+
+
+@dataclass
+class _Evidence:
+    """How well one wrong function agrees with the answer where either of them is not right.
+
+    cases, places: in how many cases, and single numbers, both are wrong and the same; odd_cases,
+    odd_places: in how many either is wrong and they differ; parts: networks that the first call
+    moved alike and not as it should, wherever it moved them wrongly.
+    """
+
+    cases: int = 0
+    odd_cases: int = 0
+    places: int = 0
+    odd_places: int = 0
+    parts: int = 0
+
+    @property
+    def believed(self) -> bool:
+        most_cases = self.cases >= CASES and self.cases > SHARE * (self.cases + self.odd_cases)
+        most_places = self.places >= PLACES and self.places > SHARE * (
+            self.places + self.odd_places
+        )
+        return most_cases or most_places or self.parts > 0
+
+    @property
+    def key(self) -> tuple[int, int, int]:
+        return self.cases, self.parts, self.places
+
+
+def _visible(observed: _Observed) -> Recognised | None:
+    """The one mistake that reproduces most of what is wrong; None if none does, or two as well."""
+    form = observed.exercise.returns
+    # Integers are easily hit, and so is the sweep at which a loop stops.
+    counted = any(
+        part.kind == "int" or part.dtype == "int" for part in (form, *form.items.values())
+    )
+    if observed.two_valued or counted:
+        return None
+    looked_at = [i for i, outcome in enumerate(observed.outcomes) if outcome.failure is None]
+    if observed.exercise.call is not None:
+        looked_at = looked_at[:LOOKED_AT]
+    if sum(observed.faults[i] is not None for i in looked_at) < CASES:
+        return None
+    found = []
+    for mistake in observed.exercise.mistakes:
+        evidence = [_evidence(observed, f, looked_at) for f in mistake.implementations]
+        if believed := [each.key for each in evidence if each.believed]:
+            found.append((max(believed), mistake))
+    found.sort(key=lambda pair: pair[0], reverse=True)
+    if not found or (len(found) > 1 and found[0][0] == found[1][0]):
+        return None
+    return Recognised(found[0][1], Extent.FIRST)
+
+
+def _evidence(
+    observed: _Observed, function: Callable[..., Any], looked_at: Sequence[int]
+) -> _Evidence:
+    exercise, seen = observed.exercise, _Evidence()
+    parts: dict[str, list[bool]] = {}
+    for i in looked_at:
+        answer, theirs = observed.outcomes[i].value, observed.right[i].value
+        mistaken = run(function, observed.cases[i], exercise.call)
+        other = {} if mistaken.failure else _numbers(mistaken.value)
+        mine, right = _numbers(answer), _numbers(theirs)
+        same_places = odd_places = 0
+        for place in right:
+            if place not in mine or mine[place].shape != right[place].shape:
+                odd_places += right[place].size
+                continue
+            a, b = mine[place], right[place]
+            made = other.get(place)
+            if made is None or made.shape != b.shape:
+                made = np.full_like(b, np.nan)
+            # A zero is easily had by other ways.
+            alike = _close(exercise, a, made) & (a != 0)
+            astray = ~_close(exercise, a, b) | ~_close(exercise, made, b)
+            same_places += int((astray & alike).sum())
+            odd_places += int((astray & ~alike).sum())
+        seen.places += same_places
+        seen.odd_places += odd_places
+        seen.cases += bool(same_places and not odd_places)
+        seen.odd_cases += bool(odd_places)
+        for name, verdict in _moved_alike(exercise, answer, theirs, mistaken.value):
+            parts.setdefault(name, []).append(verdict)
+    seen.parts = sum(len(verdicts) >= CASES and all(verdicts) for verdicts in parts.values())
+    return seen
+
+
+def _close(exercise: Exercise, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.isclose(a, b, rtol=exercise.rtol, atol=exercise.atol, equal_nan=True)
+
+
+def _numbers(value: Any, place: str = "") -> dict[str, np.ndarray]:
+    """The floats of a value by their place in it: an integer is easily hit, and whatever follows a
+    wrong step of an update (its weights) is wrong."""
+    if isinstance(value, Tensor):
+        value = value.data
+    if isinstance(value, dict):
+        items = [(key, item) for key, item in value.items() if key != "weights"]
+    elif isinstance(value, tuple | list):
+        items = list(enumerate(value))
+    elif isinstance(value, np.ndarray | np.generic) or type(value) is float:
+        array = np.asarray(value)
+        return {place: array} if array.dtype.kind == "f" and array.size else {}
+    else:
+        return {}
+    parts = [_numbers(item, f"{place}/{key}") for key, item in items]
+    return {key: array for part in parts for key, array in part.items()}
+
+
+def _moved_alike(
+    exercise: Exercise, answer: Any, right: Any, mistaken: Any
+) -> Iterator[tuple[str, bool]]:
+    """Of every network that the answer's first call moved wrongly: whether the mistake moves it so."""
+    weights = [v.get("weights") if isinstance(v, dict) else None for v in (answer, right, mistaken)]
+    if not all(isinstance(tree, dict) for tree in weights):
+        return
+    mine, theirs, other = weights
+    for name in mine.keys() & theirs.keys() & other.keys():
+        a, b, made = mine[name], theirs[name], other[name]
+        if min(map(len, (a, b, made))) < 2 or not a.shape[1:] == b.shape[1:] == made.shape[1:]:
+            continue
+        if not _close(exercise, a[1], b[1]).all():
+            moved = not _close(exercise, a[1], a[0]).all()
+            yield name, moved and bool(_close(exercise, a[1], made[1]).all())

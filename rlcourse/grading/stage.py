@@ -23,12 +23,18 @@ HARNESS = ("plain.py", "probes.py", "timing.py", "harness.py", "networks.py")
 _CHECKER = '''"""The checker is not here: answers are marked elsewhere."""
 
 
-def check(function, name=None):
-    return function
+def check(answer, name=None):
+    if isinstance(answer, str):
+        import sys
+        return sys._getframe(1).f_globals[answer]
+    return answer
 
 
 def authorship(*names):
     return ""
+
+
+whose = authorship
 
 
 def __getattr__(name):

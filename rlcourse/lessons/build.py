@@ -1,7 +1,7 @@
 """The builder: `solutions/NN_topic.py` (solved, Jupytext percent) -> `notebooks/NN_topic.ipynb`.
 
 The students' copy keeps every cell but the answers. It carries nbgrader's metadata (schema 3, with
-checksums), slide metadata, cell ids made from the content, and only the check cells' outputs, so the
+checksums), slide metadata, cell ids made from the content, and "not run yet" under each check, so the
 same source always gives the same bytes. A lesson that would not work for a student is refused, with
 every reason, and then nothing at all is written.
 """
@@ -9,13 +9,15 @@ every reason, and then nothing at all is written.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from .notebook import checksum
+from .notebook import GOES_ON, checksum, exercise_in, is_untouched, read_notebook
 from .paths import UsageError, lesson_of, write_atomically
 from .refusing import BuildError, Problem, find_problems
 from .source import Cell, Declarations, read_cells, solved_source, student_source
@@ -66,16 +68,77 @@ def build(
     return texts
 
 
-def write(texts: dict[Path, str]) -> list[Path]:
-    """Write the notebooks that differ from what is there; returns those."""
+def write(texts: dict[Path, str], force: bool = False) -> list[Path]:
+    """Write the notebooks that differ from what is there; returns those.
+
+    force: also over somebody's work, of which a backup is kept beside it.
+    Raises:
+        UsageError: a notebook holds somebody's work, or a folder is missing; nothing is written.
+    """
     changed = stale(texts)
+    at_stake = {path: told for path in changed if (told := work_in(path, texts[path]))}
+    if at_stake and not force:
+        lines = [f"  {path}: {'; '.join(told)}" for path, told in at_stake.items()]
+        raise UsageError(
+            "Nothing was built: this would be lost in\n" + "\n".join(lines) + "\n"
+            "These notebooks need no building to be worked in. If you changed a lesson and want them "
+            "new, copy them to another folder first, or `rlcourse build --force`: "
+            "it keeps each of them as NAME.ipynb.bak."
+        )
     for folder in {path.parent for path in changed}:
         if not folder.is_dir():
             raise UsageError(
                 f"There is no folder {folder}: create it, or run this in the checkout."
             )
+    for path in at_stake:
+        _back_up(path)
     write_atomically({path: texts[path] for path in changed})
     return changed
+
+
+def work_in(path: Path, text: str) -> list[str]:
+    """What somebody has written into the notebook at `path` that is not in `text`, as phrases."""
+    import nbformat
+
+    if not path.is_file():
+        return []
+    try:
+        nb = read_notebook(path)
+    except UsageError:
+        return ["it cannot be read, so nobody knows"]
+    stubs = {cell.source for cell in nbformat.reads(text, as_version=4).cells}
+    answers, others = [], 0
+    for cell in nb.cells:
+        if not cell.source.strip() or cell.source in stubs:
+            continue
+        if is_untouched(cell) or _is_released(cell):
+            continue
+        if exercise_in(cell):
+            answers.append(exercise_in(cell))
+        else:
+            others += 1
+    told = [f"answers to {', '.join(answers)}"] if answers else []
+    return told + [f"{others} cell{'s' if others > 1 else ''} of one's own"] * (others > 0)
+
+
+def _is_released(cell: NotebookNode) -> bool:
+    """Whether a cell that is not nbgrader's is as some build made it: its id comes from its text."""
+    made = Cell(0, None, cell.cell_type, cell.source)
+    name = str(cell.get("id", ""))
+    return name.startswith(("hints-", _cell_id(made, set())))
+
+
+def _back_up(path: Path) -> None:
+    """Copy a notebook to NAME.ipynb.bak, or .bak2, .bak3, …: an older backup stays."""
+    for again in itertools.count(1):
+        backup = path.with_name(f"{path.name}.bak{again if again > 1 else ''}")
+        if backup.exists():
+            continue
+        try:
+            shutil.copy2(path, backup)
+        except OSError as error:
+            raise UsageError(f"Cannot write {backup}: {error.strerror or error}.") from error
+        return
 
 
 def stale(texts: dict[Path, str]) -> list[Path]:
@@ -104,7 +167,6 @@ def _assemble(
 
     nodes: list[NotebookNode] = []
     taken: set[str] = set()
-    runs = 0
     for cell in cells:
         released = source = cell.source
         if cell.role == "exercise":
@@ -113,11 +175,8 @@ def _assemble(
         # The checksum is of what students get, so an answer written there is seen as a change.
         common = {"id": _cell_id(cell, taken), "metadata": _metadata(cell, released, registry)}
         if cell.kind == "code":
-            runs += 1
             node = v4.new_code_cell(source, **common)
             if cell.role == "check":
-                # The count that the cell has when the notebook runs once from the top.
-                node.execution_count = runs
                 data = registry.released_output(cell.exercise)
                 node.outputs = [v4.new_output("display_data", data=dict(data))]
         elif cell.kind == "markdown":
@@ -160,8 +219,8 @@ def _metadata(cell: Cell, source: str, registry: Declarations | ModuleType) -> d
     if "jupyter" in cell.options:
         metadata["jupyter"] = cell.options["jupyter"]
     tags = list(cell.options.get("tags", ()))
-    if cell.role == "check":
-        tags.append("nbval-check-output")
+    if cell.role == "exercise":
+        tags.append(GOES_ON)
     if tags:
         metadata["tags"] = tags
     if cell.role in ("task", "exercise", "check"):

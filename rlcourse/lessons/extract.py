@@ -203,7 +203,7 @@ def _text_of(node: ast.stmt, lines: list[bytes]) -> str:
 
 
 def _is_check(node: ast.stmt) -> bool:
-    """`f = check(f)`: the check belongs to the notebook, not to the answer.
+    """`f = check("f")`, or `check(f)`: the check belongs to the notebook, not to the answer.
 
     `f = check(g)` does both, and stays: `g` is the answer.
     """
@@ -215,6 +215,8 @@ def _is_check(node: ast.stmt) -> bool:
     if getattr(call.func, "id", getattr(call.func, "attr", "")) != "check":
         return False
     checked = {argument.id for argument in call.args if isinstance(argument, ast.Name)}
+    if call.args and isinstance(call.args[0], ast.Constant):
+        checked.add(call.args[0].value)
     return _binds(node) <= checked
 
 
@@ -250,6 +252,9 @@ def _base(node: ast.expr) -> str:
     return node.id if isinstance(node, ast.Name) else ""
 
 
+_CHECKED_BY_NAME = re.compile(r"""\bcheck\(["'](\w+)["']""")
+
+
 def _needs(text: str) -> set[str]:
     """The global names that a statement looks up, in itself or in the functions that it defines."""
     try:
@@ -257,6 +262,7 @@ def _needs(text: str) -> set[str]:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return set()
     needed = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_referenced()}
+    needed |= set(_CHECKED_BY_NAME.findall(text))
     tables = list(table.get_children())
     while tables:
         inner = tables.pop()

@@ -13,7 +13,11 @@ from rlcourse.lessons.paths import UsageError, lesson_of
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-CHECK_CALL = re.compile(r"(\w+) = check\((\w+)\)")
+# With the name in quotes; copies of before have the function itself.
+CHECK_CALL = re.compile(r"""(\w+) = check\((["']?)(\w+)\2\)""")
+
+# The tag of a cell after whose exception Run All goes on, in JupyterLab as in nbclient.
+GOES_ON = "raises-exception"
 
 
 def read_notebook(path: Path) -> NotebookNode:
@@ -63,14 +67,19 @@ def exercise_in(cell: NotebookNode) -> str | None:
 
 
 def check_in(cell: NotebookNode) -> str | None:
-    """The exercise that this cell checks, or None; by metadata, else by `name = check(name)`."""
+    """The exercise that this cell checks, or None; by metadata, else by `name = check("name")`."""
     if cell.cell_type != "code":
         return None
     grader = cell.metadata.get("nbgrader", {})
     if grader.get("grade") and not grader.get("solution"):
         return grader.get("grade_id", "").removeprefix("check-") or None
     match = CHECK_CALL.fullmatch(cell.source.strip())
-    return match[1] if match and match[1] == match[2] else None
+    return match[1] if match and match[1] == match[3] else None
+
+
+def check_source(name: str) -> str:
+    """What stands in the check cell of an exercise, and nothing else."""
+    return f'{name} = check("{name}")'
 
 
 def lesson_in(nb: NotebookNode, path: Path) -> str | None:
@@ -83,8 +92,9 @@ def lesson_in(nb: NotebookNode, path: Path) -> str | None:
 
 
 def is_untouched(cell: NotebookNode) -> bool:
-    """Whether an exercise cell is still exactly as it was released."""
-    return cell.metadata.get("nbgrader", {}).get("checksum") == checksum(cell)
+    """Whether a cell of nbgrader's is still exactly as it was released."""
+    released = cell.metadata.get("nbgrader", {}).get("checksum")
+    return released is not None and released == checksum(cell)
 
 
 def checksum(cell: NotebookNode) -> str:

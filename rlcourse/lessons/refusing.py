@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from .notebook import check_source
 from .paths import UsageError, lesson_of
 from .source import (
     BEGIN,
@@ -171,7 +172,7 @@ def _role_problems(cell: Cell, exercise: Any) -> Iterator[str]:
         if count != len(re.findall(r"</details>", cell.source)):
             yield f"a hint of {name!r} is not closed: as many </details> as <details>"
     elif cell.role == "check":
-        call = f"{name} = check({name})"
+        call = check_source(name)
         if cell.source.strip() != call:
             yield f"the check cell of {name!r} is exactly {call!r}"
     elif cell.role == "exercise":

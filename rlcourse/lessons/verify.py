@@ -1,7 +1,7 @@
-"""`rlcourse verify`: a completed notebook through nbval, with the check outputs as released.
+"""`rlcourse verify`: a completed notebook through nbval, with what right answers show at the checks.
 
-A temporary copy takes the student's cells and puts back every check cell, source and output, so a
-notebook that was saved with a ✗, or with cleared outputs, is still held against the right answer.
+A temporary copy takes the student's cells and puts every check cell back, with the output that a right
+answer gives, so whatever a notebook was saved with, it is held against the right answer.
 The module is also the pytest plugin that reports each cell to the parent, line by line.
 """
 
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rlcourse.lessons.extract import extract
-from rlcourse.lessons.notebook import check_in, lesson_in, read_notebook
+from rlcourse.lessons.notebook import GOES_ON, check_in, check_source, lesson_in, read_notebook
 from rlcourse.lessons.paths import UsageError
 
 if TYPE_CHECKING:
@@ -56,7 +56,10 @@ class Report:
 
 @dataclass
 class Submission:
-    """A notebook of the course that can be run: its lesson, and the copy with the checks put back."""
+    """A notebook of the course that can be run: its lesson, and the copy with the checks put back.
+
+    missing: exercise -> why it is not solved, whatever is shown: a cell is missing, or is no Python.
+    """
 
     path: Path
     lesson: str
@@ -78,7 +81,7 @@ def open_submission(path: Path, registry: Any) -> Submission:
             f"give a notebook of lesson {', '.join(registry.lessons())}."
         )
     found = extract(path.read_bytes(), registry.names(lesson))
-    missing = {}
+    missing = {name: f"its cell {problem}" for name, problem in found.problems.items()}
     for name in registry.names(lesson):
         if name not in found.programs and name not in found.problems:
             missing[name] = "its answer cell is missing"
@@ -88,7 +91,7 @@ def open_submission(path: Path, registry: Any) -> Submission:
 
 
 def released_copy(nb: NotebookNode, lesson: str, registry: Any) -> NotebookNode:
-    """The notebook with the check cells as released and nothing else to compare."""
+    """The notebook with the checks as released, what they should show, and nothing else to compare."""
     from nbformat import v4
 
     nb = copy.deepcopy(nb)
@@ -97,14 +100,17 @@ def released_copy(nb: NotebookNode, lesson: str, registry: Any) -> NotebookNode:
         if cell.cell_type != "code":
             continue
         tags = cell.metadata.get("tags", [])
-        cell.metadata["tags"] = [tag for tag in tags if not str(tag).startswith("nbval-")]
+        # `raises-exception` lets Run All go on in JupyterLab; here a cell that stops is told.
+        cell.metadata["tags"] = [
+            tag for tag in tags if tag != GOES_ON and not str(tag).startswith("nbval-")
+        ]
         cell.outputs, cell.execution_count = [], None
         name = check_in(cell)
         if name in known:
-            cell.source = f"{name} = check({name})"
+            cell.source = check_source(name)
             cell.metadata["tags"] = ["nbval-check-output"]
             cell.execution_count = 1
-            bundle = dict(registry.released_output(name))
+            bundle = dict(registry.expected_output(name))
             cell.outputs = [v4.new_output("display_data", data=bundle)]
     return nb
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from rlcourse.checker import authorship, check, get, judge, released_output
+from rlcourse.checker import authorship, check, expected_output, get, judge, released_output, whose
 from rlcourse.checker.cards import as_html
 
 
@@ -31,10 +31,47 @@ def test_a_right_answer_is_one_green_line_and_is_kept(capsys):
     assert authorship("discounted_return") == "your function"
 
 
-def test_the_released_output_is_what_a_right_answer_shows(capsys):
+def test_the_expected_output_is_what_a_right_answer_shows(capsys):
     check(discounted_return)
-    assert capsys.readouterr().out.strip() == released_output("discounted_return")["text/plain"]
-    assert released_output("discounted_return")["text/html"] == as_html(judge(discounted_return))
+    assert capsys.readouterr().out.strip() == expected_output("discounted_return")["text/plain"]
+    assert expected_output("discounted_return")["text/html"] == as_html(judge(discounted_return))
+
+
+def test_what_is_released_says_that_nothing_was_run():
+    shown = released_output("discounted_return")
+    assert shown["text/plain"] == "○ 0.1 discounted_return: not run yet"
+    assert "not run yet" in shown["text/html"] and "✓" not in shown["text/html"]
+
+
+def test_a_demonstration_says_nothing_of_the_lesson(capsys):
+    check("discounted_return")
+    going_on = check(lambda rewards, gamma: float(sum(rewards)), name="discounted_return")
+    shown = capsys.readouterr().out
+    assert going_on is get("discounted_return").reference
+    assert "undiscounted" in shown and "goes on" not in shown
+    assert authorship("discounted_return") == "your function"
+
+
+def test_whose_says_in_a_word_what_authorship_says(capsys):
+    wrong_one = named("bootstrap_mask")(lambda terminated, truncated: 0.0)
+    check(discounted_return), check(wrong_one)
+    assert whose("discounted_return") == "your"
+    assert whose("bootstrap_mask") == "the reference's"
+    assert whose("discounted_return", "bootstrap_mask") == "partly your"
+
+
+@pytest.mark.parametrize(
+    ("line", "tried"),
+    [
+        ("return rewards[0] * gama", "Did you mean `gamma`?"),
+        ("return flaot(gamma)", "Did you mean `float`?"),
+        ("return total", "Define `total` in your function"),
+    ],
+)
+def test_a_name_that_is_not_defined_is_read_as_what_it_may_mean(line, tried):
+    names = {}
+    exec(f"def discounted_return(rewards, gamma):\n    {line}", names)
+    assert tried in wrong(names["discounted_return"]).instead
 
 
 def test_a_wrong_answer_is_named_and_replaced_by_the_reference(capsys):
@@ -211,7 +248,7 @@ def test_an_unknown_function_is_told_what_it_may_have_meant(capsys):
     assert check(answer) is answer
     assert "discounted_return" in capsys.readouterr().out
     assert check(3.0) == 3.0
-    assert "wants a function" in capsys.readouterr().out
+    assert "wants the name of your function" in capsys.readouterr().out
 
 
 def test_the_same_seed_gives_the_same_verdict_and_others_other_cases():

@@ -35,7 +35,7 @@ def pendulum_returns(agent) -> np.ndarray:
     return total
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_pendulum(name):
     cls, preset = SYSTEMS[name]
@@ -44,7 +44,7 @@ def test_pendulum(name):
     assert pendulum_returns(agent).mean() > -300
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_two_goals():
     preset = soft_q.TWO_GOALS
     agent = soft_q.SoftQ.for_env(two_goals, seed=0, **preset.agent)

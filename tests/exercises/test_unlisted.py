@@ -5,48 +5,53 @@ import pkgutil
 
 import pytest
 import unlisted
+from seeds import SEEDS
 
 from rlcourse.checker import get
 from rlcourse.checker.judging import judge_exercise
 
-SEEDS = (0, 1, 2)
 LESSONS = [
     importlib.import_module(f"unlisted.{m.name}") for m in pkgutil.iter_modules(unlisted.__path__)
 ]
 
 
-def answers(table: str) -> list:
-    """(exercise, answer) pairs of one table of all lessons, the answer's key as the test's name."""
+def answers(table: str, with_names: bool = False) -> list:
+    """(exercise, answer) pairs of one table of all lessons, the answer's key as the test's name.
+
+    with_names: a third part, the mistake: what stands in the key before a "/".
+    """
     return [
-        pytest.param(exercise, answer, id=f"{exercise}-{key}")
+        pytest.param(
+            *(exercise, answer, *([key.split("/")[0]] if with_names else [])),
+            id=f"{exercise}-{key}",
+        )
         for lesson in LESSONS
         for exercise, answers in getattr(lesson, table, {}).items()
         for key, answer in answers.items()
     ]
 
 
+@pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize(("exercise", "answer"), answers("WRONG"))
-def test_a_wrong_answer_fails(exercise, answer):
-    for seed in SEEDS:
-        assert judge_exercise(answer, get(exercise), seed).state == "failed", f"seed {seed}"
+def test_a_wrong_answer_fails(exercise, answer, seed):
+    assert judge_exercise(answer, get(exercise), seed).state == "failed"
 
 
+@pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize(("exercise", "answer"), answers("UNNAMED"))
-def test_a_wrong_answer_is_not_called_by_the_name_of_another(exercise, answer):
-    for seed in SEEDS:
-        verdict = judge_exercise(answer, get(exercise), seed)
-        assert (verdict.state, verdict.mistake) == ("failed", None), f"seed {seed}"
+def test_a_wrong_answer_is_not_called_by_the_name_of_another(exercise, answer, seed):
+    verdict = judge_exercise(answer, get(exercise), seed)
+    assert (verdict.state, verdict.mistake) == ("failed", None)
 
 
+@pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize(("exercise", "answer"), answers("RIGHT"))
-def test_an_unusual_right_answer_passes(exercise, answer):
-    for seed in SEEDS:
-        verdict = judge_exercise(answer, get(exercise), seed)
-        assert verdict.ok, f"seed {seed}: {verdict.headline}: {verdict.explanation}"
+def test_an_unusual_right_answer_passes(exercise, answer, seed):
+    verdict = judge_exercise(answer, get(exercise), seed)
+    assert verdict.ok, f"{verdict.headline}: {verdict.explanation}"
 
 
-@pytest.mark.parametrize(("exercise", "answer"), answers("NAMED"))
-def test_a_known_mistake_is_called_by_its_name(exercise, answer, request):
-    name = request.node.callspec.id.removeprefix(f"{exercise}-").split("/")[0]
-    for seed in SEEDS:
-        assert judge_exercise(answer, get(exercise), seed).mistake == name, f"seed {seed}"
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(("exercise", "answer", "name"), answers("NAMED", with_names=True))
+def test_a_known_mistake_is_called_by_its_name(exercise, answer, name, seed):
+    assert judge_exercise(answer, get(exercise), seed).mistake == name

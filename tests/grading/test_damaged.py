@@ -163,6 +163,7 @@ def check(record) -> None:
     assert json.loads(as_json(record).encode()) == record
 
 
+@pytest.mark.full
 def test_a_thousand_damaged_notebooks_are_graded_or_named(monkeypatch):
     """Everything but the running of what was extracted, which the next test does."""
     monkeypatch.setattr(

@@ -17,7 +17,7 @@ from rlcourse.grading.exports import Options, nbgrader, write
 from rlcourse.lessons import paths
 from rlcourse.lessons.paths import UsageError
 
-pytestmark = pytest.mark.slow  # the real nbgrader takes its time
+pytestmark = pytest.mark.full  # the real nbgrader takes its time
 
 NAMES = checker.names("05")
 # It would give full marks, and more, where nbgrader runs it.

@@ -69,6 +69,7 @@ def end(process):
     assert not left, "workers outlive the command"
 
 
+@pytest.mark.full
 def test_killed_at_ten_moments_and_resumed(folder, unbroken, tmp_path):
     graded = []
     for i in range(10):

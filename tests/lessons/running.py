@@ -2,36 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import jupytext
-from nbclient import NotebookClient
+import pytest
 
 from rlcourse import checker
 from rlcourse.lessons.build import build_notebook
 from rlcourse.lessons.notebook import check_in, exercise_in
+from rlcourse.lessons.running import run, seconds_allowed
 
 SOURCES = sorted((Path(__file__).parents[2] / "solutions").glob("*.py"))
 FIRST_WITH_NETWORKS = "08"
-SECONDS_A_CELL = 60
-
-
-def seconds_allowed(source):
-    """For the whole lesson, on two cores."""
-    return 60 if source.stem < FIRST_WITH_NETWORKS else 120
-
-
-def run(notebook, tmp_path):
-    """Execute all cells; an exception in any of them fails the test. Returns the seconds it took."""
-    began = time.monotonic()
-    NotebookClient(
-        notebook,
-        timeout=SECONDS_A_CELL,
-        kernel_name="python3",
-        resources={"metadata": {"path": str(tmp_path)}},
-    ).execute()
-    return time.monotonic() - began
+# With all answers, which every run looks at; with none.
+WAYS = [True, pytest.param(False, marks=pytest.mark.full)]
 
 
 def left_by(lesson, without=None):
@@ -90,13 +74,13 @@ def with_answers(source, **answers):
 def run_whole(source, solved, tmp_path):
     """What must hold of every lesson, with all answers or with none."""
     notebook = build_notebook(source, solved=solved)
-    seconds = run(notebook, tmp_path)
+    cost = run(notebook, tmp_path)
     shown = checks(notebook)
     assert list(shown) == list(checker.names(source.stem[:2]))
     for name, text in shown.items():
         if solved:
-            assert text == checker.released_output(name)["text/plain"]
+            assert text == checker.expected_output(name)["text/plain"]
         else:
             assert text.startswith("○") and "not written yet" in text
     assert printed_on_stderr(notebook) == [], "no warning is left on a student's screen"
-    assert seconds < seconds_allowed(source)
+    assert cost.cpu < seconds_allowed(source.stem[:2])

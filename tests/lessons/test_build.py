@@ -83,17 +83,23 @@ def test_answer_cells_are_editable_and_check_cells_carry_the_points(nb):
     assert check.grade_id == "check-q_learning_target"
 
 
-def test_only_check_cells_carry_outputs_and_a_count(nb):
-    code = [cell for cell in nb.cells if cell.cell_type == "code"]
-    for run, cell in enumerate(code, 1):
+def test_only_check_cells_carry_outputs_and_they_say_not_run_yet(nb):
+    for cell in (cell for cell in nb.cells if cell.cell_type == "code"):
+        assert cell.execution_count is None
         if not cell.id.startswith("check-"):
-            assert (cell.outputs, cell.execution_count) == ([], None)
+            assert cell.outputs == []
             continue
-        name = cell.id.removeprefix("check-")
-        assert cell.execution_count == run
-        assert cell.metadata.tags == ["nbval-check-output"]
         assert [output.output_type for output in cell.outputs] == ["display_data"]
-        assert cell.outputs[0].data == SmallCourse().released_output(name)
+        assert cell.outputs[0].data == SmallCourse().released_output(cell.id[len("check-") :])
+
+
+def test_run_all_goes_on_after_an_answer_that_stops(nb):
+    tags = {cell.id: cell.metadata.get("tags", []) for cell in nb.cells}
+    assert {name for name in tags if "raises-exception" in tags[name]} == {
+        "exercise-q_learning_target",
+        "exercise-td_error",
+    }
+    assert tags["check-td_error"] == []
 
 
 def test_slides(nb):
@@ -106,7 +112,7 @@ def test_slides(nb):
 def test_same_source_same_bytes_in_another_process(source, tmp_path):
     (text,) = build.build([source], tmp_path, SmallCourse()).values()
     program = (
-        "import sys, pathlib; from small_lesson import SmallCourse; from rlcourse import build\n"
+        "import sys, pathlib; from small_lesson import SmallCourse; from rlcourse.lessons import build\n"
         "(text,) = build.build([pathlib.Path(sys.argv[1])], pathlib.Path(), SmallCourse()).values()\n"
         "sys.stdout.buffer.write(text.encode())"
     )
@@ -137,6 +143,88 @@ def test_only_what_changed_is_written(source, tmp_path):
     assert {p.name for p in tmp_path.iterdir()} == {"05_small.py", "05_small.ipynb"}
 
 
+def built(source, tmp_path, **answers):
+    """The texts of a build, and the notebook as built before with some exercise's cell changed."""
+    texts = build.build([source], tmp_path, SmallCourse())
+    build.write(texts)
+    (path,) = texts
+    nb = nbformat.read(path, 4)
+    for name, answer in answers.items():
+        cells(nb)[f"exercise-{name}"].source = answer
+    nbformat.write(nb, path)
+    return texts, path
+
+
+ANSWER = "def td_error(target, value):\n    return 0"
+
+
+def test_answers_are_not_built_over(source, tmp_path):
+    texts, path = built(source, tmp_path, td_error=ANSWER)
+    before = path.read_bytes()
+    with pytest.raises(paths.UsageError, match="answers to td_error") as caught:
+        build.write(texts)
+    assert "05_small.ipynb" in str(caught.value) and "--force" in str(caught.value)
+    assert "q_learning_target" not in str(caught.value)
+    assert path.read_bytes() == before
+    assert {p.name for p in tmp_path.iterdir()} == {"05_small.py", "05_small.ipynb"}
+
+
+def test_one_notebook_with_answers_stops_the_build_of_all(source, tmp_path):
+    texts, _ = built(source, tmp_path, td_error=ANSWER)
+    other = tmp_path / "06_other.ipynb"
+    with pytest.raises(paths.UsageError, match="Nothing was built"):
+        build.write(texts | {other: next(iter(texts.values()))})
+    assert not other.exists()
+
+
+def test_force_keeps_every_backup(source, tmp_path):
+    kept = []
+    for number in range(3):
+        texts, path = built(source, tmp_path, td_error=f"{ANSWER} + {number}")
+        kept.append(path.read_bytes())
+        assert build.write(texts, force=True) == [path]
+        assert path.read_bytes() == texts[path].encode()
+    backups = [tmp_path / f"05_small.ipynb.bak{n}" for n in ("", "2", "3")]
+    assert [backup.read_bytes() for backup in backups] == kept
+
+
+def test_cells_of_ones_own_are_not_built_over_either(source, tmp_path):
+    texts, path = built(source, tmp_path)
+    nb = nbformat.read(path, 4)
+    nb.cells.append(nbformat.v4.new_markdown_cell("What I think of it."))
+    cells(nb)["task-td_error"].source += "\nMy note."
+    nbformat.write(nb, path)
+    with pytest.raises(paths.UsageError, match="2 cells of one's own"):
+        build.write(texts)
+
+
+def test_a_released_copy_that_was_run_is_built_over(source, tmp_path):
+    _, path = built(source, tmp_path)
+    nb = nbformat.read(path, 4)
+    for number, cell in enumerate(cell for cell in nb.cells if cell.cell_type == "code"):
+        cell.execution_count = number
+        cell.outputs = [nbformat.v4.new_output("stream", text="hello")]
+    nb.cells.append(nbformat.v4.new_code_cell(""))  # JupyterLab adds one after Run All
+    nbformat.write(nb, path)
+    # The source has changed since: what differs in the old copy is no student's work.
+    text = source.read_text(encoding="utf-8")
+    text = text.replace('"""How far', '"""By how much, how far').replace(
+        "# ## Targets", "# ## Aims"
+    )
+    source.write_text(text, encoding="utf-8")
+    assert build.write(build.build([source], tmp_path, SmallCourse())) == [path]
+    assert not list(tmp_path.glob("*.bak*"))
+
+
+def test_a_notebook_that_cannot_be_read_is_kept(source, tmp_path):
+    texts, path = built(source, tmp_path)
+    path.write_text("<<<<<<< HEAD")
+    with pytest.raises(paths.UsageError, match="cannot be read"):
+        build.write(texts)
+    build.write(texts, force=True)
+    assert (tmp_path / "05_small.ipynb.bak").read_text() == "<<<<<<< HEAD"
+
+
 def test_a_failed_write_leaves_nothing_behind(tmp_path):
     old, new = tmp_path / "a.ipynb", tmp_path / "missing" / "b.ipynb"
     old.write_text("old")
@@ -150,7 +238,7 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path):
 
 # file: (cell, a part of the reason)
 REFUSED = {
-    "another_check": (6, "is exactly 'q_learning_target = check(q_learning_target)'"),
+    "another_check": (6, """is exactly 'q_learning_target = check("q_learning_target")'"""),
     "begin_without_end": (4, "unpaired markers: '### BEGIN SOLUTION' without"),
     "check_as_markdown": (6, "check= is a code cell"),
     "check_before_the_answer": (6, "not in the order task, exercise, hints, check"),

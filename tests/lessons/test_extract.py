@@ -160,7 +160,7 @@ def test_only_what_the_definition_needs_is_taken():
             "def helper(x):\n    return k * x",
             "def double(x):\n    return helper(x) + math.floor(0.5)",
             "while True: training = double(1)",
-            "double = check(double)",
+            'double = check("double")',
         ),
         NAMES,
     )
@@ -177,6 +177,7 @@ def test_only_what_the_definition_needs_is_taken():
         ["def mine(x): return 2 * x", "double = mine"],
         ["def check(f): return f", "double = check(lambda x: 2 * x)"],
         ["def check(f, name): return f", "def mine(x): return 2 * x\ndouble = check(mine, 'double')"],
+        ["def check(f): return globals()[f]", "def mine(x): return 2 * x", "double = check('mine')"],
         ["try:\n    import math\nexcept ImportError:\n    pass", "def double(x): return math.prod((2, x))"],
         ["from math import *", "def double(x): return prod((2, x))"],
         ["import functools", "@functools.lru_cache\ndef double(x): return 2 * x"],
@@ -201,7 +202,13 @@ def test_the_last_definition_is_the_source_shown():
 
 
 def test_a_check_is_no_definition():
-    for text in ("double = check(double)", "check(double)", "double = exercises.check(double)"):
+    for text in (
+        'double = check("double")',
+        "double = check(double)",
+        "check('double')",
+        "check(double)",
+        "double = exercises.check(double)",
+    ):
         found = extract(notebook(text), NAMES)
         assert "double" not in found.programs
 

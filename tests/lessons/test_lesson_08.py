@@ -13,6 +13,8 @@ from rlcourse.values.assembled import AssembledDQN
 from rlcourse.values.dqn import DQN
 from rlcourse.values.figures import Watch, on_a_grid, random_memory, values_while_learning
 
+pytestmark = pytest.mark.full  # what the lesson says of its experiments, run again
+
 BOUND = 100.0  # 1 / (1 - gamma): every reward is 1
 
 

@@ -9,6 +9,8 @@ import torch
 from rlcourse.continuous.casino import CASINO, LOTTERY, RandomWalk, Room, film, true_values, watch
 from rlcourse.continuous.td3 import TD3
 
+pytestmark = pytest.mark.full  # what the lesson says of its experiments, run again
+
 SEEDS = (0, 1, 2)
 SETTINGS = {"gamma": 0.98, "rho": 0.95, "lr": 2e-3}
 

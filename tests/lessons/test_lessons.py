@@ -5,19 +5,29 @@ from __future__ import annotations
 import re
 
 import pytest
-from running import FIRST_WITH_NETWORKS, SOURCES, checks, printed, run, run_whole, with_answers
+from running import (
+    FIRST_WITH_NETWORKS,
+    SOURCES,
+    WAYS,
+    checks,
+    printed,
+    run,
+    run_whole,
+    with_answers,
+)
 
 from rlcourse import checker
 
 TABULAR = [source for source in SOURCES if source.stem < FIRST_WITH_NETWORKS]
 
 
-@pytest.mark.parametrize("solved", [True, False], ids=["solved", "unsolved"])
+@pytest.mark.parametrize("solved", WAYS, ids=["solved", "unsolved"])
 @pytest.mark.parametrize("source", TABULAR, ids=lambda path: path.stem)
 def test_a_lesson_runs_whole(source, solved, tmp_path):
     run_whole(source, solved, tmp_path)
 
 
+@pytest.mark.full
 def test_lesson_05_with_the_mask_forgotten_names_the_mistake_and_runs_on(tmp_path):
     source = next(path for path in SOURCES if path.stem.startswith("05"))
     without_mask = (

@@ -6,6 +6,7 @@ import pytest
 from running import (
     FIRST_WITH_NETWORKS,
     SOURCES,
+    WAYS,
     checks,
     printed,
     printed_on_stderr,
@@ -19,12 +20,13 @@ from rlcourse import checker
 WITH_NETWORKS = [source for source in SOURCES if source.stem >= FIRST_WITH_NETWORKS]
 
 
-@pytest.mark.parametrize("solved", [True, False], ids=["solved", "unsolved"])
+@pytest.mark.parametrize("solved", WAYS, ids=["solved", "unsolved"])
 @pytest.mark.parametrize("source", WITH_NETWORKS, ids=lambda path: path.stem)
 def test_a_lesson_runs_whole(source, solved, tmp_path):
     run_whole(source, solved, tmp_path)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("source", WITH_NETWORKS, ids=lambda path: path.stem)
 def test_a_lesson_runs_to_its_end_with_every_exercise_wrong(source, tmp_path):
     names = checker.names(source.stem[:2])

@@ -30,6 +30,8 @@ RIGHT = {
             return 1 - np.asarray(terminated, dtype=float)
         """,
 }
+# A check as it is released, and as copies of before have it.
+CALLS = {"new": 'check("{0}")', "old": "check({0})"}
 UNDISCOUNTED = """
     def discounted_return(rewards, gamma):
         return float(sum(rewards))
@@ -49,7 +51,7 @@ def released(tmp_path_factory):
             f"def {name}{inspect.signature(exercise.reference)}:\n"
             "    ### BEGIN SOLUTION\n    return None\n    ### END SOLUTION\n\n"
             f'# %% [markdown] hints="{name}"\n' + "# <details></details>\n" * 3 + "\n"
-            f'# %% check="{name}"\n{name} = check({name})\n'
+            f'# %% check="{name}"\n{name} = {CALLS["new"].format(name)}\n'
         )
     folder = tmp_path_factory.mktemp("released")
     source = folder / "00_trial.py"
@@ -82,6 +84,15 @@ def verified(path, seconds=30):
     return report, {answer.name: answer for answer in report.answers}
 
 
+def solved_answers():
+    """The answers of the solved lesson 00, exercise by exercise."""
+    (source,) = (Path(__file__).parents[2] / "solutions").glob("00_*.py")
+    cells = [cell for cell in build.read_cells(source) if cell.role == "exercise"]
+    return {
+        cell.exercise: "import numpy as np\n" + build.solved_source(cell.source) for cell in cells
+    }
+
+
 def checks(nb):
     return [cell for cell in nb.cells if cell.id.startswith("check-")]
 
@@ -98,14 +109,35 @@ def test_a_right_answer_passes_and_the_others_are_open(student):
 
 
 def test_a_notebook_with_every_answer_is_ok(student):
-    # The references stand in for a student who gets all of them right.
-    answers = {
-        name: f"import {checker.get(name).reference.__module__} as room\n"
-        f"{name} = room.{checker.get(name).reference.__name__}"
-        for name in NAMES
-    }
-    report, _ = verified(student(answers))
+    report, _ = verified(student(solved_answers()))
     assert report.ok, report
+
+
+def test_a_copy_of_before_is_verified_like_a_new_one(student):
+    def make_old(nb):
+        for cell in checks(nb):
+            name = cell.id.removeprefix("check-")
+            cell.source = f"{name} = {CALLS['old'].format(name)}"
+            cell.metadata["tags"] = ["nbval-check-output"]
+            cell.outputs = [v4.new_output("display_data", data=checker.expected_output(name))]
+            del cell.metadata["nbgrader"]
+
+    report, _ = verified(student(solved_answers(), make_old))
+    assert report.ok, report
+
+
+def test_the_courses_own_function_is_no_answer(student):
+    answer = "from rlcourse.exercises.lesson_00 import LESSON as L\ndiscounted_return = next(iter(L)).reference"
+    _, answers = verified(student({"discounted_return": answer}))
+    assert answers["discounted_return"].reason == "this is the course's function"
+
+
+def test_a_cell_that_cannot_be_parsed_is_named_at_its_check(student):
+    broken = "def discounted_return(rewards, gamma:\n    return 1"
+    report, answers = verified(student(RIGHT | {"discounted_return": broken}))
+    assert "its cell has a syntax error in line 1" in answers["discounted_return"].reason
+    assert answers["bootstrap_mask"].solved
+    assert "SyntaxError" in report.errors[0]
 
 
 def test_a_wrong_answer_saved_with_its_cross_fails_by_name(student):
@@ -204,7 +236,7 @@ def standing(folder, seconds=20):
 
 
 def test_progress_judges_the_answers_and_not_the_outputs(student, tmp_path):
-    # The released notebook shows ✓ at every check; only the code counts.
+    # Under every check stands "not run yet"; only the code counts.
     student({"discounted_return": UNDISCOUNTED, "bootstrap_mask": RIGHT["bootstrap_mask"]})
     found = standing(tmp_path)
     assert (found["discounted_return"].state, found["discounted_return"].reason) == (

@@ -117,7 +117,7 @@ def mean_greedy_return(agent, env_id, episodes=20):
     return total / episodes
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("cls", "steps", "mark"),
     [

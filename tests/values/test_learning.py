@@ -10,7 +10,7 @@ from rlcourse.values.ensembles import EnsembleDQN
 from rlcourse.values.prioritised import PERDQN
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("kind", "settings"),
     [(DQN, {}), (DoubleDQN, {}), (PERDQN, {}), (EnsembleDQN, {"mode": "min", "size": 2})],

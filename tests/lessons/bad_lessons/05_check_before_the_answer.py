@@ -14,7 +14,7 @@ from rlcourse.checker import check
 # <details><summary>Which axis?</summary>One row a transition.</details>
 
 # %% check="q_learning_target"
-q_learning_target = check(q_learning_target)
+q_learning_target = check("q_learning_target")
 
 # %% exercise="q_learning_target" points=2
 def q_learning_target(reward, q_next, terminated, gamma):

@@ -22,4 +22,4 @@ def q_learning_target(reward, q_next, terminated, gamma):
 # <details><summary>Which axis?</summary>One row a transition.
 
 # %% check="q_learning_target"
-q_learning_target = check(q_learning_target)
+q_learning_target = check("q_learning_target")

@@ -22,4 +22,4 @@ def q_learning_target(reward, q_next, terminated, gamma):
 # <details><summary>Which axis?</summary>Write <code>reward + gamma * (1-terminated) * best</code>.</details>
 
 # %% check="q_learning_target"
-q_learning_target = check(q_learning_target)
+q_learning_target = check("q_learning_target")

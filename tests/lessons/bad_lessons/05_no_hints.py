@@ -17,4 +17,4 @@ def q_learning_target(reward, q_next, terminated, gamma):
     ### END SOLUTION
 
 # %% check="q_learning_target"
-q_learning_target = check(q_learning_target)
+q_learning_target = check("q_learning_target")

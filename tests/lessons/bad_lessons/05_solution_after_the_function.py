@@ -24,4 +24,4 @@ q = q_learning_target
 # <details><summary>Which axis?</summary>One row a transition.</details>
 
 # %% check="q_learning_target"
-q_learning_target = check(q_learning_target)
+q_learning_target = check("q_learning_target")

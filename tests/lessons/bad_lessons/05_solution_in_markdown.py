@@ -22,7 +22,7 @@ def q_learning_target(reward, q_next, terminated, gamma):
 # <details><summary>Which axis?</summary>One row a transition.</details>
 
 # %% check="q_learning_target"
-q_learning_target = check(q_learning_target)
+q_learning_target = check("q_learning_target")
 
 # %% [markdown]
 # ### BEGIN SOLUTION

@@ -21,4 +21,4 @@ def q_learning_target(reward, q_next, terminated, gamma):
 # <details><summary>At the end?</summary>A terminal state is worth nothing.</details>
 
 # %% check="q_learning_target"
-q_learning_target = check(q_learning_target)
+q_learning_target = check("q_learning_target")
