@@ -31,7 +31,9 @@ from rlcourse.continuous.agent import descend, frozen
 from rlcourse.continuous.stein import gaussian_log_prob
 from rlcourse.exercises.network_targets import (
     MASK_INVERTED,
+    NOT_REDUCED,
     PICKS,
+    REDUCTIONS,
     REWARD_DISCOUNTED,
     REWARD_MASKED,
     td_target,
@@ -300,6 +302,7 @@ _FACTORS: dict[str, Callable] = {
     "exp α": lambda x: x.exp().exp(),
     "α²": lambda x: x.exp().square(),
     "softplus": softplus,
+    "none": lambda x: 1.0,
 }
 _AIMS: dict[str, Callable] = {
     "+ H̄": lambda log_prob, target: log_prob + target,
@@ -325,7 +328,7 @@ def _temperature(
     def temperature_loss(log_alpha, log_prob, target_entropy):
         log_prob = log_prob.detach() if detach else log_prob
         product = _FACTORS[factor](log_alpha) * _AIMS[aim](log_prob, target_entropy)
-        return sign * getattr(torch, reduce)(product)
+        return sign * REDUCTIONS[reduce](product)
 
     return temperature_loss
 
@@ -351,6 +354,11 @@ def _by_entropy(log_alpha, log_prob, target_entropy):
     return torch.exp(log_alpha) * (entropy - target_entropy)
 
 
+def _with_log_alpha(log_alpha, log_prob, target_entropy):
+    """Right as well: log α before the bracket. Its value is another one, its gradient's sign is not."""
+    return _temperature(factor="log α")(log_alpha, log_prob, target_entropy)
+
+
 temperature_loss = Exercise(
     "temperature_loss",
     reference=sac.temperature_loss,
@@ -361,7 +369,14 @@ temperature_loss = Exercise(
     call="gradients",
     rtol=RTOL,
     atol=ATOL,
-    variants=[_temperature(factor="log α")],
+    variants=[_with_log_alpha],
+    remarks=[
+        (
+            _with_log_alpha,
+            "Your factor is log α where (19.15) has α, as in many libraries. Its gradient has the same sign, but not "
+            "the factor α: with a small temperature your α moves faster than that of (19.15), with a large one slower.",
+        )
+    ],
     mistakes=[
         Mistake(
             "sign",
@@ -429,6 +444,14 @@ temperature_loss = Exercise(
             *_factors_and_detach(aim="+ |H̄|"),
             *_factors_and_detach(aim="− |H̄|"),
         ),
+        Mistake(
+            "alpha-missing",
+            "α does not occur in your loss, so there is nothing that could move it.",
+            "Which argument have you not used? It should be the one that gets the gradient.",
+            _temperature(factor="none"),
+            _temperature(factor="none", detach=False),
+        ),
+        Mistake("not-averaged", *NOT_REDUCED, *_factors_and_detach(reduce="none")),
         Mistake(
             "softplus-for-exp",
             "You make α from `log_alpha` by softplus. As its name says, it is the logarithm of α.",
@@ -561,7 +584,7 @@ def _policy_loss(
         q1, q2 = (x.detach() if "q" in detach else x for x in (q1, q2))
         log_prob = log_prob.detach() if "log_prob" in detach else log_prob
         rows = _COSTS[cost](alpha, log_prob) - value * PICKS[critic](q1, q2)
-        return sign * getattr(torch, reduce)(rows)
+        return sign * REDUCTIONS[reduce](rows)
 
     return sac_policy_loss
 
@@ -667,6 +690,7 @@ sac_policy_loss = Exercise(
             _policy_loss(reduce="sum"),
             _policy_loss(reduce="sum", trained=True),
         ),
+        Mistake("not-averaged", *NOT_REDUCED, _policy_loss(reduce="none")),
         Mistake(
             "alpha-missing",
             "log π enters without its factor α: every temperature is 1 for your policy.",
@@ -1009,6 +1033,11 @@ def _written_out(agent_state, batch, noise, next_noise):
     return {"policy": policy_loss, "alpha": alpha}
 
 
+def _log_alpha_as_factor(agent_state, batch, noise, next_noise):
+    """Right as well: log α before the bracket of the temperature's loss, as many libraries have it."""
+    return _update(temperature_factor="log α")(agent_state, batch, noise, next_noise)
+
+
 sac_update = Exercise(
     "sac_update",
     reference=sac.sac_update,
@@ -1019,7 +1048,7 @@ sac_update = Exercise(
     call="updates",
     rtol=RTOL,
     atol=ATOL,
-    variants=[_update(temperature_factor="log α")],
+    variants=[_log_alpha_as_factor],
     mistakes=[
         Mistake(
             "target-policy-used",
