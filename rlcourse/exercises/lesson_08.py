@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.functional import huber_loss, mse_loss, one_hot, smooth_l1_loss
+from torch.nn.functional import huber_loss, one_hot, smooth_l1_loss
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 
 from rlcourse.checker.comparing import describe, difference, same
@@ -19,6 +19,7 @@ from rlcourse.checker.declaration import (
     Lesson,
     Mistake,
     anything,
+    composable,
     loss_value,
     number,
     tensor,
@@ -37,6 +38,14 @@ from rlcourse.checker.networks import (
 from rlcourse.checker.networks import tensor as recipe
 from rlcourse.checker.plain import Tensor
 from rlcourse.checker.probes import Rng
+from rlcourse.exercises.network_targets import (
+    MASK_INVERTED,
+    NOT_REDUCED,
+    REDUCTIONS,
+    REWARD_DISCOUNTED,
+    REWARD_MASKED,
+    td_target,
+)
 from rlcourse.lab import replay
 from rlcourse.lab.networks import polyak_update as polyak
 from rlcourse.values import dqn
@@ -405,8 +414,37 @@ epsilon_schedule = Exercise(
             lambda t, start, end, T: (
                 end if t >= T else start * float(np.exp(np.log(max(end, 1e-300) / start) * t / T))
             ),
-            lambda t, start, end, T: end + (start - end) * float(np.exp(-t / T)),
             lambda t, start, end, T: max(end, start * (end / start) ** (t / T)),
+        ),
+        Mistake(
+            "exponential",
+            "Your ε − `end` decays exponentially: it comes down steeply at first, and never quite arrives. (8.5) is a "
+            "straight line from `start` to `end`.",
+            "By how much does ε change in the first step, and by how much in the last? On a straight line that is the "
+            "same.",
+            *(
+                lambda t, start, end, T, k=k: end + (start - end) * float(np.exp(-k * t / T))
+                for k in (1.0, 3.0, 4.0, 5.0)
+            ),
+            lambda t, start, end, T: end + (start - end) * float(np.exp(-min(t / T, 1.0))),
+        ),
+        Mistake(
+            "counts-otherwise",
+            "Your line is one step early or late. At step 0 ε is `start`, and at step `decay_steps` it has come to `end`.",
+            "What are your values at step 0 and at step `decay_steps`?",
+            lambda t, start, end, T: start + (end - start) * min((t - 1) / T, 1.0),
+            lambda t, start, end, T: start + (end - start) * min(max(t - 1, 0) / T, 1.0),
+            lambda t, start, end, T: start + (end - start) * min((t + 1) / T, 1.0),
+            lambda t, start, end, T: start + (end - start) * min(t / max(T - 1, 1), 1.0),
+            lambda t, start, end, T: start + (end - start) * min(t / (T + 1), 1.0),
+        ),
+        Mistake(
+            "arrives-too-soon",
+            "Your line aims below `end` and is held there, so that it arrives before `decay_steps`. (8.5) aims at `end` "
+            "itself.",
+            "At which step does your ε reach `end` first?",
+            lambda t, start, end, T: max(end, start * (1 - min(t / T, 1.0))),
+            lambda t, start, end, T: max(end, start - t / T),
         ),
         Mistake(
             "clamped-slope",
@@ -482,6 +520,39 @@ TERMINAL = (
 )
 MASK = "What does $(1-d)$ multiply, and is it there in your code?".replace("$", "")
 
+# What is asked of the values of all actions in s′.
+_BEST: dict[str, Callable] = {
+    "max": lambda q: q.max(dim=1).values,
+    "argmax": lambda q: q.argmax(dim=1),
+    "mean": lambda q: q.mean(dim=1),
+    "min": lambda q: q.min(dim=1).values,
+    "first": lambda q: q[:, 0],
+    "max over the batch": lambda q: q.max(dim=0).values,
+    "max of all": lambda q: q.max(),
+    "column": lambda q: q.amax(dim=1, keepdim=True),
+}
+_COLUMNS: dict[str, Callable] = {"row": lambda x: x, "column": lambda x: x[:, None]}
+
+
+@composable
+def _dqn_target(
+    best: str = "max", mask: str = "next", discount: str = "next", reward: str = "row"
+) -> Callable:
+    """The label with its parts exchangeable; mask, discount: as in `td_target`."""
+
+    def dqn_target(reward_, q_next, terminated, gamma):
+        r = _COLUMNS[reward](reward_)
+        return td_target(r, _BEST[best](q_next), terminated, gamma, mask, discount)
+
+    return dqn_target
+
+
+NOT_THE_BEST = (
+    "You do not take the best action's value in s′, but the mean, the least, or that of the first action. Q-learning "
+    "looks ahead to a greedy policy.",
+    "What stands before Q in (8.6)?",
+)
+
 dqn_target = Exercise(
     "dqn_target",
     reference=dqn.dqn_target,
@@ -492,37 +563,35 @@ dqn_target = Exercise(
     rtol=RTOL,
     atol=ATOL,
     mistakes=[
-        Mistake("terminal-bootstrap", TERMINAL, MASK, lambda r, q, d, g: r + g * q.max(1).values),
+        Mistake("terminal-bootstrap", TERMINAL, MASK, _dqn_target(mask="nothing")),
         Mistake(
             "max-over-batch",
             "Your maximum runs over the batch. Each row wants its own: over the actions in *its* next "
             "state.",
             "Rows are transitions, columns are actions. Along which `dim` is the maximum of (8.6)?",
-            lambda r, q, d, g: r + g * (1 - d) * q.max(0).values,
-            lambda r, q, d, g: r + g * (1 - d) * q.amax(0),
-            lambda r, q, d, g: r + g * (1 - d) * q.max(),
+            _dqn_target(best="max over the batch"),
+            _dqn_target(best="max of all"),
         ),
         Mistake(
             "argmax",
             "You use *which* action is best as if it were what that action is worth. `max(dim=1)` returns "
             "both: values and indices.",
             "Print what you multiply by γ. Are these values, or small whole numbers?",
-            lambda r, q, d, g: r + g * (1 - d) * q.argmax(1),
-            lambda r, q, d, g: r + g * (1 - d) * q.max(1)[1],
+            _dqn_target(best="argmax"),
         ),
         Mistake(
             "no-gamma",
             "The next state's value is not discounted. It lies one step ahead: it is worth γ of itself.",
             "Where is `gamma` used in your code?",
-            lambda r, q, d, g: r + (1 - d) * q.max(1).values,
+            _dqn_target(discount="nothing"),
         ),
         Mistake(
             "b-by-b",
             "Your result has one number for every *pair* of rows: a column (B, 1) met a row (B,), and "
             "broadcasting paired every sample with every other.",
             "Print the shapes of the three factors. All should be (B,).",
-            lambda r, q, d, g: r + g * (1 - d) * q.max(1, keepdim=True).values,
-            lambda r, q, d, g: r[:, None] + g * (1 - d) * q.max(1).values,
+            _dqn_target(best="column"),
+            _dqn_target(reward="column"),
             lambda r, q, d, g: r[:, None] + g * (1 - d[:, None]) * q.max(1).values,
             lambda r, q, d, g: r + g * (1 - d)[:, None] * q.max(1).values,
             lambda r, q, d, g: r + g * (1 - d)[:, None] * q.max(1, keepdim=True).values,
@@ -532,10 +601,16 @@ dqn_target = Exercise(
             "Where the episode terminated you throw the reward away too. The step into the terminal state "
             "still has its reward.",
             "What does (1−d) multiply in (8.6), and what in your code?",
-            lambda r, q, d, g: (1 - d) * (r + g * q.max(1).values),
+            _dqn_target(mask="all"),
+        ),
+        Mistake("mask-inverted", *MASK_INVERTED, _dqn_target(mask="inverted")),
+        Mistake("reward-discounted", *REWARD_DISCOUNTED, _dqn_target(discount="all")),
+        Mistake(
+            "not-the-best", *NOT_THE_BEST, *(_dqn_target(best=b) for b in ("mean", "min", "first"))
         ),
     ],
     also_correct=[
+        _dqn_target(),
         lambda r, q, d, g: torch.where(d.bool(), r, r + g * q.max(dim=1)[0]),
         lambda r, q, d, g: r + g * (1 - d) * q.amax(-1),
         lambda r, q, d, g: r + g * (1 - d) * q.gather(1, q.argmax(1, keepdim=True)).squeeze(1),
@@ -570,28 +645,60 @@ def _loss_cases(rng: np.random.Generator) -> list[Case]:
     ]
 
 
-def _hand_huber(q, y):
-    e = (q - y).abs()
-    return torch.where(e <= 1, e**2 / 2, e - 0.5).mean()
+# How far a prediction is from its label, row by row.
+_DISTANCES: dict[str, Callable] = {
+    "huber": lambda e: torch.where(e.abs() <= 1, e**2 / 2, e.abs() - 0.5),
+    "square": lambda e: e**2,
+    "half square": lambda e: e**2 / 2,
+    "absolute": lambda e: e.abs(),
+    "huber of a tenth": lambda e: smooth_l1_loss(e, 0 * e, beta=0.1, reduction="none"),
+    "signed": lambda e: e,
+}
+_PREDICTIONS: dict[str, Callable] = {
+    "taken": lambda q, action: q[torch.arange(len(q)), action],
+    "greedy": lambda q, action: q.max(dim=1).values,
+    "mean": lambda q, action: q.mean(dim=1),
+    "column": lambda q, action: q.gather(1, action[:, None]),
+    "every row": lambda q, action: q[:, action],
+    "every row, turned": lambda q, action: q[:, action].T,
+    "every row, averaged": lambda q, action: q[:, action].mean(dim=1),
+}
 
 
+@composable
 def _loss(
     *,
+    predicts: str = "q_net",
+    labels: str = "target_net",
+    next_obs: str = "next_obs",
     detach: bool = True,
-    online: bool = False,
-    masks: bool = True,
-    best: Callable = lambda q: q.max(dim=1).values,
-    column: Callable = lambda reward: reward,
-    pick: Callable = lambda q, action: q[torch.arange(len(q)), action],
-    distance: Callable = _hand_huber,
+    best: str = "max",
+    mask: str = "next",
+    discount: str = "next",
+    reward: str = "row",
+    label: str = "row",
+    pick: str = "taken",
+    distance: str = "huber",
+    reduce: str = "mean",
 ) -> Callable:
-    """The loss with its parts exchangeable."""
+    """The loss with its parts exchangeable.
+
+    labels: which network makes them, or "double" (the online one chooses) and "double reversed" (it judges).
+    """
 
     def dqn_loss(q_net, target_net, batch, gamma):
-        q_next = (q_net if online else target_net)(batch.next_obs)
-        alive = 1 - batch.terminated if masks else 1.0
-        y = column(batch.reward) + gamma * alive * best(q_next)
-        return distance(pick(q_net(batch.obs), batch.action), y.detach() if detach else y)
+        nets = {"q_net": q_net, "target_net": target_net}
+        obs = getattr(batch, next_obs)
+        if labels in nets:
+            value = _BEST[best](nets[labels](obs))
+        else:
+            chooser, judge = (q_net, target_net)[:: 1 if labels == "double" else -1]
+            value = judge(obs).gather(1, chooser(obs).argmax(dim=1, keepdim=True)).squeeze(1)
+        r = _COLUMNS[reward](batch.reward)
+        y = td_target(r, value, batch.terminated, gamma, mask, discount)
+        y = _COLUMNS[label](y.detach() if detach else y)
+        error = _PREDICTIONS[pick](nets[predicts](batch.obs), batch.action) - y
+        return REDUCTIONS[reduce](_DISTANCES[distance](error))
 
     return dqn_loss
 
@@ -599,13 +706,14 @@ def _loss(
 _either = attached_too(_loss)
 
 
-def _pairwise(distance: Callable) -> list[Callable]:
-    """The two ways in which a column can meet a row."""
-    return [lambda q, y: distance(q[:, None], y), lambda q, y: distance(q, y[:, None])]
+def _by_torch(distance: Callable, pick: Callable = _PREDICTIONS["taken"]) -> Callable:
+    """A right loss, with a function of PyTorch's for the distance."""
 
+    def dqn_loss(q_net, target_net, batch, gamma):
+        y = dqn.dqn_target(batch.reward, target_net(batch.next_obs), batch.terminated, gamma)
+        return distance(pick(q_net(batch.obs), batch.action), y.detach())
 
-def _half_square(q, y):
-    return ((q - y) ** 2 / 2).mean()
+    return dqn_loss
 
 
 dqn_loss = Exercise(
@@ -631,50 +739,112 @@ dqn_loss = Exercise(
             "Your labels come from `q_net` itself. That is tail chasing: the label moves with every step "
             "of the network that should reach it.",
             "There are two networks among your arguments. What is each of them asked?",
-            *_either(online=True),
+            *_either(labels="q_net"),
+        ),
+        Mistake(
+            "networks-exchanged",
+            "The two networks have changed places: the slow copy predicts, and `q_net` makes the labels. It is `q_net` "
+            "that learns.",
+            "Which of the two networks should get a gradient?",
+            *_either(predicts="target_net", labels="q_net"),
+            *_either(predicts="target_net"),
+        ),
+        Mistake(
+            "double-dqn",
+            "One network chooses the next action, and the other one says what it is worth. That is double DQN, a "
+            "later lesson's; in (8.11) the slow copy does both.",
+            "How many networks does (8.6) ask about s′?",
+            *_either(labels="double"),
+            *_either(labels="double reversed"),
+        ),
+        Mistake(
+            "labels-from-s",
+            "Your labels look at s again. What is left to come after the step lies in s′.",
+            "Which two of the five fields of the batch does the label need besides the reward?",
+            *_either(next_obs="obs"),
         ),
         Mistake(
             "wrong-action",
-            "You compare the label with the value of the best action in s. Only the action that was taken "
-            "was tried out: its value is the one to correct.",
+            "You compare the label with the value of the best action in s, or with the mean of all of them. Only the "
+            "action that was taken was tried out: its value is the one to correct.",
             "Which of the five fields of the batch is never used in your code?",
-            *_either(pick=lambda q, action: q.max(dim=1).values),
+            *_either(pick="greedy"),
+            *_either(pick="mean"),
         ),
         Mistake(
             "b-by-b",
             "A column (B, 1) met a row (B,), so every sample was paired with every other one of the batch, "
             "and the mean is over all pairs.",
             "Print the shapes of the predictions, of the labels and of what the labels are made of.",
-            *[_loss(distance=d) for d in _pairwise(_hand_huber)],
-            *[_loss(distance=d) for d in _pairwise(lambda q, y: ((q - y) ** 2).mean())],
-            *[_loss(distance=d, detach=False) for d in _pairwise(_hand_huber)],
-            *_either(best=lambda q: q.amax(dim=1, keepdim=True)),
-            _loss(column=lambda reward: reward[:, None]),
+            *_either(pick="column"),
+            *_either(label="column"),
+            *_either(best="column"),
+            *_either(reward="column"),
         ),
         Mistake(
             "every-action-in-every-row",
             "`q[:, action]` takes, in *every* row, the columns of *all* the actions. Row b has one action: the "
             "b-th.",
             "Print the shape of your predictions. It should be (B,).",
-            *_either(pick=lambda q, action: q[:, action]),
-            _loss(pick=lambda q, action: q[:, action].T),
-            _loss(pick=lambda q, action: q[:, action].mean(dim=1)),
+            *_either(pick="every row"),
+            _loss(pick="every row, turned"),
+            _loss(pick="every row, averaged"),
         ),
         Mistake(
             "squared-error",
             "This is a squared error. One outlier must not set the step: beyond an error of 1 the loss "
             "goes on as a straight line.",
             "Compare your loss with (8.10) for an error of 10.",
-            *_either(distance=mse_loss),
-            _loss(distance=_half_square),
+            *_either(distance="square"),
+            *_either(distance="half square"),
         ),
-        Mistake("terminal-bootstrap", TERMINAL, MASK, *_either(masks=False)),
+        Mistake(
+            "no-parabola",
+            "Your loss is a straight line where (8.10) is a parabola: it is the absolute error, or turns into a line "
+            "before the error is 1.",
+            "Compare your loss with (8.10) for an error of ½.",
+            *_either(distance="absolute"),
+            _loss(distance="huber of a tenth"),
+        ),
+        Mistake(
+            "signed-error",
+            "You average the errors themselves. Errors of both signs cancel, and to go down this loss is to lower "
+            "every prediction for ever.",
+            "What is your loss when every prediction is far too low?",
+            *_either(distance="signed"),
+        ),
+        Mistake("terminal-bootstrap", TERMINAL, MASK, *_either(mask="nothing")),
+        Mistake("mask-inverted", *MASK_INVERTED, *_either(mask="inverted")),
+        Mistake("reward-masked", *REWARD_MASKED, *_either(mask="all")),
+        Mistake(
+            "no-gamma",
+            "The next state's value enters your labels undiscounted. It lies one step ahead: it is worth γ of itself.",
+            "Where is `gamma` used in your code?",
+            *_either(discount="nothing"),
+        ),
+        Mistake("reward-discounted", *REWARD_DISCOUNTED, *_either(discount="all")),
+        Mistake(
+            "max-over-batch",
+            "The maximum in your labels runs over the batch. Each row wants its own: over the actions in *its* next "
+            "state.",
+            "Rows are transitions, columns are actions. Along which `dim` is the maximum of (8.6)?",
+            *_either(best="max over the batch"),
+            *_either(best="max of all"),
+        ),
+        Mistake(
+            "argmax",
+            "Your labels hold *which* action is best as if it were what that action is worth.",
+            "`max(dim=1)` returns both, values and indices. Which of them did you take?",
+            *_either(best="argmax"),
+        ),
+        Mistake("not-the-best", *NOT_THE_BEST, *(_loss(best=b) for b in ("mean", "min", "first"))),
         Mistake(
             "sum",
             "You add up the samples' losses. (8.11) is a mean: otherwise the step would grow with the batch.",
             "What happens to your loss when every row of the batch comes twice?",
-            *_either(distance=lambda q, y: smooth_l1_loss(q, y, reduction="sum")),
+            *_either(reduce="sum"),
         ),
+        Mistake("not-averaged", *NOT_REDUCED, _loss(reduce="none")),
         Mistake(
             "blocked",
             "The value is right, but no gradient reaches `q_net`: the prediction is a mere number, too.",
@@ -685,10 +855,10 @@ dqn_loss = Exercise(
     ],
     also_correct=[
         _loss(),
-        _loss(distance=huber_loss),
-        _loss(distance=smooth_l1_loss, pick=lambda q, a: q.gather(1, a.view(-1, 1)).view(-1)),
-        _loss(pick=lambda q, a: (q * one_hot(a, q.shape[1])).sum(dim=1)),
-        _loss(distance=lambda q, y: smooth_l1_loss(q[:, None], y[:, None])),
+        _by_torch(huber_loss),
+        _by_torch(smooth_l1_loss, pick=lambda q, a: q.gather(1, a.view(-1, 1)).view(-1)),
+        _by_torch(huber_loss, pick=lambda q, a: (q * one_hot(a, q.shape[1])).sum(dim=1)),
+        _by_torch(lambda q, y: smooth_l1_loss(q[:, None], y[:, None])),
     ],
 )  # fmt: skip
 
@@ -710,8 +880,53 @@ def _polyak_cases(rng: np.random.Generator) -> list[Case]:
     ]
 
 
-def _each(change: Callable) -> Callable:
-    """A function that walks through the parameters of both networks together."""
+# What the slow parameter becomes: of p, the slow one, and o, the online one.
+_MIXTURES: dict[str, Callable] = {
+    "ρ p + (1 − ρ) o": lambda p, o, rho: rho * p + (1 - rho) * o,
+    "(1 − ρ) p + ρ o": lambda p, o, rho: (1 - rho) * p + rho * o,
+    "o": lambda p, o, rho: o,
+    "p + (1 − ρ) o": lambda p, o, rho: p + (1 - rho) * o,
+    "p + ρ o": lambda p, o, rho: p + rho * o,
+    "ρ p + o": lambda p, o, rho: rho * p + o,
+    "p + o": lambda p, o, rho: p + o,
+    "ρ o": lambda p, o, rho: rho * o,
+    "(1 − ρ) o": lambda p, o, rho: (1 - rho) * o,
+    "(p + o) / 2": lambda p, o, rho: (p + o) / 2,
+    "p − (1 − ρ)(o − p)": lambda p, o, rho: p - (1 - rho) * (o - p),
+    "0.995 p + 0.005 o": lambda p, o, rho: 0.995 * p + 0.005 * o,
+    "0.99 p + 0.01 o": lambda p, o, rho: 0.99 * p + 0.01 * o,
+}
+
+
+@composable
+def _each(
+    mixture: str = "ρ p + (1 − ρ) o",
+    written: str = "copied",
+    tracked: bool = False,
+    moves: str = "target",
+    which: str = "all",
+) -> Callable:
+    """A walk through the parameters of both networks together; which: "all", "weights" or "first" of them."""
+
+    def polyak_update(target, online, rho):
+        with torch.set_grad_enabled(tracked):
+            pairs = list(zip(target.parameters(), online.parameters(), strict=True))
+            if which == "weights":
+                pairs = [pair for pair in pairs if pair[0].ndim > 1]
+            for p, o in pairs[: 1 if which == "first" else None]:
+                new = _MIXTURES[mixture](p, o, rho)
+                goes_to = p if moves == "target" else o
+                if written == "copied":
+                    goes_to.copy_(new)
+                elif written == "data":
+                    goes_to.data = new.data
+                # else to a name, which changes nothing
+
+    return polyak_update
+
+
+def _each_by(change: Callable) -> Callable:
+    """The same walk, with a change in place of one's own."""
 
     def polyak_update(target, online, rho):
         with torch.no_grad():
@@ -738,11 +953,6 @@ def _tracked(target, online, rho):
         p.mul_(rho).add_((1 - rho) * o)
 
 
-def _tracked_copy(target, online, rho):
-    for p, o in zip(target.parameters(), online.parameters(), strict=True):
-        p.copy_(rho * p + (1 - rho) * o)
-
-
 def _tracked_lerp(target, online, rho):
     for p, o in zip(target.parameters(), online.parameters(), strict=True):
         p.lerp_(o, 1 - rho)
@@ -756,10 +966,6 @@ def _alias_always(p, o, rho):
     old = p.data.clone()
     p.data = o.data
     p.data.mul_(1 - rho).add_(rho * old)
-
-
-def _swaps_data(p, o, rho):
-    p.data = rho * p.data + (1 - rho) * o.data
 
 
 def _mixed_state(target, online, rho):
@@ -783,8 +989,7 @@ polyak_update = Exercise(
             "ρ and 1−ρ have changed places. ρ is the share that the target *keeps*: with ρ = 0.995 yours "
             "would jump to the online network at every update.",
             "What should happen for ρ = 1, and what for ρ = 0?",
-            lambda target, online, rho: polyak(target, online, 1 - rho),
-            _each(lambda p, o, rho: p.lerp_(o, rho)),
+            _each("(1 − ρ) p + ρ o"),
         ),
         Mistake(
             "rebinds",
@@ -793,6 +998,7 @@ polyak_update = Exercise(
             "Write the new numbers *into* the parameter: with a method that ends in an underscore.",
             _rebinds,
             torch.no_grad()(_rebinds),
+            _each(written="to a name"),
             _new_parameters,
         ),
         Mistake(
@@ -801,7 +1007,7 @@ polyak_update = Exercise(
             "records the change as part of the computation.",
             "Tell it to look away, as for the labels in 8.4.",
             _tracked,
-            _tracked_copy,
+            _each(tracked=True),
             _tracked_lerp,
         ),
         Mistake(
@@ -809,28 +1015,73 @@ polyak_update = Exercise(
             "You add a share of the online weights, but do not shrink the old ones by ρ: the target grows "
             "with every update. The weights of an average add up to 1.",
             "What do you get from (8.12) if both networks are the same? And from your code?",
-            _each(lambda p, o, rho: p.add_((1 - rho) * o)),
+            _each("p + (1 − ρ) o"),
+            _each("p + ρ o"),
+            _each("p + o"),
         ),
         Mistake(
             "wrong-network",
             "You move the online network. The online one leads and learns from data; the target follows.",
             "Which of the two arguments stands on the left of the arrow in (8.12)?",
-            lambda target, online, rho: polyak(online, target, rho),
-            lambda target, online, rho: polyak(online, target, 1 - rho),
+            _each("(1 − ρ) p + ρ o", moves="online"),
+            _each(moves="online"),
         ),
         Mistake(
             "aliased",
             "The target's weights now lie in the same memory as the online network's: every step of one "
             "is a step of both, and there is no slow copy any more.",
             "Copy the numbers (`copy_`), not the tensor that holds them.",
-            _each(_alias),
-            _each(_alias_always),
+            _each_by(_alias),
+            _each_by(_alias_always),
+            _each("o", written="data"),
+        ),
+        Mistake(
+            "hard-copy",
+            "You make the target equal to the online network, whatever ρ is. It is to keep the share ρ of itself, and "
+            "follow slowly.",
+            "Which argument of the function have you not used?",
+            _each("o"),
+        ),
+        Mistake(
+            "online-added-whole",
+            "You shrink the target by ρ, but add the online weights whole. The weights of an average add up to 1.",
+            "What do you get from (8.12) if both networks are the same? And from your code?",
+            _each("ρ p + o"),
+        ),
+        Mistake(
+            "target-thrown-away",
+            "Nothing of the target is left: your new weights are a share of the online ones alone.",
+            "How many networks stand on the right of the arrow in (8.12)?",
+            _each("ρ o"),
+            _each("(1 − ρ) o"),
+        ),
+        Mistake(
+            "a-share-of-your-own",
+            "The shares are numbers of your own: ½, or 0.995. They are ρ and 1 − ρ, for whatever ρ comes in.",
+            "Which argument of the function have you not used?",
+            _each("(p + o) / 2"),
+            _each("0.995 p + 0.005 o"),
+            _each("0.99 p + 0.01 o"),
+        ),
+        Mistake(
+            "runs-away",
+            "The target moves *away* from the online network: a sign is wrong.",
+            "Let the target be 0 and the online weight 1. Where should the target go?",
+            _each("p − (1 − ρ)(o − p)"),
+        ),
+        Mistake(
+            "some-weights-only",
+            "Some of the target's parameters have stayed where they were: only the matrices moved, or only the first "
+            "parameter of all.",
+            "How many tensors does `target.parameters()` give, and how many have you changed?",
+            _each(which="weights"),
+            _each(which="first"),
         ),
     ],
     also_correct=[
-        _each(lambda p, o, rho: p.copy_(rho * p + (1 - rho) * o)),
-        _each(_swaps_data),
-        _each(lambda p, o, rho: p.add_((1 - rho) * (o - p))),
+        _each(),
+        _each(written="data"),
+        _each_by(lambda p, o, rho: p.add_((1 - rho) * (o - p))),
         _mixed_state,
     ],
 )  # fmt: skip
@@ -847,13 +1098,14 @@ def _update_cases(rng: np.random.Generator) -> list[Case]:
         return Case(name, {"agent_state": AgentState(parts), "batch": batches}, tags)
 
     return [
-        case("three updates with clipping"),
-        case("three updates, short gradients", "no clipping needed", clip=50.0),
-        case("a hard target, ρ = 0", rho=0.0),
-        case("a target that stands still, ρ = 1", rho=1.0),
+        # One update comes first: most mistakes show there, and it costs least.
         case("one update", calls=1),
-        case("γ = 0", gamma=0.0, rho=0.6),
-        case("batches of one", n=1, clip=0.5),
+        case("two updates with clipping", calls=2),
+        case("short gradients", "no clipping needed", clip=50.0, calls=1),
+        case("a hard target, ρ = 0", rho=0.0, calls=2),
+        case("a target that stands still, ρ = 1", rho=1.0, calls=2),
+        case("γ = 0", gamma=0.0, rho=0.6, calls=1),
+        case("batches of one", n=1, clip=0.5, calls=2),
     ]
 
 
@@ -869,41 +1121,62 @@ def _clip_by_hand(parameters, c):
         p.grad.mul_(min(1.0, c / (norm.item() + 1e-6)))
 
 
-def _nothing(*_given):
-    return None
+_CLIPS: dict[str, Callable] = {
+    "norm": clip_grad_norm_,
+    "none": lambda parameters, c: None,
+    "value": clip_grad_value_,
+    "each tensor": _clip_by_tensor,
+    "norm of 1": lambda parameters, c: clip_grad_norm_(parameters, 1.0),
+    "by hand": _clip_by_hand,
+}
 
 
+@composable
 def _update(
     *,
     clear: str = "first",
-    before: Callable = _nothing,
-    clip: Callable = clip_grad_norm_,
-    after: Callable = _nothing,
+    clip: str = "norm",
+    clip_when: str = "before the step",
+    uphill: bool = False,
+    steps: bool = True,
     follow: str = "last",
-    share: Callable = lambda rho: rho,
-    loss_of: Callable = dqn.dqn_loss,
-    polyak: Callable = polyak,
+    keep: str = "rho",
+    moves: str = "target",
+    labels: str = "target_net",
+    detach: bool = True,
+    mask: str = "next",
+    discount: str = "next",
+    pick: str = "taken",
+    label: str = "row",
+    distance: str = "huber",
+    reduce: str = "mean",
 ) -> Callable:
-    """The whole step with its parts exchangeable."""
+    """The whole step with its parts exchangeable; from `labels` on: the loss's own parts, as in `_loss`."""
+    loss_of = _loss(
+        labels=labels, detach=detach, mask=mask, discount=discount, pick=pick, label=label,
+        distance=distance, reduce=reduce,
+    )  # fmt: skip
 
     def dqn_update(agent_state, batch):
         me: SimpleNamespace = agent_state
-        if follow == "first":
-            polyak(me.target_net, me.q_net, share(me.rho))
+
+        def now(moment):
+            if clear == moment:
+                me.optimizer.zero_grad()
+            if clip_when == moment:
+                _CLIPS[clip](me.q_net.parameters(), me.max_grad_norm)
+            if follow == moment:
+                nets = (me.target_net, me.q_net) if moves == "target" else (me.q_net, me.target_net)
+                polyak(*nets, {"rho": me.rho, "1 - rho": 1 - me.rho, "nothing": 0.0}[keep])
+
+        now("at the start")
         loss = loss_of(me.q_net, me.target_net, batch, me.gamma)
-        if clear == "first":
-            me.optimizer.zero_grad()
-        before(me.q_net.parameters(), me.max_grad_norm)
-        loss.backward()
-        clip(me.q_net.parameters(), me.max_grad_norm)
-        if follow == "before":
-            polyak(me.target_net, me.q_net, share(me.rho))
-        me.optimizer.step()
-        after(me.q_net.parameters(), me.max_grad_norm)
-        if clear == "last":
-            me.optimizer.zero_grad()
-        if follow == "last":
-            polyak(me.target_net, me.q_net, share(me.rho))
+        now("first")
+        (-loss if uphill else loss).backward()
+        now("before the step")
+        if steps:
+            me.optimizer.step()
+        now("last")
         return loss.item()
 
     return dqn_update
@@ -952,14 +1225,14 @@ dqn_update = Exercise(
             "Clear them in the same call, before `backward`; somebody else's may be lying there.",
             _update(clear="never"),
             _update(clear="last"),
-            _update(clear="never", clip=_nothing),
+            _update(clear="never", clip="none"),
         ),
         Mistake(
             "no-clipping",
             "The gradient goes into the step at its full length: nothing has clipped it by then.",
             "One norm over all of `q_net`'s parameters. When does the gradient exist, and when is it used?",
-            _update(clip=_nothing),
-            _update(clip=_nothing, clear="last"),
+            _update(clip="none"),
+            _update(clip="none", clear="last"),
         ),
         # It changes no weight, so its outcome is that of no clipping; only what was done tells them apart.
         Mistake(
@@ -967,9 +1240,9 @@ dqn_update = Exercise(
             "You clip where it does nothing: before `backward` there is no gradient yet, after the step it "
             "has been used. (To clip another network's, or to a length of your own, does nothing either.)",
             "Clip when the gradient exists and has not been used: whose, and to which length?",
-            _update(clip=_nothing, before=clip_grad_norm_),
-            _update(clip=_nothing, after=clip_grad_norm_),
-            _update(clip=_nothing, after=clip_grad_norm_, clear="last"),
+            _update(clip_when="first"),
+            _update(clip_when="last"),
+            _update(clip_when="last", clear="last"),
         ),
         Mistake(
             "clip-by-value",
@@ -977,40 +1250,100 @@ dqn_update = Exercise(
             "the gradient. Only its length, measured over all parameters together, is to be cut.",
             "There are two functions with similar names in `torch.nn.utils`. (8.14) needs the one with "
             "the norm, called once.",
-            _update(clip=clip_grad_value_),
-            _update(clip=_clip_by_tensor),
+            _update(clip="value"),
+            _update(clip="each tensor"),
+        ),
+        Mistake(
+            "clips-to-another-length",
+            "You clip the gradient to the length 1. How long it may be is a setting of `agent_state`.",
+            "Where do you use `max_grad_norm`?",
+            _update(clip="norm of 1"),
+        ),
+        Mistake(
+            "uphill",
+            "The weights of `q_net` move the opposite way: up the loss. Optimisers go down what `backward` was "
+            "called on.",
+            "On what exactly do you call `backward`?",
+            _update(uphill=True),
+        ),
+        Mistake(
+            "never-steps",
+            "`q_net` never moves: nobody steps, or the gradients are cleared between `backward` and the step.",
+            "Is the optimiser's `step()` called, and what does `.grad` hold when it is?",
+            _update(steps=False),
+            _update(clear="before the step"),
         ),
         Mistake(
             "target-misplaced",
             "The target network follows at the wrong moment, or never. First the step of the optimiser; "
             "then the target moves towards the *new* weights.",
             "Read (8.14) from left to right: which φ stands in the last formula?",
-            _update(follow="before"),
-            _update(follow="first"),
+            _update(follow="before the step"),
+            _update(follow="at the start"),
             _update(follow="never"),
         ),
         Mistake(
             "rho-reversed",
             "The target moves by the wrong share: ρ is what it *keeps*.",
             "Compare with your `polyak_update`: what does it do for ρ = 1?",
-            _update(share=lambda rho: 1 - rho),
+            _update(keep="1 - rho"),
+        ),
+        Mistake(
+            "hard-copy",
+            "The target is made equal to `q_net` in every call, whatever ρ is.",
+            "Where does `rho` enter?",
+            _update(keep="nothing"),
+        ),
+        Mistake(
+            "wrong-network",
+            "It is the online network that follows: the two arguments of `polyak_update` have changed places.",
+            "Which of the two networks learns, and which one follows?",
+            _update(moves="online"),
+        ),
+        Mistake(
+            "squared-error",
+            "You step along a squared error, where (8.11) goes on as a straight line beyond an error of 1.",
+            "Call the function that you wrote in 8.4.",
+            _update(distance="square"),
+            _update(distance="half square"),
+        ),
+        Mistake(
+            "online-target",
+            "`q_net` makes its own labels: they move with every step of the network that should reach them.",
+            "Which network does your `dqn_loss` ask about s′?",
+            _update(labels="q_net"),
+            _update(labels="q_net", detach=False),
+        ),
+        Mistake(
+            "double-dqn",
+            "One network chooses the next action, and the other one says what it is worth. That is double DQN, a "
+            "later lesson's.",
+            "How many networks does (8.6) ask about s′?",
+            _update(labels="double"),
+            _update(labels="double reversed"),
+        ),
+        Mistake("terminal-bootstrap", TERMINAL, MASK, _update(mask="nothing")),
+        Mistake(
+            "no-gamma",
+            "The next state's value enters your labels undiscounted. It lies one step ahead: it is worth γ of itself.",
+            "Where is `gamma` used in your code?",
+            _update(discount="nothing"),
         ),
         Mistake(
             "wrong-loss",
-            "You step along another loss than (8.11): the labels come from `q_net`, a gradient flows into "
-            "them, or the error is squared.",
+            "You step along another loss than (8.11): its labels, its predictions or its mean are other ones.",
             "Call the function that you wrote in 8.4.",
-            _update(loss_of=_loss(online=True)),
-            _update(loss_of=_loss(online=True, detach=False)),
-            _update(loss_of=_loss(distance=mse_loss)),
-            _update(loss_of=_loss(distance=_half_square)),
-            _update(loss_of=_loss(masks=False)),
+            *(_update(mask=mask) for mask in ("inverted", "all")),
+            _update(discount="all"),
+            *(_update(pick=pick) for pick in ("greedy", "column")),
+            _update(label="column"),
+            _update(distance="absolute"),
+            _update(reduce="sum"),
         ),
     ],
     also_correct=[
         _update(),
-        _update(clip=_clip_by_hand),
-        _update(loss_of=_loss(), polyak=_mixed_state),
+        _update(clip="by hand"),
         _autograd_update,
     ],
 )

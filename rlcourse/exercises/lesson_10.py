@@ -10,13 +10,22 @@ import numpy as np
 import torch
 
 from rlcourse.checker.comparing import difference, same
-from rlcourse.checker.declaration import Exercise, Lesson, Mistake, array, several, tensor
+from rlcourse.checker.declaration import (
+    Exercise,
+    Lesson,
+    Mistake,
+    array,
+    composable,
+    several,
+    tensor,
+)
 from rlcourse.checker.harness import Case
 from rlcourse.checker.material import random_distribution, random_env, random_mdp
 from rlcourse.checker.networks import ATOL, RTOL, SoftmaxTable
 from rlcourse.checker.networks import tensor as recipe
 from rlcourse.checker.plain import Tensor
 from rlcourse.checker.probes import Env, Rng, build
+from rlcourse.exercises.network_targets import NOT_REDUCED, REDUCTIONS
 from rlcourse.policies import reinforce as methods
 from rlcourse.tabular.returns import returns_to_go
 
@@ -515,12 +524,41 @@ def _reinforce_loss_no_grad(log_prob, returns):
     return -(g * log_prob).sum() / g.numel()
 
 
-def _standardised(g):
-    return (g - g.mean()) / (g.std(unbiased=False) + 1e-8)
+_WEIGHTS: dict[str, Callable] = {
+    "G": lambda g: g,
+    "centred": lambda g: g - g.mean(),
+    "standardised": lambda g: (g - g.mean()) / (g.std(unbiased=False) + 1e-8),
+    "standardised, n − 1": lambda g: (g - g.mean()) / (g.std() + 1e-8),
+    "over their spread": lambda g: g / (g.std() + 1e-8),
+    "mean": lambda g: g.mean().expand_as(g),
+    "first": lambda g: g[0].expand_as(g),
+}
+_SCORES: dict[str, Callable] = {
+    "log π": lambda log_prob: log_prob,
+    "π": torch.exp,
+    "log log π": torch.log,
+    "detached": lambda log_prob: log_prob.detach(),
+    "sum": lambda log_prob: log_prob.sum(),
+    "mean": lambda log_prob: log_prob.mean(),
+    "column": lambda log_prob: log_prob[:, None],
+}
 
 
-def _standardised_unbiased(g):
-    return (g - g.mean()) / (g.std() + 1e-8)
+@composable
+def _weighed(
+    score: str = "log π",
+    weight: str = "G",
+    sign: float = -1.0,
+    detach: bool = True,
+    reduce: str = "mean",
+) -> Callable:
+    """(10.22) with its parts exchangeable."""
+
+    def reinforce_loss(log_prob, returns):
+        g = _WEIGHTS[weight](returns.detach() if detach else returns)
+        return sign * REDUCTIONS[reduce](_SCORES[score](log_prob) * g)
+
+    return reinforce_loss
 
 
 def _losses_alike(case: Case, answer: dict, mistake: dict) -> bool:
@@ -565,20 +603,20 @@ reinforce_loss = Exercise(
             "The sign is the other way round: minimising this makes actions with high returns *less* "
             "likely.",
             GIVEN_AWAY,
-            lambda log_prob, returns: (log_prob * returns.detach()).mean(),
+            _weighed(sign=1.0),
         ),
         Mistake(
             "return-gradient",
             "The value is right, but a gradient flows into the returns. A return is a number that was "
             "observed, not something that θ computes.",
             "How do you get a tensor's numbers without its history?",
-            lambda log_prob, returns: -(log_prob * returns).mean(),
+            _weighed(detach=False),
         ),
         Mistake(
             "sum",
             "This is the sum over the batch. (10.22) is a mean: divide by B.",
             "How does your loss change when every step is given twice? It should not.",
-            lambda log_prob, returns: -(log_prob * returns.detach()).sum(),
+            _weighed(reduce="sum"),
         ),
         Mistake(
             "product-of-means",
@@ -586,8 +624,9 @@ reinforce_loss = Exercise(
             "*mean* return. "
             "Each action is to be credited with its own: multiply row by row, then take the mean.",
             "Shapes first: is what you average of shape (B,), with one product for each step?",
-            lambda log_prob, returns: -log_prob.mean() * returns.detach().mean(),
-            lambda log_prob, returns: -(log_prob[:, None] * returns.detach()).mean(),
+            _weighed(score="mean"),
+            _weighed(weight="mean"),
+            _weighed(score="column"),
         ),
         Mistake(
             "b-by-b",
@@ -595,35 +634,51 @@ reinforce_loss = Exercise(
             "with row i.",
             "Print the shape of the product before you sum: are there B × B entries? Or is one of the factors a sum?",
             lambda log_prob, returns: -(log_prob[:, None] * returns.detach()).sum(1).mean(),
-            lambda log_prob, returns: -(log_prob[:, None] * returns.detach()).sum(),
+            _weighed(score="column", reduce="sum"),
+            _weighed(score="sum"),
         ),
         Mistake(
             "probabilities",
             "You use π where log π stands. The likelihood ratio (10.7) is what brings the logarithm "
             "in: without it frequent actions are pushed twice.",
             "`log_prob` is a logarithm already.",
-            lambda log_prob, returns: -(log_prob.exp() * returns.detach()).mean(),
+            _weighed(score="π"),
         ),
         Mistake(
             "baseline-subtracted",
             "You subtract the mean of the returns (and perhaps divide by their spread). That is a "
             "good idea, and the next section's subject; (10.22) takes the returns as they are.",
             "Leave the returns unchanged here.",
-            *[
-                lambda log_prob, returns, centre=centre: (
-                    -(log_prob * centre(returns.detach())).mean()
-                )
-                for centre in (lambda g: g - g.mean(), _standardised, _standardised_unbiased)
-            ],
+            *(_weighed(weight=w) for w in ("centred", "standardised", "standardised, n − 1")),
+        ),
+        Mistake(
+            "one-return-for-all",
+            "Every step is weighed with the same return, the first one. Each action is to be credited with its own.",
+            "Is your weight of shape (B,), and does its row i come from `returns[i]` alone?",
+            _weighed(weight="first"),
+        ),
+        Mistake(
+            "divided-by-their-spread",
+            "You divide the returns by their spread. (10.22) takes the returns as they are.",
+            "Leave the returns unchanged here.",
+            _weighed(weight="over their spread"),
+        ),
+        Mistake("not-averaged", *NOT_REDUCED, _weighed(reduce="none")),
+        Mistake(
+            "log-of-a-logarithm",
+            "You take the logarithm of `log_prob`: it is one already, and mostly negative.",
+            "What is the logarithm of a negative number?",
+            _weighed(score="log log π"),
         ),
         Mistake(
             "policy-detached",
             "The value is right, but no gradient reaches `log_prob`: the policy would never learn.",
             "Which of the two factors is data, and which one is to be moved?",
-            lambda log_prob, returns: -(log_prob.detach() * returns.detach()).mean(),
+            _weighed(score="detached"),
         ),
     ],
     also_correct=[
+        _weighed(),
         lambda log_prob, returns: -torch.dot(log_prob, returns.detach()) / len(returns),
         _reinforce_loss_by_loop,
         _reinforce_loss_no_grad,
@@ -631,23 +686,50 @@ reinforce_loss = Exercise(
 )
 
 
+_BASELINES: dict[str, Callable] = {
+    "b": lambda g, b: b,
+    "−b": lambda g, b: -b,
+    "none": lambda g, b: 0.0 * b,
+    "mean of b": lambda g, b: b.mean(),
+    "mean of G": lambda g, b: g.mean(),
+}
+
+
+@composable
 def _both(
-    sign=1.0,
-    plus=1.0,
-    half=0.5,
-    policy_cut=True,
-    value_cut=False,
-    data=True,
-    reduce=(torch.mean, torch.mean),
+    sign: float = -1.0,
+    score: str = "log π",
+    baseline: str = "b",
+    advantage: str = "G",
+    half: float = 0.5,
+    policy_cut: bool = True,
+    value_cut: bool = False,
+    value_sign: float = 1.0,
+    value_mean: bool = False,
+    data: bool = True,
+    policy_reduce: str = "mean",
+    value_reduce: str = "mean",
+    huber: bool = False,
+    order: str = "policy, value",
 ) -> Callable:
-    """`baseline_loss` with one thing changed."""
+    """`baseline_loss` with one thing changed; advantage: what is done to G − b, as in `_WEIGHTS`."""
 
     def baseline_loss(log_prob, returns, value):
         g = returns.detach() if data else returns
         b = value.detach() if policy_cut else value
         own = value.detach() if value_cut else value
-        policy_loss = -sign * reduce[0](log_prob * (g - plus * b))
-        return policy_loss, half * reduce[1]((g - own) ** 2)
+        own = own.mean() if value_mean else own
+        adv = _WEIGHTS[advantage](g - _BASELINES[baseline](g, b))
+        policy_loss = sign * REDUCTIONS[policy_reduce](_SCORES[score](log_prob) * adv)
+        if huber:
+            value_loss = torch.nn.functional.smooth_l1_loss(own, g)
+        else:
+            value_loss = half * REDUCTIONS[value_reduce]((g - own) ** 2)
+        value_loss = value_sign * value_loss
+        if order == "added":
+            return policy_loss + value_loss
+        losses = policy_loss, value_loss
+        return losses if order == "policy, value" else losses[::-1]
 
     return baseline_loss
 
@@ -694,8 +776,8 @@ baseline_loss = Exercise(
             "The policy's loss has the wrong sign: actions that went better than expected would become "
             "less likely.",
             GIVEN_AWAY,
-            _both(sign=-1.0),
-            _both(sign=-1.0, policy_cut=False),
+            _both(sign=1.0),
+            _both(sign=1.0, policy_cut=False),
             lambda log_prob, returns, value: (
                 -(log_prob * (value - returns).detach()).mean(),
                 0.5 * ((returns.detach() - value) ** 2).mean(),
@@ -706,15 +788,15 @@ baseline_loss = Exercise(
             "You add the baseline. Better than expected is G − b: what happened minus what was "
             "expected.",
             "What should the weight be when the return is exactly what the baseline said?",
-            _both(plus=-1.0),
-            _both(plus=-1.0, policy_cut=False),
+            _both(baseline="−b"),
+            _both(baseline="−b", policy_cut=False),
         ),
         Mistake(
             "no-baseline",
             "The policy's loss weighs the scores with G itself: the baseline is learned, and never "
             "used.",
             "Where does `value` stand in the first of the two losses?",
-            _both(plus=0.0),
+            _both(baseline="none"),
         ),
         Mistake(
             "no-half",
@@ -741,9 +823,9 @@ baseline_loss = Exercise(
             "sum",
             "A sum over the batch stands where (10.25) has a mean: both losses are means.",
             "How do your losses change when every step is given twice? They should not.",
-            _both(reduce=(torch.sum, torch.sum)),
-            _both(reduce=(torch.sum, torch.mean)),
-            _both(reduce=(torch.mean, torch.sum)),
+            _both(policy_reduce="sum", value_reduce="sum"),
+            _both(policy_reduce="sum"),
+            _both(value_reduce="sum"),
         ),
         Mistake(
             "all-pairs",
@@ -755,14 +837,76 @@ baseline_loss = Exercise(
             _all_pairs("returns", cut=False),
             _all_pairs("value", cut=False),
             _all_pairs("returns", of="policy"),
-            _all_pairs("value", of="policy"),
             _all_pairs("returns", of="value"),
         ),
         Mistake(
             "swapped",
             "The two losses have changed places: the policy's comes first.",
             "Read the last line of the docstring.",
-            lambda *given: _both()(*given)[::-1],
+            _both(order="value, policy"),
+        ),
+        Mistake(
+            "added-up",
+            "You add the two losses. Two were asked for, in a tuple: they have two optimisers, and their sizes have "
+            "nothing to do with each other.",
+            "Read the last line of the docstring.",
+            _both(order="added"),
+            _both(order="added", policy_cut=False),
+        ),
+        Mistake(
+            "one-baseline-for-all",
+            "Every row has the same baseline, the mean of the values or of the returns. The baseline of (10.25) is b(s), "
+            "a number for each state. (A row of returns minus a *column* of values, averaged over all pairs, comes to "
+            "the same.)",
+            "What is the baseline of row 0 in your code? Does it change when only the other rows do?",
+            _both(baseline="mean of b"),
+            _both(baseline="mean of b", policy_cut=False),
+            _all_pairs("value", of="policy"),
+            _both(baseline="mean of G"),
+        ),
+        Mistake(
+            "one-value-for-all",
+            "Your value's loss compares every return with the mean of the values. Each value answers for its own row.",
+            "Which value is compared with `returns[0]` in your second loss?",
+            _both(value_mean=True),
+        ),
+        Mistake(
+            "advantage-standardised",
+            "You centre or standardise G − b. (10.25) takes the differences as they are: normalising is the caller's "
+            "choice.",
+            "Leave the differences unchanged.",
+            *(_both(advantage=a) for a in ("centred", "standardised", "standardised, n − 1")),
+        ),
+        Mistake(
+            "no-squared-error",
+            "Your value's loss is Huber's. Here the errors are squared, however large they are.",
+            "Compare the second loss of (10.25) with yours for an error of 10.",
+            _both(huber=True),
+        ),
+        Mistake(
+            "value-sign",
+            "Your value's loss is negative: to go down it, the baseline runs away from the returns.",
+            "What is your second loss when the baseline is perfect, and what when it is not?",
+            _both(value_sign=-1.0),
+        ),
+        Mistake(
+            "probabilities",
+            "You use π where log π stands.",
+            "`log_prob` is a logarithm already.",
+            _both(score="π"),
+        ),
+        Mistake(
+            "policy-detached",
+            "The values are right, but no gradient reaches `log_prob`: the policy would never learn.",
+            "Which of the two factors in the first loss is data, and which one is to be moved?",
+            _both(score="detached"),
+        ),
+        Mistake(
+            "not-averaged",
+            *NOT_REDUCED,
+            _both(policy_reduce="none"),
+            _both(value_reduce="none"),
+            _both(policy_reduce="none", value_reduce="none"),
         ),
     ],
     also_correct=[
@@ -814,12 +958,49 @@ def _loop_cases(rng: np.random.Generator) -> list[Case]:
     ]
 
 
-def _first_return(rewards, gamma):
-    return np.full(len(rewards), returns_to_go(rewards, gamma)[0])
-
-
-def _past_rewards(rewards, gamma):
+def _rewards_so_far(rewards, gamma):
+    """Returns of the rewards in the wrong order, as the recursion gives them that runs forwards."""
     return returns_to_go(rewards[::-1], gamma)[::-1].copy()
+
+
+def _centred(g):
+    return g - g.mean()
+
+
+# From (rewards, γ) to what weighs the scores of an episode's steps.
+_RETURNS: dict[str, Callable] = {
+    "G_t": returns_to_go,
+    "G_0": lambda r, gamma: np.full(len(r), returns_to_go(r, gamma)[0]),
+    "sum of all": lambda r, gamma: np.full(len(r), sum(r)),
+    "r_t": lambda r, gamma: np.asarray(r, float),
+    "undiscounted": lambda r, gamma: returns_to_go(r, 1.0),
+    "past": _rewards_so_far,
+    "past, undiscounted": lambda r, gamma: np.cumsum(r),
+    "from the end": lambda r, gamma: returns_to_go(r, gamma)[::-1].copy(),
+    "from the start": lambda r, gamma: gamma ** np.arange(len(r)) * returns_to_go(r, gamma),
+    "γ G_t": lambda r, gamma: gamma * returns_to_go(r, gamma),
+}
+_CENTRES: dict[str, Callable] = {
+    "none": lambda g: g,
+    "centred": _centred,
+    "standardised": lambda g: _standardised_rows(g),
+    "standardised, n − 1": lambda g: _standardised_rows(g, 1),
+    "standardised from 2": lambda g: _standardised_rows(g, 1, 2),
+}
+# c_t, of (γ, t, keep_gamma_t).
+_C: dict[str, Callable] = {
+    "as asked": lambda gamma, t, keep: gamma**t if keep else np.ones(len(t)),
+    "never": lambda gamma, t, keep: np.ones(len(t)),
+    "always": lambda gamma, t, keep: gamma**t + 0.0 * t,
+    "inverted": lambda gamma, t, keep: np.ones(len(t)) if keep else gamma**t + 0.0 * t,
+    "from t + 1": lambda gamma, t, keep: gamma ** (t + 1) if keep else np.ones(len(t)),
+    "backwards": lambda gamma, t, keep: gamma ** t[::-1] if keep else np.ones(len(t)),
+}
+_TOTALS: dict[str, Callable] = {
+    "sum": lambda rewards, gamma: sum(rewards),
+    "discounted": lambda rewards, gamma: returns_to_go(rewards, gamma)[0],
+    "length": lambda rewards, gamma: len(rewards),
+}
 
 
 def _episode(env, policy, rng) -> tuple[list, list]:
@@ -834,13 +1015,15 @@ def _episode(env, policy, rng) -> tuple[list, list]:
     return log_probs, rewards
 
 
+@composable
 def _learns(
-    weigh: Callable = returns_to_go,
-    c: Callable = lambda gamma, t, keep: gamma**t if keep else 1.0 + 0.0 * t,
+    weigh: str = "G_t",
+    centre: str = "none",
+    c: str = "as asked",
     sign: float = 1.0,
     mean: bool = False,
     clear: bool = True,
-    total: Callable = lambda rewards, gamma: sum(rewards),
+    total: str = "sum",
     step: bool = True,
 ) -> Callable:
     """`reinforce` with one thing changed."""
@@ -850,7 +1033,8 @@ def _learns(
         for _ in range(episodes):
             log_probs, rewards = _episode(env, policy, rng)
             t = np.arange(len(rewards))
-            weights = c(gamma, t, keep_gamma_t) * np.asarray(weigh(rewards, gamma))
+            weights = _CENTRES[centre](_RETURNS[weigh](rewards, gamma))
+            weights = _C[c](gamma, t, keep_gamma_t) * weights
             products = torch.stack(log_probs) * torch.as_tensor(weights, dtype=torch.float32)
             loss = -sign * (products.mean() if mean else products.sum())
             if clear:
@@ -858,7 +1042,7 @@ def _learns(
             loss.backward()
             if step:
                 optimizer.step()
-            totals.append(total(rewards, gamma))
+            totals.append(_TOTALS[total](rewards, gamma))
         return np.array(totals, dtype=float)
 
     return reinforce
@@ -937,15 +1121,15 @@ reinforce = Exercise(
             "Every step is weighed with G_0, the return of the whole episode. An action cannot change "
             "what came before it: its weight is the return from there on.",
             "Which rewards does the sum in G_t begin with?",
-            _learns(_first_return),
-            _learns(lambda rewards, gamma: np.full(len(rewards), sum(rewards))),
+            _learns("G_0"),
+            _learns("sum of all"),
         ),
         Mistake(
             "rewards-for-returns",
             "Every step is weighed with its own reward. An action is credited with everything that "
             "*follows* it, which is what G_t adds up.",
             "What would an action get that pays nothing now and everything later?",
-            _learns(lambda rewards, gamma: rewards),
+            _learns("r_t"),
         ),
         Mistake(
             "mean-over-steps",
@@ -975,57 +1159,62 @@ reinforce = Exercise(
             "The weights c_t are not right. They are γ^t, counted from t = 0, if `keep_gamma_t` is "
             "set, and 1 if it is not.",
             "What is c_0? And what does your function do when the argument is left out?",
-            _learns(c=lambda gamma, t, keep: np.ones(len(t))),
-            _learns(c=lambda gamma, t, keep: gamma**t + 0.0 * t),
-            _learns(c=lambda gamma, t, keep: np.ones(len(t)) if keep else gamma**t + 0.0 * t),
-            _learns(c=lambda gamma, t, keep: gamma ** (t + 1) if keep else np.ones(len(t))),
-            _learns(c=lambda gamma, t, keep: gamma ** t[::-1] if keep else np.ones(len(t))),
+            *(_learns(c=c) for c in ("never", "always", "inverted", "from t + 1", "backwards")),
         ),
         Mistake(
             "undiscounted",
             "Your returns do not discount: G_t weighs the reward k steps later with γ^k.",
             "Where does `gamma` enter your returns?",
-            _learns(lambda rewards, gamma: returns_to_go(rewards, 1.0)),
+            _learns("undiscounted"),
         ),
         Mistake(
             "past-rewards",
             "Your returns add up what came *before*. G_t begins with the reward at t and goes on to "
             "the end.",
             "Which way does the recursion G_t = r_t + γ G_{t+1} run?",
-            _learns(_past_rewards),
-            _learns(lambda rewards, gamma: np.cumsum(rewards)),
+            _learns("past"),
+            _learns("past, undiscounted"),
         ),
         Mistake(
             "baseline-subtracted",
             "You centre or standardise the returns of the episode. (10.27) takes them as they are. (The "
             "mean of one episode's returns knows the actions: as a baseline it is not even free.)",
             "Leave the returns unchanged.",
-            _learns(lambda rewards, gamma: _standardised_rows(returns_to_go(rewards, gamma))),
-            _learns(
-                lambda rewards, gamma: (
-                    returns_to_go(rewards, gamma) - returns_to_go(rewards, gamma).mean()
-                )
-            ),
-            _learns(lambda rewards, gamma: _standardised_rows(returns_to_go(rewards, gamma), 1)),
-            _learns(lambda rewards, gamma: _standardised_rows(returns_to_go(rewards, gamma), 1, 2)),
+            *(_learns(centre=centre) for centre in _CENTRES if centre != "none"),
         ),
         Mistake(
             "discounted-totals",
             "The weights are right, but what you return is discounted. The learning curve shows what "
             "was collected: the plain sum of an episode's rewards.",
             "Look at the last line of the docstring.",
-            _learns(total=lambda rewards, gamma: returns_to_go(rewards, gamma)[0]),
+            _learns(total="discounted"),
+        ),
+        Mistake(
+            "lengths-returned",
+            "The weights are right, but what you return are the numbers of steps: the learning curve shows the sum of "
+            "an episode's rewards.",
+            "Look at the last line of the docstring.",
+            _learns(total="length"),
+        ),
+        Mistake(
+            "returns-in-reverse",
+            "Your returns stand in the wrong order: the last step is weighed with G_0, and the first with the last reward "
+            "alone.",
+            "The recursion starts at the end. In which order does your list hold what it gives?",
+            _learns("from the end"),
+        ),
+        Mistake(
+            "reward-discounted",
+            "Your G_t is γ times too small: r_t, the reward of the very step, counts whole.",
+            "In G_t, what is r_t multiplied with?",
+            _learns("γ G_t"),
         ),
         Mistake(
             "discounted-from-the-start",
             "Your G_t weighs a reward by the time since the episode *began*. The reward k steps after t counts γ^k, "
             "whatever t is.",
             "In G_3, what is r_3 multiplied with?",
-            _learns(
-                lambda rewards, gamma: (
-                    gamma ** np.arange(len(rewards)) * returns_to_go(rewards, gamma)
-                )
-            ),
+            _learns("from the start"),
         ),
         Mistake(
             "step-at-every-t",

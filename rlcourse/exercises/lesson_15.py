@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from torch.nn.functional import mse_loss
+from torch.nn.functional import mse_loss, smooth_l1_loss
 
-from rlcourse.checker.declaration import Exercise, Lesson, Mistake, boolean, figures
+from rlcourse.checker.declaration import Exercise, Lesson, Mistake, boolean, composable, figures
 from rlcourse.checker.declaration import tensor as tensor_form
 from rlcourse.checker.harness import Case
 from rlcourse.checker.material import attached_too
@@ -22,6 +22,13 @@ from rlcourse.checker.networks import (
     transitions,
 )
 from rlcourse.continuous import td3
+from rlcourse.exercises.network_targets import (
+    MASK_INVERTED,
+    PICKS,
+    REWARD_DISCOUNTED,
+    REWARD_MASKED,
+    td_target,
+)
 from rlcourse.lab.networks import polyak_update
 
 # ------------------------------------------------------------------------ smoothed_target_action
@@ -59,15 +66,50 @@ def _smoothing_cases(rng: np.random.Generator) -> list[Case]:
     ]  # fmt: skip
 
 
-def _smoothed(
-    scale: Callable = lambda xi, s, c: (s * xi).clamp(-c, c),
-    inside: Callable = lambda a, low, high: torch.clip(a, _t(low), _t(high)),
-    mean: Callable = lambda mu, low, high: mu,
-) -> Callable:
-    """The smoothed action with its parts exchangeable: the noise, the box, what is added to."""
+# The scaled noise before and after the inner clip; the action's bounds.
+_NOISES: dict[str, Callable] = {
+    "σ ξ": lambda xi, s: s * xi,
+    "σ² ξ": lambda xi, s: s**2 * xi,
+    "√σ ξ": lambda xi, s: s**0.5 * xi,
+    "ξ": lambda xi, s: xi,
+    "none": lambda xi, s: 0.0 * xi,
+    "−σ ξ": lambda xi, s: -s * xi,
+}
+_INNER: dict[str, Callable] = {
+    "clip": lambda e, xi, s, c, low, high: e.clamp(-c, c),
+    "none": lambda e, xi, s, c, low, high: e,
+    "before scaling": lambda e, xi, s, c, low, high: s * xi.clamp(-c, c),
+    "from 0": lambda e, xi, s, c, low, high: e.clamp(0.0, c),
+    "above only": lambda e, xi, s, c, low, high: e.clamp(max=c),
+    "box": lambda e, xi, s, c, low, high: _box(e, low, high),
+}
+_OUTER: dict[str, Callable] = {
+    "box": lambda a, c, low, high: _box(a, low, high),
+    "none": lambda a, c, low, high: a,
+    "clip": lambda a, c, low, high: a.clamp(-c, c),
+    "±1": lambda a, c, low, high: a.clamp(-1.0, 1.0),
+    "tanh": lambda a, c, low, high: torch.tanh(a),
+    "±high": lambda a, c, low, high: _box(a, -_t(high), high),
+    "high only": lambda a, c, low, high: torch.minimum(a, _t(high)),
+    "lowest, highest": lambda a, c, low, high: _one_bound(a, low.min(), high.max()),
+    "highest, lowest": lambda a, c, low, high: _one_bound(a, low.max(), high.min()),
+    "of the first": lambda a, c, low, high: _one_bound(a, low.flatten()[0], high.flatten()[0]),
+    "of the last": lambda a, c, low, high: _one_bound(a, low.flatten()[-1], high.flatten()[-1]),
+    "means": lambda a, c, low, high: _one_bound(a, low.mean(), high.mean()),
+}
+_ONE_BOUND = ("lowest, highest", "highest, lowest", "of the first", "of the last", "means")
 
-    def smoothed_target_action(mu_next, noise, sigma, clip, low, high):
-        return inside(mean(mu_next, low, high) + scale(noise, sigma, clip), low, high)
+
+@composable
+def _smoothed(
+    noise: str = "σ ξ", inner: str = "clip", outer: str = "box", first: str = "none"
+) -> Callable:
+    """The smoothed action with its parts exchangeable; first: what is done to μ before the noise is added."""
+
+    def smoothed_target_action(mu_next, noise_, sigma, clip, low, high):
+        low, high = _t(low), _t(high)
+        epsilon = _INNER[inner](_NOISES[noise](noise_, sigma), noise_, sigma, clip, low, high)
+        return _OUTER[outer](_OUTER[first](mu_next, clip, low, high) + epsilon, clip, low, high)
 
     return smoothed_target_action
 
@@ -76,16 +118,12 @@ def _t(bound):
     return torch.as_tensor(bound, dtype=torch.float32)
 
 
-def _unboxed(a, low, high):
-    return a
-
-
 def _box(a, low, high):
     return torch.clip(a, _t(low), _t(high))
 
 
-def _one_bound(pick_low, pick_high):
-    return lambda a, low, high: a.clamp(float(pick_low(_t(low))), float(pick_high(_t(high))))
+def _one_bound(a, low, high):
+    return a.clamp(float(low), float(high))
 
 
 smoothed_target_action = Exercise(
@@ -103,56 +141,93 @@ smoothed_target_action = Exercise(
             "The noise is never held between −c and c. A normal draw can be as large as it likes, and then "
             "the target looks at an action far away from the policy's.",
             "Which argument of the function have you not used? There are two clips in the equation.",
-            _smoothed(lambda xi, s, c: s * xi),
+            _smoothed(inner="none"),
         ),
         Mistake(
             "action-not-clipped",
             "The noisy action may leave the box. No replay holds an action from out there, so the critic's "
             "value for it is made up.",
             "What is the largest action your function can return when μ(s') is at the border?",
-            _smoothed(inside=_unboxed),
+            _smoothed(outer="none"),
         ),
         Mistake(
             "clips-noise-before-scaling",
-            "You clip ξ and scale afterwards: σ·clip(ξ). Then the noise reaches up to σc, and c is no longer "
-            "in the units of an action.",
+            "You clip ξ at ±c and scale afterwards, or clip σξ at ±σc, which is the same. Then the noise reaches up to "
+            "σc, and c is no longer in the units of an action.",
             "In what order do σ and the inner clip stand in the equation?",
-            _smoothed(lambda xi, s, c: s * xi.clamp(-c, c)),
+            _smoothed(inner="before scaling"),
         ),
         Mistake(
             "variance-for-deviation",
             "You scale the noise with σ² or √σ. A standard normal times σ has the standard deviation σ.",
             "What is the standard deviation of k·ξ, if ξ has the standard deviation 1?",
-            _smoothed(lambda xi, s, c: (s**2 * xi).clamp(-c, c)),
-            _smoothed(lambda xi, s, c: (s**0.5 * xi).clamp(-c, c)),
+            _smoothed(noise="σ² ξ"),
+            _smoothed(noise="√σ ξ"),
+        ),
+        Mistake(
+            "noise-not-scaled",
+            "σ multiplies nothing: your noise has the standard deviation 1 until it is clipped.",
+            "Which argument of the function have you not used?",
+            _smoothed(noise="ξ"),
+        ),
+        Mistake(
+            "no-noise",
+            "The noise does not enter: your action is that of the policy, held in the box. The smoothing is the whole "
+            "point of (15.8).",
+            "Which arguments of the function have you not used?",
+            _smoothed(noise="none"),
+        ),
+        Mistake(
+            "noise-on-one-side",
+            "Your noise is clipped at one end only, or at 0: it is to be held between −c and c, and to push either way.",
+            "What are the smallest and the largest number that your inner clip lets through?",
+            _smoothed(inner="from 0"),
+            _smoothed(inner="above only"),
         ),
         Mistake(
             "one-bound-for-all",
             "You use one lowest and one highest number for all dimensions. The box has its own bounds in each "
             "dimension of the action.",
             "`low` and `high` may be tensors of shape (D,). Which functions of torch accept those as bounds?",
-            _smoothed(inside=_one_bound(torch.min, torch.max)),
-            _smoothed(inside=_one_bound(torch.max, torch.min)),
-            _smoothed(inside=_one_bound(lambda x: x.flatten()[0], lambda x: x.flatten()[0])),
-            _smoothed(inside=_one_bound(lambda x: x.flatten()[-1], lambda x: x.flatten()[-1])),
-            _smoothed(inside=_one_bound(lambda x: x.mean(), lambda x: x.mean())),
+            *(_smoothed(outer=bounds) for bounds in _ONE_BOUND),
+        ),
+        Mistake(
+            "another-box",
+            "You clip or squash the action into a box of your own: between −1 and 1, or between −`high` and `high`. The "
+            "action's own bounds are given, and need not be symmetric.",
+            "What does your function return for an action of 7 in the box from 5 to 9?",
+            _smoothed(outer="±1"),
+            _smoothed(outer="±high"),
+            _smoothed(outer="tanh"),
         ),
         Mistake(
             "clips-before-adding",
             "You bring the policy's action into the box and add the noise afterwards, so the sum can leave it "
             "again. The outer clip encloses the whole sum.",
             "Count the brackets of the equation: what stands inside the outer one?",
-            _smoothed(inside=_unboxed, mean=_box),
-            lambda mu, xi, s, c, low, high: _box(mu, low, high) + s * xi,
+            _smoothed(outer="none", first="box"),
+            _smoothed(outer="none", first="box", inner="none"),
         ),
         Mistake(
             "clips-to-noise-bound",
             "You clip the action to ±c. That is the bound of the noise; the action has its own, `low` and `high`.",
             "Which of the two clips in the equation belongs to which pair of bounds?",
-            _smoothed(inside=lambda a, low, high, c=0.5: a.clamp(-c, c)),
-            lambda mu, xi, s, c, low, high: (mu + s * xi).clamp(-c, c),
-            lambda mu, xi, s, c, low, high: (mu + (s * xi).clamp(-c, c)).clamp(-c, c),
-            lambda mu, xi, s, c, low, high: (mu + _box(s * xi, low, high)).clamp(-c, c),
+            lambda mu, xi, s, c, low, high: (mu + (s * xi).clamp(-c, c)).clamp(-0.5, 0.5),
+            _smoothed(outer="clip"),
+            _smoothed(outer="clip", inner="none"),
+            _smoothed(outer="clip", inner="box"),
+        ),
+        Mistake(
+            "noise-clipped-to-the-box",
+            "You hold the noise between `low` and `high`. Those are the action's bounds; the noise has its own, ±c.",
+            "Which of the two clips in the equation belongs to which pair of bounds?",
+            _smoothed(inner="box"),
+        ),
+        Mistake(
+            "noise-subtracted",
+            "You subtract the noise. A draw is as likely as its negative, but `noise` is given and (15.8) adds it.",
+            "Which sign stands before the noise?",
+            _smoothed(noise="−σ ξ"),
         ),
     ],
     also_correct=[
@@ -200,36 +275,31 @@ def _target_cases(rng: np.random.Generator) -> list[Case]:
     ]
 
 
+@composable
 def _double(
-    pick: Callable = torch.minimum,
-    masked: bool = True,
-    discount: bool = True,
-    detach: bool = True,
+    pick: str = "smaller", mask: str = "next", discount: str = "next", detach: bool = True
 ) -> Callable:
+    """The target with its parts exchangeable; mask, discount: as in `td_target`."""
+
     def clipped_double_q_target(reward, q1_next, q2_next, terminated, gamma):
-        value = pick(q1_next, q2_next)
+        value = PICKS[pick](q1_next, q2_next)
         value = value.detach() if detach else value
-        alive = 1 - terminated if masked else 1.0
-        return reward + (gamma if discount else 1.0) * alive * value
+        return td_target(reward, value, terminated, gamma, mask, discount)
 
     return clipped_double_q_target
 
 
-# Where two critics agree, each of these sends the gradient another way.
-_MINIMA = (
-    torch.minimum,
-    lambda a, b: torch.where(a < b, a, b),
-    lambda a, b: torch.where(b < a, b, a),
-)
+_MINIMA = ("smaller", "smaller, the second if equal", "smaller, the first if equal")
 
 
-def _attached(pick: Callable, half: int | None) -> Callable:
+def _attached(pick: str, half: int | None) -> Callable:
     """The right numbers with a gradient, `half` of the two critics' values taken out of the graph."""
 
-    def of_both(*q):
-        return pick(*(x.detach() if i == half else x for i, x in enumerate(q)))
+    def clipped_double_q_target(reward, q1_next, q2_next, terminated, gamma):
+        values = [x.detach() if i == half else x for i, x in enumerate((q1_next, q2_next))]
+        return _double(pick, detach=False)(reward, *values, terminated, gamma)
 
-    return _double(of_both, detach=False)
+    return clipped_double_q_target
 
 
 _either = attached_too(_double)
@@ -251,59 +321,61 @@ clipped_double_q_target = Exercise(
             "You take the larger of the two estimates. That is the disease, not the cure: errors upwards are "
             "what the actor looks for.",
             "Which of two estimates would a careful person believe?",
-            *_either(pick=torch.maximum),
+            *_either(pick="larger"),
         ),
         Mistake(
             "mean",
             "You take the mean of the two critics. Averaging makes the noise smaller, but it does not lean "
             "against the upward pull.",
             "What does the equation do with its two numbers?",
-            *_either(pick=lambda a, b: (a + b) / 2),
+            *_either(pick="mean"),
         ),
         Mistake(
             "first-critic-only",
             "Only one of the two critics is used. That is DDPG's target.",
             "Which of the arguments does your result not depend on?",
-            *_either(pick=lambda a, b: a),
-            *_either(pick=lambda a, b: b),
+            *_either(pick="first"),
+            *_either(pick="second"),
         ),
         Mistake(
             "terminal-bootstrap",
             "Your target bootstraps through a terminal state. After it comes nothing, whatever the critics say.",
             "What is the right target for a row with `terminated` = 1? And what is yours?",
-            *_either(masked=False),
+            *_either(mask="nothing"),
         ),
         Mistake(
             "no-gamma",
             "The next state's value enters without γ: it comes one step later, so it counts γ of itself.",
             "How often does γ stand in the equation, and before what?",
-            *_either(discount=False),
+            *_either(discount="nothing"),
         ),
         Mistake(
             "gradient-into-target",
             "The numbers are right, but a gradient flows through your target into the critics that made it. "
             "A target is a label: it must stand still while the critic moves.",
             "How do you tell torch that a tensor is a mere number from here on?",
-            *(_attached(pick, half) for pick in _MINIMA for half in (None, 0, 1)),
+            *(_double(pick, detach=False) for pick in _MINIMA),
+            *(_attached(pick, half) for pick in _MINIMA for half in (0, 1)),
         ),
         Mistake(
             "min-over-the-batch",
             "You take one minimum over the whole batch, or one of the critics for all of it. The smaller estimate "
             "has to be chosen for each transition by itself.",
             "How many comparisons does your minimum make? It should be one a row.",
-            *_either(pick=lambda a, b: torch.minimum(a.min(), b.min())),
-            *_either(pick=lambda a, b: a if a.min() < b.min() else b),
-            *_either(pick=lambda a, b: a if a.mean() < b.mean() else b),
-            *_either(pick=lambda a, b: min(a.min(), b.min()).expand(len(a))),
+            *_either(pick="smallest of all"),
+            *_either(pick="critic of the smallest"),
+            *_either(pick="critic of the smaller mean"),
+            *_either(pick="smallest of all, repeated"),
         ),
         Mistake(
-            "masks-reward",
-            "You switch off the reward of terminal transitions as well. The reward of the step into a terminal "
-            "state was really paid.",
-            "What does (1 − d) multiply in the equation, and what not?",
-            lambda r, a, b, d, g: (1 - d) * (r + g * torch.minimum(a, b).detach()),
-            lambda r, a, b, d, g: (1 - d) * (r + g * torch.minimum(a, b)),
+            "sum-of-critics",
+            "You add the two critics. Each of them estimates the whole value: their sum is about twice of it.",
+            "If both critics said 10, what should a target make of it?",
+            *_either(pick="sum"),
         ),
+        Mistake("masks-reward", *REWARD_MASKED, *_either(mask="all")),
+        Mistake("mask-inverted", *MASK_INVERTED, *_either(mask="inverted")),
+        Mistake("reward-discounted", *REWARD_DISCOUNTED, *_either(discount="all")),
     ],
     also_correct=[
         _double(),
@@ -429,85 +501,128 @@ def _update_cases(rng: np.random.Generator) -> list[Case]:
         return Case(name, inputs)
 
     return [
-        case("three updates, the actor at every second", 12, 2),
-        case("three updates, the actor at every third", 12, 3),
-        case("two updates, the actor at both", 12, 1, calls=2),
-        case("one action, ρ = 0.95, γ = ½", 8, 2, act_dim=1, rho=0.95, gamma=0.5),
-        case("one row a batch", 1, 2),
-        case("updates 6 to 8, the actor at every fourth", 8, 4, first=6),
-        case("a smaller box", 12, 1, calls=1, box=(-0.3, 0.5)),
+        # One call in which everything moves comes first: most mistakes show there, and it costs least.
+        case("one update, everything moves", 6, 1, calls=1, box=(-0.3, 0.5)),
+        case("three updates, the actor at every second", 6, 2),
+        case("updates 6 to 8, the actor at every fourth", 6, 4, first=6),
+        case("one action, ρ = 0.95, γ = ½", 8, 2, act_dim=1, rho=0.95, gamma=0.5, calls=2),
+        case("one row a batch", 1, 2, calls=2),
     ]  # fmt: skip
 
 
+# What decides whether it is an update's turn.
+_RHYTHMS: dict[str, Callable] = {
+    "due": lambda step, every: step % every == 0,
+    "always": lambda step, every: True,
+    "not due": lambda step, every: step % every != 0,
+    "from 0": lambda step, every: (step - 1) % every == 0,
+    "one early": lambda step, every: (step + 1) % every == 0,
+    "quotient": lambda step, every: bool(step // every),
+    "never": lambda step, every: False,
+}
+_SMOOTHINGS: dict[str, Callable] = {
+    "both": _smoothed(),
+    "not scaled": _smoothed(noise="ξ"),
+    "noise not clipped": _smoothed(inner="none"),
+    "no box": _smoothed(outer="none"),
+    "no clip at all": _smoothed(inner="none", outer="none"),
+    "box of ±1": _smoothed(outer="±1"),
+    "c for the box": _smoothed(outer="clip"),
+    "box without noise": _smoothed(noise="none"),
+    "none": lambda mu, *_: mu,
+}
+_LOSSES = {"mse": mse_loss, "huber": smooth_l1_loss}
+_NETWORKS = ("critic1", "critic2", "actor")
+_CRITICS = ("critic1", "critic2")
+
+
+@composable
 def _update(
     *,
-    actor_value: Callable = lambda me, obs, a: me.critic1(obs, a),
-    targets_every_step: tuple[str, ...] = (),
-    actor_every_step: bool = False,
-    all_every_step: bool = False,
+    smoothing: str = "both",
     next_actor: str = "actor_targ",
-    next_critics: tuple[str, str] = ("critic1_targ", "critic2_targ"),
-    critics_move: str = "",
-    separate: bool = False,
-    sign: float = -1.0,
-    reverse: bool = False,
-    smooth: float | None = 1.0,
-    target: Callable = td3.clipped_double_q_target,
-    attached: bool = False,
-    clear: tuple[str, ...] = ("before critics", "before actor"),
-    actor_first: bool = False,
-    forgotten: tuple[str, ...] = (),
+    next_obs: str = "next_obs",
+    next_critics: str = "_targ",
+    detach: bool = True,
+    pick: str = "smaller",
+    mask: str = "next",
+    discount: str = "next",
     critics: tuple[int, ...] = (1, 2),
+    critic_action: str = "batch",
+    loss: str = "mse",
     half: float = 1.0,
+    clear: tuple[str, ...] = ("before critics", "before actor"),
+    critics_step: bool = True,
+    actor_when: str = "due",
+    actor_critic: str = "first",
+    sign: float = -1.0,
+    reduce: str = "mean",
+    critics_move: str = "",
+    actor_first: bool = False,
+    targets_when: str = "with the actor",
+    always_follow: tuple[str, ...] = (),
+    forgotten: tuple[str, ...] = (),
+    keep: str = "rho",
 ) -> Callable:
     """Algorithm 1 with its steps exchangeable, so that each mistake differs in one of them.
 
-    clear: when gradients are cleared, "before" or "after" a step of the "critics" or the "actor"; critics_move: how
-    the actor's gradient moves them: "again", added to their own; "alone"; or "at once" with their own step.
+    pick "each its own": no target for both; clear: when gradients are cleared, "before" or "after" a step of the
+    "critics" or the "actor"; critics_move: how the actor's gradient moves them: "again", added to their own;
+    "alone"; or "at once" with their own step.
     """
 
     def td3_update(agent_state, batch, noise, step):
         me = agent_state
-        due = td3.delayed(step, me.every)
-        act = due or actor_every_step or all_every_step
+        act = _RHYTHMS[actor_when](step, me.every)
         at_once = act and critics_move == "at once"
 
         def clears(when, whose):
             if f"{when} {whose}" in clear:
                 getattr(me, f"{whose.removesuffix('s')}_optimizer").zero_grad()
 
+        def values(obs, action, suffix=""):
+            return [getattr(me, name + suffix)(obs, action) for name in _CRITICS]
+
         def move_actor():
-            loss = sign * actor_value(me, batch.obs, me.actor(batch.obs)).mean()
+            action = me.actor(batch.obs)
+            if actor_critic == "slow":
+                value = me.critic1_targ(batch.obs, action)
+            elif actor_critic == "first":
+                value = me.critic1(batch.obs, action)
+            else:
+                value = PICKS[actor_critic](*values(batch.obs, action))
+            actor_loss = sign * getattr(torch, reduce)(value)
             clears("before", "actor")
             if critics_move == "alone":
                 me.critic_optimizer.zero_grad()
-            loss.backward()
+            actor_loss.backward()
             me.actor_optimizer.step()
             clears("after", "actor")
             if critics_move:
                 me.critic_optimizer.step()
-            return float(loss)
+            return float(actor_loss)
+
+        def labels():
+            seen = batch.next_obs if next_obs == "next_obs" else batch.obs
+            mu = getattr(me, next_actor)(seen)
+            a = _SMOOTHINGS[smoothing](mu, noise, me.sigma, me.clip, me.low, me.high)
+            q = values(
+                batch.obs if next_obs == "obs throughout" else batch.next_obs, a, next_critics
+            )
+            own = pick == "each its own"
+            bootstraps = q if own else [PICKS[pick](*q)] * 2
+            given = batch.terminated, me.gamma, mask, discount
+            return [td_target(batch.reward, value, *given) for value in bootstraps]
 
         def move_critics():
-            with torch.set_grad_enabled(attached):
-                a = getattr(me, next_actor)(batch.next_obs)
-                if smooth is not None:
-                    a = td3.smoothed_target_action(
-                        a, smooth * noise, me.sigma, me.clip, me.low, me.high
-                    )
-                q = [getattr(me, name)(batch.next_obs, a) for name in next_critics]
-                given = batch.reward, batch.terminated, me.gamma
-                if separate:
-                    ys = [given[0] + given[2] * (1 - given[1]) * value for value in q]
-                else:
-                    ys = [target(given[0], *q, given[1], given[2])] * 2
-            online = (me.critic1, me.critic2)
-            losses = [
-                half * mse_loss(online[i - 1](batch.obs, batch.action), ys[i - 1]) for i in critics
-            ]
+            with torch.set_grad_enabled(not detach):
+                ys = labels()
+            own = critic_action == "own"
+            online = values(batch.obs, me.actor(batch.obs).detach() if own else batch.action)
+            losses = [half * _LOSSES[loss](online[i - 1], ys[i - 1]) for i in critics]
             clears("before", "critics")
             sum(losses).backward()
-            if not at_once:
+            if critics_step and not at_once:
                 me.critic_optimizer.step()
                 clears("after", "critics")
             return float(sum(losses))
@@ -518,20 +633,14 @@ def _update(
         losses["critics"] = move_critics()
         if act and not actor_first:
             losses["actor"] = move_actor()
+        due = act if targets_when == "with the actor" else _RHYTHMS[targets_when](step, me.every)
+        rho = {"rho": me.rho, "1 - rho": 1 - me.rho, "nothing": 0.0}[keep]
         for name in _NETWORKS:
-            if name not in forgotten and (due or all_every_step or name in targets_every_step):
-                rho = 1 - me.rho if reverse else me.rho
+            if name in always_follow or (due and name not in forgotten):
                 polyak_update(getattr(me, f"{name}_targ"), getattr(me, name), rho)
         return losses
 
     return td3_update
-
-
-_NETWORKS = ("critic1", "critic2", "actor")
-
-
-def _smallest(me, obs, a):
-    return torch.minimum(me.critic1(obs, a), me.critic2(obs, a))
 
 
 def _own_target(first_only: bool) -> Callable:
@@ -582,27 +691,6 @@ td3_update = Exercise(
     atol=ATOL,
     mistakes=[
         Mistake(
-            "min-in-the-actor-loss",
-            "Your actor climbs the smaller of the two critics. The minimum belongs into the target; the actor "
-            "follows critic 1 alone.",
-            "Compare the actor's loss in the equation with yours: how many critics has it?",
-            _update(actor_value=_smallest),
-        ),
-        Mistake(
-            "targets-every-step",
-            "The target networks move at every update. They should rest together with the actor.",
-            "Which lines of your function belong inside the `if`?",
-            _update(targets_every_step=_NETWORKS),
-            _update(targets_every_step=("critic1", "critic2")),
-        ),
-        Mistake(
-            "actor-every-step",
-            "The actor moves at every update, whatever `every` says: the critics get no time to settle.",
-            "Where in your function is `delayed` asked, and what depends on the answer?",
-            _update(actor_every_step=True),
-            _update(all_every_step=True),
-        ),
-        Mistake(
             "online-actor-in-target",
             "The next action in the target comes from the actor that is being trained. It should come from its "
             "slow copy, as the critics do.",
@@ -610,71 +698,90 @@ td3_update = Exercise(
             _update(next_actor="actor"),
         ),
         Mistake(
+            "target-looks-at-s",
+            "The target is asked for in s: the slow actor's action, or the critics' values of it as well. What follows "
+            "the step lies in s′.",
+            "Which observations do you give to the slow networks?",
+            _update(next_obs="obs"),
+            _update(next_obs="obs throughout"),
+        ),
+        Mistake(
+            "not-smoothed",
+            "The target looks at the action of the slow actor itself; `noise` is never used.",
+            "Which of your own functions makes the action at which the two critics are asked?",
+            _update(smoothing="none"),
+            _update(smoothing="box without noise"),
+        ),
+        Mistake(
+            "noise-not-scaled",
+            "σ multiplies nothing: the noise on the target's action has the standard deviation 1 until it is clipped.",
+            "Which of the settings of `agent_state` have you not used?",
+            _update(smoothing="not scaled"),
+        ),
+        Mistake(
+            "noise-not-clipped",
+            "The noise on the target's action is never held between −c and c.",
+            "There are two clips in (15.8). Which one have you left out?",
+            _update(smoothing="noise not clipped"),
+        ),
+        Mistake(
+            "action-not-clipped",
+            "The target's action may leave the box: what the noise pushed out of it is never brought back.",
+            "There are two clips in (15.8). Which one have you left out? Your own `smoothed_target_action` has both.",
+            _update(smoothing="no box"),
+            _update(smoothing="no clip at all"),
+        ),
+        Mistake(
+            "another-box",
+            "The target's action is clipped to bounds that are not the box's: to ±1 or to ±c. The box has its own, "
+            "`low` and `high`.",
+            "In which line do `low` and `high` occur?",
+            _update(smoothing="box of ±1"),
+            _update(smoothing="c for the box"),
+        ),
+        Mistake(
             "online-critics-in-target",
             "The target is made by the critics that are being trained. They would chase their own tails: the "
             "slow copies make the target.",
             "Which networks of the equation for y carry the subscript targ?",
-            _update(next_critics=("critic1", "critic2")),
-            _update(next_critics=("critic1", "critic2"), attached=True, target=_double(detach=False)),
-        ),
-        Mistake(
-            "critics-move-with-the-actor",
-            "A critic moves when the actor does: the gradient of the actor's loss has reached its weights. It "
-            "would learn to flatter the actor.",
-            "Which optimiser is stepped after the actor's loss, and what are its gradients at that moment?",
-            *(_update(critics_move=how) for how in ("again", "alone", "at once")),
+            _update(next_critics=""),
+            _update(next_critics="", detach=False),
         ),
         Mistake(
             "separate-targets",
             "Each critic is trained on its own bootstrap. There is one target for both, made with the smaller "
             "of the two values.",
             "How many different y does the equation have?",
-            _update(separate=True),
+            _update(pick="each its own"),
         ),
         Mistake(
-            "sign",
-            "Your actor walks downhill on Q: it learns the worst action. An optimiser minimises, so the loss "
-            "is minus the value.",
-            "Which sign has the actor's loss in the equation?",
-            _update(sign=1.0),
+            "not-the-smaller",
+            "Your target does not take the smaller of the two values in each row: it takes the larger, the mean, the "
+            "sum, or always the same critic's.",
+            "Did you use your own `clipped_double_q_target`? What becomes of the two slow critics' values?",
+            *(_update(pick=pick) for pick in ("larger", "mean", "first", "second", "sum")),
         ),
         Mistake(
-            "polyak-reversed",
-            "ρ and 1 − ρ have changed places: your targets become almost the trained networks at once. With ρ "
-            "near 1 they should hardly move.",
-            "What should happen to the target networks at ρ = 1?",
-            _update(reverse=True),
+            "terminal-bootstrap",
+            "Your target bootstraps through a terminal state. After it comes nothing, whatever the critics say.",
+            "Where does `terminated` enter your target?",
+            _update(mask="nothing"),
         ),
+        Mistake("mask-inverted", *MASK_INVERTED, _update(mask="inverted")),
+        Mistake("reward-masked", *REWARD_MASKED, _update(mask="all")),
         Mistake(
-            "not-smoothed",
-            "The target looks at the action of the slow actor itself; `noise` is never used.",
-            "Which of your own functions makes the action at which the two critics are asked?",
-            _update(smooth=None),
-            _update(smooth=0.0),
+            "no-gamma",
+            "The next state's value enters the target without γ: it comes one step later, so it counts γ of itself.",
+            "Where does `gamma` enter your target?",
+            _update(discount="nothing"),
         ),
+        Mistake("reward-discounted", *REWARD_DISCOUNTED, _update(discount="all")),
         Mistake(
-            "gradients-pile-up",
-            "Gradients of earlier steps are still there when you call `backward()`: torch adds to them.",
-            "What has to happen to the gradients before each `backward()`?",
-            _update(clear=()),
-            _update(clear=("before actor",)),
-            _update(clear=("before critics",)),
-            _update(clear=("after critics", "after actor")),
-            _update(clear=("before critics", "after actor")),
-        ),
-        Mistake(
-            "actor-before-critics",
-            "The actor moves first, along the old critic. It should follow the critic that has already learned "
-            "from this batch.",
-            "In which order do the lines of the algorithm come?",
-            _update(actor_first=True),
-        ),
-        Mistake(
-            "target-forgotten",
-            "Not all three target networks move.",
-            "How many networks have a slow copy? Count your calls of `polyak_update`.",
-            *(_update(forgotten=(name,)) for name in ("actor", "critic1", "critic2")),
-            _update(forgotten=("critic1", "critic2")),
+            "own-action",
+            "Your critics learn the value of the actor's action. Only the batch's action was tried in s, and the "
+            "reward is its reward.",
+            "At which action are the two critics asked in their own loss?",
+            _update(critic_action="own"),
         ),
         Mistake(
             "one-critic-trained",
@@ -688,6 +795,145 @@ td3_update = Exercise(
             "Your critics' loss carries a factor ½. The two means are added, without a factor.",
             "Write out the loss of the equation for a batch of one. What is its gradient?",
             _update(half=0.5),
+        ),
+        Mistake(
+            "no-squared-error",
+            "Your critics' loss is Huber's. Here the errors are squared, however large they are.",
+            "Which loss function did you call, and which one does the equation write out?",
+            _update(loss="huber"),
+        ),
+        Mistake(
+            "gradients-pile-up",
+            "Gradients of earlier steps are still there when you call `backward()`: torch adds to them.",
+            "What has to happen to the gradients before each `backward()`?",
+            _update(clear=()),
+            _update(clear=("before actor",)),
+            _update(clear=("before critics",)),
+            _update(clear=("after critics", "after actor")),
+            _update(clear=("before critics", "after actor")),
+        ),
+        Mistake(
+            "critics-never-step",
+            "Neither critic moves: their loss is computed, and nobody steps down it.",
+            "Which optimisers does `agent_state` hold, and which of them have you stepped?",
+            _update(critics_step=False),
+        ),
+        Mistake(
+            "actor-before-critics",
+            "The actor moves first, along the old critic. It should follow the critic that has already learned "
+            "from this batch.",
+            "In which order do the lines of the algorithm come?",
+            _update(actor_first=True),
+        ),
+        Mistake(
+            "inverted",
+            "The actor moves at the updates at which it should rest, and rests when it is due.",
+            "For every = 3: at which of the updates 1 to 6 does your actor move?",
+            _update(actor_when="not due"),
+        ),
+        Mistake(
+            "off-by-one",
+            "The actor moves at the wrong updates: they are counted from 1, and with `every` = 3 it is the third, the "
+            "sixth and so on that move it.",
+            "For every = 3: at which of the updates 1 to 6 does your actor move?",
+            _update(actor_when="from 0"),
+            _update(actor_when="one early"),
+        ),
+        Mistake(
+            "integer-division",
+            "From update `every` on your actor moves always: you ask for the quotient `step // every`. What says "
+            "whether a division comes out even is its remainder.",
+            "Which operator gives the remainder of a division?",
+            _update(actor_when="quotient"),
+        ),
+        Mistake(
+            "actor-every-step",
+            "The actor moves at every update, whatever `every` says: the critics get no time to settle.",
+            "Where in your function is `delayed` asked, and what depends on the answer?",
+            _update(actor_when="always", targets_when="due"),
+            _update(actor_when="always"),
+        ),
+        Mistake(
+            "actor-never-moves",
+            "The actor never moves. Either nothing steps it, or no gradient reaches it: if Q is taken at "
+            "`batch.action`, or at a detached action, it is no function of the actor's weights.",
+            "What are the actor's gradients at update 2 with every = 2, after the `backward()` of its loss?",
+            _update(actor_when="never"),
+            _update(actor_when="never", targets_when="due"),
+        ),
+        Mistake(
+            "min-in-the-actor-loss",
+            "Your actor climbs the smaller of the two critics. The minimum belongs into the target; the actor "
+            "follows critic 1 alone.",
+            "Compare the actor's loss in the equation with yours: how many critics has it?",
+            _update(actor_critic="smaller"),
+        ),
+        Mistake(
+            "both-critics-in-the-actor-loss",
+            "Your actor climbs both critics, added up or averaged. It follows critic 1 alone.",
+            "Compare the actor's loss in the equation with yours: how many critics has it?",
+            _update(actor_critic="sum"),
+            _update(actor_critic="mean"),
+        ),
+        Mistake(
+            "another-critic-in-the-actor-loss",
+            "Your actor climbs critic 2, or the slow copy of a critic. It is critic 1 that it follows, as it is now.",
+            "Which index and which subscript has Q in the actor's loss?",
+            _update(actor_critic="second"),
+            _update(actor_critic="slow"),
+        ),
+        Mistake(
+            "sign",
+            "Your actor walks downhill on Q: it learns the worst action. An optimiser minimises, so the loss "
+            "is minus the value.",
+            "Which sign has the actor's loss in the equation?",
+            _update(sign=1.0),
+        ),
+        Mistake(
+            "sum",
+            "Your actor's loss is a sum over the batch. It is a mean: otherwise the step would grow with the batch.",
+            "What happens to the actor's step when every row of the batch comes twice?",
+            _update(reduce="sum"),
+        ),
+        Mistake(
+            "critics-move-with-the-actor",
+            "A critic moves when the actor does: the gradient of the actor's loss has reached its weights. It "
+            "would learn to flatter the actor.",
+            "Which optimiser is stepped after the actor's loss, and what are its gradients at that moment?",
+            *(_update(critics_move=how) for how in ("again", "alone", "at once")),
+        ),
+        Mistake(
+            "targets-every-step",
+            "The target networks move at every update. They should rest together with the actor.",
+            "Which lines of your function belong inside the `if`?",
+            _update(targets_when="always"),
+            _update(always_follow=("critic1", "critic2")),
+        ),
+        Mistake(
+            "targets-never-move",
+            "No slow network ever moves: the target stays that of the first weights.",
+            "What comes after the actor's step in the algorithm?",
+            _update(targets_when="never"),
+        ),
+        Mistake(
+            "target-forgotten",
+            "Not all three target networks move.",
+            "How many networks have a slow copy? Count your calls of `polyak_update`.",
+            *(_update(forgotten=(name,)) for name in ("actor", "critic1", "critic2")),
+            _update(forgotten=("critic1", "critic2")),
+        ),
+        Mistake(
+            "polyak-reversed",
+            "ρ and 1 − ρ have changed places: your targets become almost the trained networks at once. With ρ "
+            "near 1 they should hardly move.",
+            "What should happen to the target networks at ρ = 1?",
+            _update(keep="1 - rho"),
+        ),
+        Mistake(
+            "hard-copies",
+            "The slow networks are made equal to the trained ones: there is nothing slow about them.",
+            "Where does `rho` enter?",
+            _update(keep="nothing"),
         ),
     ],
     also_correct=[

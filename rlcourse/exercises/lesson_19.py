@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from copy import deepcopy
 from itertools import combinations
@@ -10,15 +11,33 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
-from torch.nn.functional import mse_loss
+from torch.nn.functional import mse_loss, softplus
 
-from rlcourse.checker.declaration import Exercise, Lesson, Mistake, figures, number, tensor
+from rlcourse.checker.declaration import (
+    Exercise,
+    Lesson,
+    Mistake,
+    composable,
+    figures,
+    number,
+    tensor,
+)
 from rlcourse.checker.harness import Case
 from rlcourse.checker.material import attached_too
 from rlcourse.checker.networks import ATOL, RTOL, AgentState, Optimizer, network, transitions
 from rlcourse.checker.networks import tensor as made
 from rlcourse.continuous import sac
 from rlcourse.continuous.agent import descend, frozen
+from rlcourse.continuous.stein import gaussian_log_prob
+from rlcourse.exercises.network_targets import (
+    MASK_INVERTED,
+    NOT_REDUCED,
+    PICKS,
+    REDUCTIONS,
+    REWARD_DISCOUNTED,
+    REWARD_MASKED,
+    td_target,
+)
 from rlcourse.lab.networks import polyak_update
 
 # ------------------------------------------------------------------------------------ sac_target
@@ -53,22 +72,41 @@ def _target_cases(rng: np.random.Generator) -> list[Case]:
     ]
 
 
-def _target(critic=torch.minimum, bonus=-1.0, mask=True, discount=True, detach=True, apart=None):
+# The bonus for randomness, −α log π, and what is written in its place.
+_BONUSES: dict[str, Callable] = {
+    "−α log π": lambda alpha, log_prob: -alpha * log_prob,
+    "none": lambda alpha, log_prob: 0.0 * log_prob,
+    "α log π": lambda alpha, log_prob: alpha * log_prob,
+    "−log π": lambda alpha, log_prob: -log_prob,
+    "log π": lambda alpha, log_prob: log_prob,
+    "−exp(α) log π": lambda alpha, log_prob: -torch.as_tensor(alpha).exp() * log_prob,
+    "−α π": lambda alpha, log_prob: -alpha * log_prob.exp(),
+    "−α π log π": lambda alpha, log_prob: -alpha * log_prob.exp() * log_prob,
+    "−α mean log π": lambda alpha, log_prob: -alpha * log_prob.mean(),
+}
+
+
+@composable
+def _target(
+    critic: str = "smaller",
+    bonus: str = "−α log π",
+    mask: str = "next",
+    discount: str = "next",
+    detach: bool = True,
+    apart: str = "",
+) -> Callable:
     """The target with one thing changed; apart: where a bonus outside the bracket goes."""
 
     def sac_target(reward, q1_next, q2_next, log_prob_next, terminated, gamma, alpha):
-        alive = (1 - terminated) if mask else 1.0
-        gamma = gamma if discount else 1.0
-        soft = bonus * alpha * log_prob_next
-        value = critic(q1_next, q2_next)
-        if apart == "undiscounted":
-            y = reward + gamma * alive * value + alive * soft
-        elif apart == "terminals":
-            y = reward + gamma * alive * value + gamma * soft
-        elif apart == "both":
-            y = reward + gamma * alive * value + soft
+        value = PICKS[critic](q1_next, q2_next)
+        soft = _BONUSES[bonus](alpha, log_prob_next)
+        if not apart:
+            value, outside = value + soft, 0.0
+        elif apart == "undiscounted":
+            outside = (1 - terminated) * soft
         else:
-            y = reward + gamma * alive * (value + soft)
+            outside = gamma * soft if apart == "terminals" else soft
+        y = td_target(reward, value, terminated, gamma, mask, discount) + outside
         return y.detach() if detach else y
 
     return sac_target
@@ -118,14 +156,36 @@ sac_target = Exercise(
             "Your target has no entropy term: this is TD3's. In (19.6) what follows in s′ is worth the "
             "smaller Q *and* the bonus for the randomness of ã′.",
             "Which two arguments of the function have you not used?",
-            *_either(bonus=0.0),
+            *_either(bonus="none"),
         ),
         Mistake(
             "entropy-sign",
             "You add α log π. The bonus is α times the entropy, and the entropy is the mean of *minus* "
             "log π: as written, your agent is paid for being predictable.",
             "An unlikely action has a log π far below zero. Should it raise the target or lower it?",
-            *_either(bonus=1.0),
+            *_either(bonus="α log π"),
+        ),
+        Mistake(
+            "alpha-missing",
+            "log π enters without its factor α. α is the price of a nat: it turns an entropy into reward.",
+            "Which argument of the function have you not used?",
+            *_either(bonus="−log π"),
+            *_either(bonus="log π"),
+        ),
+        Mistake(
+            "another-alpha",
+            "You take the exponential of `alpha`. What is passed in is α itself already: only log α needs that.",
+            "What is `alpha` here: the temperature, or its logarithm?",
+            *_either(bonus="−exp(α) log π"),
+        ),
+        Mistake(
+            "another-entropy",
+            "Your bonus is not −α log π of the row's own action: you use π itself, weigh log π with π, or average log π "
+            "over the batch. ã′ was drawn from π, so (19.6) needs no weight and no mean.",
+            "What is done to `log_prob_next` in (19.6), and what in your code?",
+            *_either(bonus="−α π"),
+            *_either(bonus="−α π log π"),
+            *_either(bonus="−α mean log π"),
         ),
         Mistake(
             "entropy-outside-the-mask",
@@ -141,45 +201,54 @@ sac_target = Exercise(
             "You average the two critics. An average of two values that are too high is too high: the "
             "*smaller* one holds the overestimation down.",
             "What stands before $Q$ in (19.6), and what does lesson 15 say about it?",
-            *_either(critic=lambda a, b: (a + b) / 2),
+            *_either(critic="mean"),
         ),
         Mistake(
             "max",
             "You take the larger of the two critics: that adds to the overestimation instead of holding "
             "it down.",
             "Which of the two would you trust, if both tend to be too high?",
-            *_either(critic=torch.maximum),
+            *_either(critic="larger"),
+        ),
+        Mistake(
+            "sum-of-critics",
+            "You add the two critics. Each of them estimates the whole value: their sum is about twice of it.",
+            "If both critics said 10, what should a target make of it?",
+            *_either(critic="sum"),
         ),
         Mistake(
             "one-critic",
             "Only one of the two critics enters your target. In every row the smaller of the two counts, "
             "now the one and now the other.",
             "Change `q1_next` and `q2_next` in turn: does your result notice both?",
-            *_either(critic=lambda a, b: a),
-            *_either(critic=lambda a, b: b),
+            *_either(critic="first"),
+            *_either(critic="second"),
         ),
         Mistake(
             "min-over-the-batch",
             "You take one minimum over the whole batch, or one of the critics for all of it. Row i belongs to "
             "transition i: compare the two critics entry by entry.",
             "How many comparisons does your minimum make? It should be one a row.",
-            *_either(critic=lambda a, b: torch.min(a.min(), b.min())),
-            *_either(critic=lambda a, b: a if a.min() < b.min() else b),
-            *_either(critic=lambda a, b: a if a.mean() < b.mean() else b),
+            *_either(critic="smallest of all"),
+            *_either(critic="critic of the smallest"),
+            *_either(critic="critic of the smaller mean"),
         ),
         Mistake(
             "terminal-bootstrap",
             "Your target goes on through a terminal state. Nothing comes after it: neither a value nor a "
             "bonus, whatever numbers stand there.",
             "What is the right target for a row with `terminated` = 1? And what is yours?",
-            *_either(mask=False),
+            *_either(mask="nothing"),
         ),
+        Mistake("mask-inverted", *MASK_INVERTED, *_either(mask="inverted")),
+        Mistake("reward-masked", *REWARD_MASKED, *_either(mask="all")),
         Mistake(
             "no-gamma",
             "What follows in s′ enters without γ. It comes one step later, so it counts γ of itself.",
             "Where does γ stand in (19.6), and what does it multiply?",
-            *_either(discount=False),
+            *_either(discount="nothing"),
         ),
+        Mistake("reward-discounted", *REWARD_DISCOUNTED, *_either(discount="all")),
         Mistake(
             "gradient-into-target",
             "The numbers are right, but a gradient can flow through your target. The critics should move "
@@ -193,7 +262,7 @@ sac_target = Exercise(
             _half_detached(0, 3, 6),
         ),
     ],
-    also_correct=[_rows_target, _target_under_no_grad],
+    also_correct=[_target(), _rows_target, _target_under_no_grad],
 )
 
 # ------------------------------------------------------------------------------ temperature_loss
@@ -223,17 +292,50 @@ def _temperature_cases(rng: np.random.Generator) -> list[Case]:
     ]
 
 
-def _temperature(sign=-1.0, target=1.0, factor=torch.exp, detach=True, reduce=torch.mean):
+# What stands before the bracket of (19.15), and in its place.
+_FACTORS: dict[str, Callable] = {
+    "α": torch.exp,
+    "log α": lambda x: x,
+    "α detached": lambda x: x.detach().exp(),
+    "log α detached": lambda x: x.detach(),
+    "α log α": lambda x: x * x.exp(),
+    "exp α": lambda x: x.exp().exp(),
+    "α²": lambda x: x.exp().square(),
+    "softplus": softplus,
+    "none": lambda x: 1.0,
+}
+_AIMS: dict[str, Callable] = {
+    "+ H̄": lambda log_prob, target: log_prob + target,
+    "− H̄": lambda log_prob, target: log_prob - target,
+    "+ |H̄|": lambda log_prob, target: log_prob + abs(target),
+    "− |H̄|": lambda log_prob, target: log_prob - abs(target),
+    "none": lambda log_prob, target: log_prob,
+    "of π": lambda log_prob, target: log_prob.exp() + target,
+    "squared": lambda log_prob, target: (log_prob + target).square(),
+}
+
+
+@composable
+def _temperature(
+    sign: float = -1.0,
+    aim: str = "+ H̄",
+    factor: str = "α",
+    detach: bool = True,
+    reduce: str = "mean",
+):
+    """J(α) with its parts exchangeable; aim: the bracket."""
+
     def temperature_loss(log_alpha, log_prob, target_entropy):
         log_prob = log_prob.detach() if detach else log_prob
-        return sign * reduce(factor(log_alpha) * (log_prob + target * target_entropy))
+        product = _FACTORS[factor](log_alpha) * _AIMS[aim](log_prob, target_entropy)
+        return sign * REDUCTIONS[reduce](product)
 
     return temperature_loss
 
 
 def _factors_and_detach(**parts) -> list[Callable]:
     """The mistake, made with α or log α as the factor, and with or without stopping the gradient."""
-    ways = [(f, d) for f in (torch.exp, _identity) for d in (True, False)]
+    ways = [(f, d) for f in ("α", "log α") for d in (True, False)]
     return [_temperature(**parts, factor=f, detach=d) for f, d in ways]
 
 
@@ -252,8 +354,9 @@ def _by_entropy(log_alpha, log_prob, target_entropy):
     return torch.exp(log_alpha) * (entropy - target_entropy)
 
 
-def _identity(x):
-    return x
+def _with_log_alpha(log_alpha, log_prob, target_entropy):
+    """Right as well: log α before the bracket. Its value is another one, its gradient's sign is not."""
+    return _temperature(factor="log α")(log_alpha, log_prob, target_entropy)
 
 
 temperature_loss = Exercise(
@@ -266,7 +369,14 @@ temperature_loss = Exercise(
     call="gradients",
     rtol=RTOL,
     atol=ATOL,
-    variants=[_temperature(factor=_identity)],
+    variants=[_with_log_alpha],
+    remarks=[
+        (
+            _with_log_alpha,
+            "Your factor is log α where (19.15) has α, as in many libraries. Its gradient has the same sign, but not "
+            "the factor α: with a small temperature your α moves faster than that of (19.15), with a large one slower.",
+        )
+    ],
     mistakes=[
         Mistake(
             "sign",
@@ -283,51 +393,87 @@ temperature_loss = Exercise(
             "loss.",
             "In J(α) the log-probabilities are numbers. Which of the two factors wants a gradient?",
             _temperature(detach=False),
-            _temperature(detach=False, factor=_identity),
+            _temperature(detach=False, factor="log α"),
         ),
         Mistake(
             "target-sign",
             "You subtract the target where (19.15) adds it. log π is *minus* an entropy: its distance "
             "to the target is log π + H̄.",
             "If the entropy −log π equals the target exactly, what is the bracket? And yours?",
-            *_factors_and_detach(target=-1.0),
-            *_factors_and_detach(target=-1.0, sign=1.0),
+            *_factors_and_detach(aim="− H̄"),
+            *_factors_and_detach(aim="− H̄", sign=1.0),
         ),
         Mistake(
             "alpha-detached",
             "No gradient reaches `log_alpha`: α is a mere number in your loss, so it will never move.",
             "Which step on the way from `log_alpha` to the loss takes it out of the graph?",
-            _temperature(factor=lambda x: x.detach().exp()),
-            _temperature(factor=lambda x: x.detach().exp(), detach=False),
+            _temperature(factor="α detached"),
+            _temperature(factor="α detached", detach=False),
             lambda la, lp, t: _temperature()(la, lp, t).detach(),
             _alpha_item,
-            _temperature(factor=lambda x: x.detach()),
-            _temperature(factor=lambda x: x.detach(), detach=False),
+            _temperature(factor="log α detached"),
+            _temperature(factor="log α detached", detach=False),
         ),
         Mistake(
             "sum",
             "You add the rows up. J is an average over states: with a sum the step would grow with "
             "the batch.",
             "What should the loss of a batch be in which every row stands twice?",
-            *_factors_and_detach(reduce=torch.sum),
+            *_factors_and_detach(reduce="sum"),
         ),
         Mistake(
             "log-alpha-times-alpha",
             "You multiply by the exponential twice, or by `log_alpha` and α together. One factor stands "
             "before the bracket.",
             "How does α come from `log_alpha`, and how often does it occur in (19.15)?",
-            _temperature(factor=lambda x: x * x.exp()),
-            _temperature(factor=lambda x: x.exp().exp()),
-            _temperature(factor=lambda x: x.exp().square()),
+            _temperature(factor="α log α"),
+            _temperature(factor="exp α"),
+            _temperature(factor="α²"),
         ),
         Mistake(
             "no-target",
             "The target does not occur in your loss. Without it α does not know what to aim at.",
             "Which argument have you not used?",
-            *_factors_and_detach(target=0.0),
+            *_factors_and_detach(aim="none"),
+        ),
+        Mistake(
+            "absolute-target",
+            "You take the target without its sign. H̄ is a bound for the entropy as it is, and that may well be "
+            "negative: densities are not probabilities.",
+            "For which sign of the target is your bracket that of (19.15), and for which is it not?",
+            *_factors_and_detach(aim="+ |H̄|"),
+            *_factors_and_detach(aim="− |H̄|"),
+        ),
+        Mistake(
+            "alpha-missing",
+            "α does not occur in your loss, so there is nothing that could move it.",
+            "Which argument have you not used? It should be the one that gets the gradient.",
+            _temperature(factor="none"),
+            _temperature(factor="none", detach=False),
+        ),
+        Mistake("not-averaged", *NOT_REDUCED, *_factors_and_detach(reduce="none")),
+        Mistake(
+            "softplus-for-exp",
+            "You make α from `log_alpha` by softplus. As its name says, it is the logarithm of α.",
+            "Which function turns a logarithm back?",
+            _temperature(factor="softplus"),
+            _temperature(factor="softplus", detach=False),
+        ),
+        Mistake(
+            "probabilities",
+            "You use π where log π stands: an entropy is a mean of −log π.",
+            "`log_prob` is a logarithm already. What is done to it in (19.15)?",
+            *_factors_and_detach(aim="of π"),
+        ),
+        Mistake(
+            "squared",
+            "You square the distance to the target. A square has no sign: α would move the same way whether there is "
+            "too much entropy or too little.",
+            "Which way should α move if the bracket is positive, and which way if it is negative?",
+            *_factors_and_detach(aim="squared"),
         ),
     ],
-    also_correct=[_with_numbers, _by_entropy],
+    also_correct=[_temperature(), _with_numbers, _by_entropy],
 )
 
 # ------------------------------------------------------------------------ default_target_entropy
@@ -408,15 +554,37 @@ def _loss_cases(rng: np.random.Generator) -> list[Case]:
     ]
 
 
+# The first term of (19.19), and what is written in its place.
+_COSTS: dict[str, Callable] = {
+    "α log π": lambda alpha, log_prob: alpha * log_prob,
+    "−α log π": lambda alpha, log_prob: -alpha * log_prob,
+    "none": lambda alpha, log_prob: 0.0 * log_prob,
+    "log π": lambda alpha, log_prob: log_prob,
+    "−log π": lambda alpha, log_prob: -log_prob,
+    "exp(α) log π": lambda alpha, log_prob: torch.as_tensor(alpha).exp() * log_prob,
+    "α π": lambda alpha, log_prob: alpha * log_prob.exp(),
+}
+
+
+@composable
 def _policy_loss(
-    critic=torch.minimum, sign=1.0, entropy=1.0, detach=(), trained=False, mean=torch.mean
+    critic: str = "smaller",
+    sign: float = 1.0,
+    cost: str = "α log π",
+    value: float = 1.0,
+    detach: tuple[str, ...] = (),
+    trained: bool = False,
+    reduce: str = "mean",
 ):
+    """(19.19) with its parts exchangeable; detach: "q", "log_prob", both or none of them."""
+
     def sac_policy_loss(q1, q2, log_prob, alpha):
         if not trained:
             alpha = torch.as_tensor(alpha).detach()
         q1, q2 = (x.detach() if "q" in detach else x for x in (q1, q2))
         log_prob = log_prob.detach() if "log_prob" in detach else log_prob
-        return sign * mean(entropy * alpha * log_prob - critic(q1, q2))
+        rows = _COSTS[cost](alpha, log_prob) - value * PICKS[critic](q1, q2)
+        return sign * REDUCTIONS[reduce](rows)
 
     return sac_policy_loss
 
@@ -435,10 +603,6 @@ def _where(q1, q2, log_prob, alpha):
     if torch.is_tensor(alpha):
         alpha = alpha.item()
     return -(q - alpha * log_prob).sum() / len(q)
-
-
-def _average(a, b):
-    return (a + b) / 2
 
 
 sac_policy_loss = Exercise(
@@ -463,10 +627,10 @@ sac_policy_loss = Exercise(
             "entropy-sign",
             "The two terms have the same sign. The policy should make Q large and log π small.",
             "Read (19.19) again: what is subtracted from what?",
-            _policy_loss(entropy=-1.0),
-            _policy_loss(entropy=-1.0, trained=True),
-            _policy_loss(entropy=-1.0, sign=-1.0),
-            _policy_loss(entropy=-1.0, sign=-1.0, trained=True),
+            _policy_loss(cost="−α log π"),
+            _policy_loss(cost="−α log π", trained=True),
+            _policy_loss(cost="−α log π", sign=-1.0),
+            _policy_loss(cost="−α log π", sign=-1.0, trained=True),
         ),
         Mistake(
             "sample-detached",
@@ -486,31 +650,31 @@ sac_policy_loss = Exercise(
             "You listen to one critic only. TD3's actor does that; SAC's policy takes the smaller of the two, row "
             "by row.",
             "Which of the arguments have you not used?",
-            _policy_loss(critic=lambda a, b: a),
-            _policy_loss(critic=lambda a, b: b),
-            _policy_loss(critic=lambda a, b: a, trained=True),
-            _policy_loss(critic=lambda a, b: b, trained=True),
+            _policy_loss(critic="first"),
+            _policy_loss(critic="second"),
+            _policy_loss(critic="first", trained=True),
+            _policy_loss(critic="second", trained=True),
         ),
         Mistake(
             "mean-of-critics",
             "You average the two critics. (19.19) takes the smaller one in every row.",
             "Which function compares two tensors entry by entry?",
-            _policy_loss(critic=_average),
-            _policy_loss(critic=_average, trained=True),
+            _policy_loss(critic="mean"),
+            _policy_loss(critic="mean", trained=True),
         ),
         Mistake(
             "max",
             "You take the larger critic: the policy would climb whichever error is highest.",
             "What stands before Q in (19.19)?",
-            _policy_loss(critic=torch.maximum),
-            _policy_loss(critic=torch.maximum, trained=True),
+            _policy_loss(critic="larger"),
+            _policy_loss(critic="larger", trained=True),
         ),
         Mistake(
             "no-entropy",
             "The entropy term is missing: this is the loss of a deterministic actor, and the policy will "
             "shrink to one.",
             "Which two arguments have you not used?",
-            _policy_loss(entropy=0.0),
+            _policy_loss(cost="none"),
         ),
         Mistake(
             "alpha-trained-here",
@@ -523,11 +687,56 @@ sac_policy_loss = Exercise(
             "sum",
             "You add the rows up. (19.19) is a mean: with a sum the step would grow with the batch.",
             "What should the loss of a batch be in which every row stands twice?",
-            _policy_loss(mean=torch.sum),
-            _policy_loss(mean=torch.sum, trained=True),
+            _policy_loss(reduce="sum"),
+            _policy_loss(reduce="sum", trained=True),
+        ),
+        Mistake("not-averaged", *NOT_REDUCED, _policy_loss(reduce="none")),
+        Mistake(
+            "alpha-missing",
+            "log π enters without its factor α: every temperature is 1 for your policy.",
+            "Which argument of the function have you not used?",
+            _policy_loss(cost="log π"),
+            _policy_loss(cost="−log π"),
+        ),
+        Mistake(
+            "another-alpha",
+            "You take the exponential of `alpha`. What is passed in is α itself already: only log α needs that.",
+            "What is `alpha` here: the temperature, or its logarithm?",
+            _policy_loss(cost="exp(α) log π"),
+            _policy_loss(cost="exp(α) log π", trained=True),
+        ),
+        Mistake(
+            "probabilities",
+            "You use π where log π stands: the entropy is the mean of −log π under π, and the draw of ã is that mean's.",
+            "`log_prob` is a logarithm already. What is done to it in (19.19)?",
+            _policy_loss(cost="α π"),
+            _policy_loss(cost="α π", trained=True),
+        ),
+        Mistake(
+            "sum-of-critics",
+            "You add the two critics, so Q counts about twice against the entropy. (19.19) takes the smaller of them.",
+            "If both critics said 10, what should the policy make of it?",
+            _policy_loss(critic="sum"),
+            _policy_loss(critic="sum", trained=True),
+        ),
+        Mistake(
+            "min-over-the-batch",
+            "You take one minimum over the whole batch, or one of the critics for all of it. Each row has its own "
+            "smaller critic.",
+            "How many comparisons does your minimum make? It should be one a row.",
+            _policy_loss(critic="smallest of all"),
+            _policy_loss(critic="critic of the smallest"),
+            _policy_loss(critic="critic of the smaller mean"),
+        ),
+        Mistake(
+            "no-value",
+            "Q is missing: your policy only cares for its entropy, and will become as random as it can.",
+            "Which two arguments of the function have you not used?",
+            _policy_loss(value=0.0),
+            _policy_loss(value=0.0, trained=True),
         ),
     ],
-    also_correct=[_split_means, _where],
+    also_correct=[_policy_loss(), _split_means, _where],
 )
 
 # ------------------------------------------------------------------------------------ sac_update
@@ -561,44 +770,113 @@ def _update_cases(rng: np.random.Generator) -> list[Case]:
         return Case(name, inputs, tags)
 
     return [
-        case("two steps, actions of two numbers"),
-        case("three steps, actions of one number", "D = 1", act_dim=1, calls=3),
-        case("slow copies that follow at once, α above 1", "ρ = 0", rho=0.0, log_alpha=0.6),
-        case("slow copies that stay, a small α", "ρ = 1", rho=1.0, log_alpha=-1.5, target=-6.0),
-        case("one transition", "B = 1", n=1),
-        case("α fixed: `alpha_optimizer` is None", "`alpha_optimizer` is None", learned=False),
+        # One step comes first: most mistakes show there, and it costs least.
+        case("one step, actions of two numbers", calls=1),
+        case("two steps, actions of one number", "D = 1", act_dim=1),
+        case(
+            "slow copies that follow at once, α above 1", "ρ = 0", calls=1, rho=0.0, log_alpha=0.6
+        ),
+        case(
+            "slow copies that stay, a small α",
+            "ρ = 1",
+            calls=1,
+            rho=1.0,
+            log_alpha=-1.5,
+            target=-6.0,
+        ),
+        case("one transition", "B = 1", n=1, calls=1),
+        case(
+            "α fixed: `alpha_optimizer` is None",
+            "`alpha_optimizer` is None",
+            calls=1,
+            learned=False,
+        ),
     ]
 
 
-def _alpha(me):
-    return me.log_alpha.detach().exp()
+_ALPHAS: dict[str, Callable] = {
+    "α": lambda me: me.log_alpha.detach().exp(),
+    "log α": lambda me: me.log_alpha.detach().clone(),
+}
+# Which of the two noises the action in s and the one in s′ get.
+_NOISES: dict[str, Callable] = {
+    "as given": lambda noise, next_noise: (noise, next_noise),
+    "exchanged": lambda noise, next_noise: (next_noise, noise),
+    "noise twice": lambda noise, next_noise: (noise, noise),
+    "next_noise twice": lambda noise, next_noise: (next_noise, next_noise),
+}
 
 
+def _density(correction: Callable, normal: Callable = gaussian_log_prob) -> Callable:
+    """log π(tanh u), with another correction for tanh, a function of u, or another sum over the dimensions."""
+    return lambda u, mean, log_std: normal(u, mean, log_std) - correction(u).sum(dim=-1)
+
+
+def _log_det(u):
+    return 2 * (math.log(2) - u - softplus(-2 * u))
+
+
+_DENSITIES: dict[str, Callable] = {
+    "squashed": sac.squashed_log_prob,
+    "ε = 1e-6": _density(lambda u: torch.log(1 - u.tanh() ** 2 + 1e-6)),
+    "ε = 1e-4": _density(lambda u: torch.log(1 - u.tanh() ** 2 + 1e-4)),
+    "before tanh": gaussian_log_prob,
+    "added": _density(lambda u: -_log_det(u)),
+    "of the action": lambda u, mean, log_std: (
+        gaussian_log_prob(u.tanh(), mean, log_std) - _log_det(u).sum(dim=-1)
+    ),
+    "of the action, no correction": lambda u, mean, log_std: gaussian_log_prob(
+        u.tanh(), mean, log_std
+    ),
+}
+
+
+@composable
 def _update(
     *,
-    alpha_of: Callable = _alpha,
-    noises: Callable = lambda noise, next_noise: (noise, next_noise),
-    online_critics: bool = False,
-    attached: bool = False,
+    alpha: str = "α",
+    noises: str = "as given",
+    density: str = "squashed",
     next_from: str = "next_obs",
     next_action: str | None = None,
-    target: Callable = sac.sac_target,
+    next_critics: str = "_targ",
+    detach: bool = True,
+    pick: str = "smaller",
+    bonus: str = "−α log π",
+    mask: str = "next",
+    discount: str = "next",
+    apart: str = "",
+    critics: tuple[str, ...] = ("critic1", "critic2"),
     factor: float = 1.0,
     order: str = "critics, policy, temperature",
+    judges: str = "",
     judged: str | None = None,
+    policy_pick: str = "smaller",
+    cost: str = "α log π",
+    sign: float = 1.0,
     critics_move: str = "",
-    policy_loss_of: Callable = sac.sac_policy_loss,
-    temperature: Callable = sac.temperature_loss,
+    temperature: bool = True,
+    temperature_sign: float = -1.0,
+    aim: str = "+ H̄",
+    temperature_factor: str = "α",
     again: bool = False,
     clear: tuple[str, ...] = ("critic", "policy", "alpha"),
     clear_after: bool = False,
-    polyak: Callable = polyak_update,
+    keep: str = "rho",
+    forgotten: tuple[str, ...] = (),
 ) -> Callable:
     """The whole step, with one thing done otherwise.
 
-    critics_move: how the policy's gradient moves them, "again" (added to their own) or "alone"; clear: whose gradients
-    are cleared before a step; clear_after: after it instead.
+    pick "each its own": no target for both; critics_move: how the policy's gradient moves them, "again" (added to
+    their own) or "alone"; clear: whose gradients are cleared before a step; clear_after: after it instead.
     """
+    own = pick == "each its own"
+    targets = [
+        _target(one if own else pick, bonus, mask, discount, detach, apart)
+        for one in ("first", "second")
+    ]
+    policy_loss = _policy_loss(policy_pick, sign, cost)
+    temperature_loss = _temperature(temperature_sign, aim, temperature_factor)
 
     def step(me, name, loss):
         optimizer = getattr(me, f"{name}_optimizer")
@@ -609,60 +887,64 @@ def _update(
         if clear_after:
             optimizer.zero_grad()
 
-    def critics(me, batch, next_noise, alpha):
-        with torch.set_grad_enabled(attached):
-            a_next, log_prob_next = sac.squashed_action(
-                me.policy, getattr(batch, next_from), next_noise
-            )
+    def draw(me, obs, noise):
+        return sac.squashed_action(me.policy, obs, noise, _DENSITIES[density])
+
+    def move_critics(me, batch, next_noise, alpha_now):
+        with torch.set_grad_enabled(not detach):
+            a_next, log_prob_next = draw(me, getattr(batch, next_from), next_noise)
             if next_action is not None:
                 a_next = getattr(batch, next_action)
-            slow = "" if online_critics else "_targ"
-            q1_next = getattr(me, f"critic1{slow}")(batch.next_obs, a_next)
-            q2_next = getattr(me, f"critic2{slow}")(batch.next_obs, a_next)
-        y = target(batch.reward, q1_next, q2_next, log_prob_next, batch.terminated, me.gamma, alpha)
-        loss = mse_loss(me.critic1(batch.obs, batch.action), y)
-        step(me, "critic", factor * (loss + mse_loss(me.critic2(batch.obs, batch.action), y)))
+            q = [getattr(me, f"critic{i}{next_critics}")(batch.next_obs, a_next) for i in (1, 2)]
+        given = batch.reward, *q, log_prob_next, batch.terminated, me.gamma, alpha_now
+        ys = dict(zip(("critic1", "critic2"), (y(*given) for y in targets), strict=True))
+        losses = [
+            mse_loss(getattr(me, name)(batch.obs, batch.action), ys[name]) for name in critics
+        ]
+        step(me, "critic", factor * sum(losses))
 
-    def policy(me, batch, noise, alpha):
-        action, log_prob = sac.squashed_action(me.policy, batch.obs, noise)
+    def move_policy(me, batch, noise, alpha_now):
+        action, log_prob = draw(me, batch.obs, noise)
         at = action if judged is None else getattr(batch, judged)
-        q1, q2 = me.critic1(batch.obs, at), me.critic2(batch.obs, at)
+        q = [getattr(me, f"critic{i}{judges}")(batch.obs, at) for i in (1, 2)]
         if critics_move == "alone":
             me.critic_optimizer.zero_grad()
-        step(me, "policy", policy_loss_of(q1, q2, log_prob, alpha))
+        step(me, "policy", policy_loss(*q, log_prob, alpha_now))
         if critics_move:
             me.critic_optimizer.step()
         return log_prob.detach()
 
-    def learn_alpha(me, batch, noise, log_prob):
-        if me.alpha_optimizer is None or temperature is None:
+    def move_alpha(me, batch, noise, log_prob):
+        if me.alpha_optimizer is None or not temperature:
             return
         if log_prob is None:
-            _, log_prob = sac.squashed_action(me.policy, batch.obs, noise)
-        step(me, "alpha", temperature(me.log_alpha, log_prob, me.target_entropy))
+            _, log_prob = draw(me, batch.obs, noise)
+        step(me, "alpha", temperature_loss(me.log_alpha, log_prob, me.target_entropy))
 
     def sac_update(agent_state, batch, noise, next_noise):
         me = agent_state
-        noise, next_noise = noises(noise, next_noise)
-        alpha, log_prob = alpha_of(me), None
+        noise, next_noise = _NOISES[noises](noise, next_noise)
+        alpha_now, log_prob = _ALPHAS[alpha](me), None
         for part in order.split(", "):
             if part == "critics":
-                critics(me, batch, next_noise, alpha)
+                move_critics(me, batch, next_noise, alpha_now)
             elif part == "policy":
-                log_prob = policy(me, batch, noise, alpha)
+                log_prob = move_policy(me, batch, noise, alpha_now)
             else:
-                learn_alpha(me, batch, noise, None if again else log_prob)
-                alpha = alpha_of(me)
-        polyak(me.critic1_targ, me.critic1, me.rho)
-        polyak(me.critic2_targ, me.critic2, me.rho)
-        return {"alpha": float(alpha)}
+                move_alpha(me, batch, noise, None if again else log_prob)
+                alpha_now = _ALPHAS[alpha](me)
+        rho = {"rho": me.rho, "1 - rho": 1 - me.rho, "nothing": 0.0, "all": 1.0}[keep]
+        for name in ("critic1", "critic2"):
+            if name not in forgotten:
+                polyak_update(getattr(me, f"{name}_targ"), getattr(me, name), rho)
+        return {"alpha": float(alpha_now)}
 
     return sac_update
 
 
 def _joint(agent_state, batch, noise, next_noise):
     """Both losses added up, one backward pass, both optimisers: the critics climb their own value."""
-    me, alpha = agent_state, _alpha(agent_state)
+    me, alpha = agent_state, _ALPHAS["α"](agent_state)
     with torch.no_grad():
         a_next, log_prob_next = sac.squashed_action(me.policy, batch.next_obs, next_noise)
         q1_next = me.critic1_targ(batch.next_obs, a_next)
@@ -720,18 +1002,6 @@ def _asked_for_a_slow_policy(_cases, outcomes) -> bool:
     )
 
 
-def _hard_copy(target, online, _rho):
-    polyak_update(target, online, 0.0)
-
-
-def _log_alpha_as_factor(log_alpha, log_prob, target_entropy):
-    return -(log_alpha * (log_prob.detach() + target_entropy)).mean()
-
-
-def _exp_of_alpha(log_alpha, log_prob, target_entropy):
-    return sac.temperature_loss(log_alpha.exp(), log_prob, target_entropy)
-
-
 def _written_out(agent_state, batch, noise, next_noise):
     """Nothing called but the networks and the density; one loss a critic; slow copies by hand."""
     s = agent_state
@@ -763,6 +1033,11 @@ def _written_out(agent_state, batch, noise, next_noise):
     return {"policy": policy_loss, "alpha": alpha}
 
 
+def _log_alpha_as_factor(agent_state, batch, noise, next_noise):
+    """Right as well: log α before the bracket of the temperature's loss, as many libraries have it."""
+    return _update(temperature_factor="log α")(agent_state, batch, noise, next_noise)
+
+
 sac_update = Exercise(
     "sac_update",
     reference=sac.sac_update,
@@ -773,7 +1048,7 @@ sac_update = Exercise(
     call="updates",
     rtol=RTOL,
     atol=ATOL,
-    variants=[_update(temperature=_log_alpha_as_factor)],
+    variants=[_log_alpha_as_factor],
     mistakes=[
         Mistake(
             "target-policy-used",
@@ -784,11 +1059,27 @@ sac_update = Exercise(
             shows=_asked_for_a_slow_policy,
         ),
         Mistake(
-            "old-action-in-the-policy-loss",
-            "In your policy's loss the critics judge an action that is no function of θ: `batch.action`, which somebody "
-            "did long ago, or one that was detached. They say nothing to the policy, and only the entropy is left.",
-            "At which action are Q and log π taken in (19.19)?",
-            _update(judged="action"),
+            "epsilon-in-log-pi",
+            "Your log π holds log(1 − a² + ε). Where an action is near the border that ε is all there is, and the "
+            "density comes out too small; 1 − a² can be had exactly from the number before tanh.",
+            "Lesson 18's `squashed_log_prob` needs no ε, and takes u, not a = tanh u.",
+            _update(density="ε = 1e-6"),
+            _update(density="ε = 1e-4"),
+        ),
+        Mistake(
+            "log-pi-before-tanh",
+            "Your log π is that of the Gaussian before tanh, or its correction for tanh has the wrong sign. Squashing "
+            "the actions into (−1, 1) makes them denser there: log π(a) has a second term.",
+            "What does lesson 18's `squashed_log_prob` do with the derivative of tanh?",
+            _update(density="before tanh"),
+            _update(density="added"),
+        ),
+        Mistake(
+            "log-pi-of-the-action",
+            "You ask the Gaussian for the density of a = tanh u. It is a distribution of u, the number before tanh.",
+            "What are the three arguments of lesson 18's `squashed_log_prob`?",
+            _update(density="of the action"),
+            _update(density="of the action, no correction"),
         ),
         Mistake(
             "old-action-in-the-target",
@@ -807,8 +1098,120 @@ sac_update = Exercise(
             "online-critics-in-the-target",
             "Your target is built from the critics that are being trained: they chase their own tail.",
             "What does `targ` stand for in (19.6)?",
-            _update(online_critics=True),
-            _update(online_critics=True, attached=True, target=_target(detach=False)),
+            _update(next_critics=""),
+            _update(next_critics="", detach=False),
+        ),
+        Mistake(
+            "no-entropy",
+            "Your target has no entropy term: this is TD3's.",
+            "Compare your target with (19.6): what is subtracted from the smaller Q?",
+            _update(bonus="none"),
+        ),
+        Mistake(
+            "entropy-sign",
+            "Your target adds α log π: your agent is paid for being predictable.",
+            "An unlikely action has a log π far below zero. Should it raise the target or lower it?",
+            _update(bonus="α log π"),
+        ),
+        Mistake(
+            "alpha-missing",
+            "log π enters without its factor α: in the target, in the policy's loss, or in both.",
+            "α is the price of a nat. Where does it stand in (19.6) and in (19.19)?",
+            _update(bonus="−log π"),
+            _update(cost="log π"),
+            _update(bonus="−log π", cost="log π"),
+        ),
+        Mistake(
+            "entropy-outside-the-mask",
+            "The bonus stands outside the bracket of (19.6): what belongs to s′ is discounted, and there is none after "
+            "a terminal state.",
+            "What is the right target of a row with `terminated` = 1? And with γ = 0?",
+            *(_update(apart=where) for where in ("undiscounted", "terminals", "both")),
+        ),
+        Mistake(
+            "separate-targets",
+            "Each critic is trained on its own bootstrap. Both learn from the smaller of the two values.",
+            "How many different y does (19.6) have?",
+            _update(pick="each its own"),
+        ),
+        Mistake(
+            "not-the-smaller",
+            "Your target does not take the smaller of the two critics in each row: it takes the larger, the mean, the "
+            "sum, or always the same one.",
+            "Did you use your own `sac_target`? What becomes of the two slow critics' values?",
+            *(_update(pick=pick) for pick in ("larger", "mean", "first", "second", "sum")),
+        ),
+        Mistake(
+            "terminal-bootstrap",
+            "Your target goes on through a terminal state. Nothing comes after it: neither a value nor a bonus.",
+            "Where does `terminated` enter your target?",
+            _update(mask="nothing"),
+        ),
+        Mistake("mask-inverted", *MASK_INVERTED, _update(mask="inverted")),
+        Mistake("reward-masked", *REWARD_MASKED, _update(mask="all")),
+        Mistake(
+            "no-gamma",
+            "What follows in s′ enters your target without γ: it comes one step later.",
+            "Where does `gamma` enter your target?",
+            _update(discount="nothing"),
+        ),
+        Mistake("reward-discounted", *REWARD_DISCOUNTED, _update(discount="all")),
+        Mistake(
+            "one-critic-trained",
+            "Only one critic learns; the other keeps the weights that it was born with.",
+            "How many squared errors does (19.20) have?",
+            _update(critics=("critic1",)),
+            _update(critics=("critic2",)),
+        ),
+        Mistake(
+            "half-the-loss",
+            "Your critics' loss is half of (19.20): their step is half as long. Some papers write it with ½; here the "
+            "mean squared errors are added as they are.",
+            "Is there a ½ or a mean over the two critics in (19.20)?",
+            _update(factor=0.5),
+        ),
+        Mistake(
+            "old-action-in-the-policy-loss",
+            "In your policy's loss the critics judge an action that is no function of θ: `batch.action`, which somebody "
+            "did long ago, or one that was detached. They say nothing to the policy, and only the entropy is left.",
+            "At which action are Q and log π taken in (19.19)?",
+            _update(judged="action"),
+        ),
+        Mistake(
+            "slow-critics-judge",
+            "The slow copies judge the policy's action. They are there for the target; the policy follows the critics "
+            "as they are now.",
+            "Which critics of (19.19) carry the subscript targ?",
+            _update(judges="_targ"),
+        ),
+        Mistake(
+            "first-critic-only",
+            "Your policy listens to one critic. That is TD3; in (19.19) it is the smaller of the two.",
+            "Did you use your own `sac_policy_loss`, and give it both critics?",
+            _update(policy_pick="first"),
+            _update(policy_pick="second"),
+        ),
+        Mistake(
+            "mean-of-critics",
+            "Your policy's loss averages the two critics, adds them, or takes the larger. In (19.19) it is the smaller "
+            "of the two, row by row.",
+            "Did you use your own `sac_policy_loss`?",
+            *(_update(policy_pick=pick) for pick in ("mean", "sum", "larger")),
+        ),
+        Mistake(
+            "policy-sign",
+            "The policy goes the wrong way: it makes Q small, or its actions predictable, or both.",
+            "A loss is made small. Which of Q and log π should become small?",
+            _update(sign=-1.0),
+            _update(cost="−α log π"),
+            _update(sign=-1.0, cost="−α log π"),
+        ),
+        Mistake(
+            "no-entropy-in-the-policy-loss",
+            "The entropy is missing in your policy's loss: it is that of a deterministic actor, and the policy will "
+            "shrink to one.",
+            "What does (19.19) hold besides Q?",
+            _update(cost="none"),
         ),
         Mistake(
             "critics-move-with-the-policy",
@@ -823,57 +1226,72 @@ sac_update = Exercise(
             "polyak-reversed",
             "ρ and 1 − ρ have changed places: the slow copies are nearly new after every step.",
             "ρ is near 1. What should a slow copy keep of itself?",
-            _update(polyak=lambda target, online, rho: polyak_update(target, online, 1 - rho)),
+            _update(keep="1 - rho"),
         ),
         Mistake(
             "slow-copies-not-updated",
             "The slow copies of the critics never move: the target stays that of the first weights.",
             "What is the last line of the recipe?",
-            _update(polyak=lambda *_: None),
+            _update(keep="all"),
+        ),
+        Mistake(
+            "slow-copy-forgotten",
+            "Only one of the two slow copies moves.",
+            "How many critics are there? Count your calls of `polyak_update`.",
+            _update(forgotten=("critic1",)),
+            _update(forgotten=("critic2",)),
         ),
         Mistake(
             "hard-copies",
             "The slow copies are made equal to the critics in every step: there is nothing slow about them.",
             "Where does `rho` enter?",
-            _update(polyak=_hard_copy),
+            _update(keep="nothing"),
         ),
         Mistake(
             "noise-reused",
             "The same noise makes both actions. The one in s′ has `next_noise`, the one in s has `noise`.",
             "Which two arguments are random, and where is each of them used?",
-            _update(noises=lambda noise, next_noise: (noise, noise)),
-            _update(noises=lambda noise, next_noise: (next_noise, next_noise)),
+            _update(noises="noise twice"),
+            _update(noises="next_noise twice"),
         ),
         Mistake(
             "noise-exchanged",
             "The two noises have changed places: `next_noise` is for the action in s′.",
             "Which noise belongs to which observations?",
-            _update(noises=lambda noise, next_noise: (next_noise, noise)),
+            _update(noises="exchanged"),
         ),
         Mistake(
             "alpha-in-place-of-log-alpha",
             "α and its logarithm are mixed up. What the optimiser moves is log α, which may be negative; α is its "
             "exponential, and never is.",
             "Where in your step do you need α, and where log α? What does `temperature_loss` take?",
-            _update(alpha_of=lambda me: me.log_alpha.detach().clone()),
-            _update(temperature=_exp_of_alpha),
-            _update(alpha_of=lambda me: me.log_alpha.detach().clone(), temperature=_exp_of_alpha),
-            _update(
-                alpha_of=lambda me: me.log_alpha.detach().clone(), temperature=_log_alpha_as_factor
-            ),
+            _update(alpha="log α"),
+            _update(temperature_factor="exp α"),
+            _update(alpha="log α", temperature_factor="exp α"),
+            _update(alpha="log α", temperature_factor="log α"),
         ),
         Mistake(
             "temperature-skipped",
             "α never moves: the third step is missing.",
             "Which optimiser of `agent_state` have you not used?",
-            _update(temperature=None),
+            _update(temperature=False),
         ),
         Mistake(
             "temperature-reversed",
             "α moves the wrong way: it falls while there is too little entropy.",
             "Do you give `temperature_loss` the log-probabilities, or the entropies?",
-            _update(temperature=lambda *a: -sac.temperature_loss(*a)),
-            _update(temperature=lambda *a: -_log_alpha_as_factor(*a)),
+            _update(temperature_sign=1.0),
+            _update(temperature_sign=1.0, temperature_factor="log α"),
+        ),
+        Mistake(
+            "temperature-without-target",
+            "α does not aim at `target_entropy`: it is subtracted from log π where (19.15) adds it, or left out.",
+            "If the entropy −log π equals the target exactly, what is the bracket of (19.15)? And yours?",
+            *(
+                _update(aim=aim, temperature_factor=factor)
+                for aim in ("− H̄", "none")
+                for factor in ("α", "log α")
+            ),
         ),
         Mistake(
             "wrong-order",
@@ -902,20 +1320,6 @@ sac_update = Exercise(
                 for some in combinations(("critic", "policy", "alpha"), n)
             ),
             _update(clear_after=True),
-        ),
-        Mistake(
-            "half-the-loss",
-            "Your critics' loss is half of (19.20): their step is half as long. Some papers write it with ½; here the "
-            "mean squared errors are added as they are.",
-            "Is there a ½ or a mean over the two critics in (19.20)?",
-            _update(factor=0.5),
-        ),
-        Mistake(
-            "first-critic-only",
-            "Your policy listens to one critic. That is TD3; in (19.19) it is the smaller of the two.",
-            "Did you use your own `sac_policy_loss`, and give it both critics?",
-            _update(policy_loss_of=lambda q1, q2, lp, a: (a * lp - q1).mean()),
-            _update(policy_loss_of=lambda q1, q2, lp, a: (a * lp - q2).mean()),
         ),
     ],
     also_correct=[_update(), _written_out],

@@ -1,0 +1,58 @@
+"""What declarations of several lessons with networks share: targets with their parts exchangeable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+# Of two tensors of values, what a target or an actor's loss may take.
+PICKS: dict[str, Callable] = {
+    "smaller": torch.minimum,
+    "larger": torch.maximum,
+    "mean": lambda a, b: (a + b) / 2,
+    "sum": lambda a, b: a + b,
+    "first": lambda a, b: a,
+    "second": lambda a, b: b,
+    "smallest of all": lambda a, b: torch.minimum(a.min(), b.min()),
+    "smallest of all, repeated": lambda a, b: min(a.min(), b.min()).expand(len(a)),
+    "critic of the smallest": lambda a, b: a if a.min() < b.min() else b,
+    "critic of the smaller mean": lambda a, b: a if a.mean() < b.mean() else b,
+    # Where two critics agree, each of these sends the gradient another way.
+    "smaller, the second if equal": lambda a, b: torch.where(a < b, a, b),
+    "smaller, the first if equal": lambda a, b: torch.where(b < a, b, a),
+}
+
+REDUCTIONS: dict[str, Callable] = {"mean": torch.mean, "sum": torch.sum, "none": lambda x: x}
+NOT_REDUCED = (
+    "You return one number for every row. A loss is a single number, the mean over the batch: that is what an "
+    "optimiser can go down.",
+    "Which reduction is missing? `backward()` asks for a scalar.",
+)
+
+MASK_INVERTED = (
+    "The mask is the wrong way round: you bootstrap exactly where the episode ended, and nowhere else. d is 1 at "
+    "the end, so what follows counts 1 − d.",
+    "What is your target for a row with `terminated` = 0? Does it look ahead?",
+)
+REWARD_MASKED = (
+    "You switch off the reward of terminal transitions as well. The reward of the step into a terminal state was "
+    "really paid.",
+    "What does (1 − d) multiply in the equation, and what in your code?",
+)
+REWARD_DISCOUNTED = (
+    "γ multiplies the reward too. The reward comes with this very step: only what follows in s′ lies one step ahead.",
+    "How far does the bracket reach that γ stands before?",
+)
+
+
+def td_target(reward, value, terminated, gamma, mask="next", discount="next"):
+    """r + γ (1 − d) value; mask and discount: what (1 − d) and γ multiply: "next", "all" or "nothing".
+
+    mask "inverted" has d for 1 − d.
+    """
+    alive = {"nothing": 1.0, "inverted": terminated}.get(mask, 1 - terminated)
+    paid = alive * reward if mask == "all" else reward
+    if discount == "all":
+        return gamma * (paid + alive * value)
+    return paid + (1.0 if discount == "nothing" else gamma) * alive * value
