@@ -41,7 +41,8 @@ def ddpg_target(actor_targ, critic_targ, batch, gamma) -> torch.Tensor:
     """
     with torch.no_grad():
         q_next = critic_targ(batch.next_obs, actor_targ(batch.next_obs))
-        return batch.reward + gamma * (1 - batch.terminated) * q_next
+        # Chosen, not multiplied by 1 − d: 0 times a NaN behind the end would be NaN.
+        return torch.where(batch.terminated == 1, batch.reward, batch.reward + gamma * q_next)
 
 
 def ddpg_actor_loss(actor, critic, obs) -> torch.Tensor:

@@ -87,7 +87,7 @@ def sac_q_target_v1(reward, v_next, terminated, gamma) -> torch.Tensor:
 
     All (B,); the entropy is inside V already. Returns (B,), detached.
     """
-    return reward + gamma * (1 - terminated) * v_next.detach()
+    return torch.where(terminated == 1, reward, reward + gamma * v_next.detach())
 
 
 def sac_v1_update(
@@ -144,7 +144,8 @@ def sac_target(reward, q1_next, q2_next, log_prob_next, terminated, gamma, alpha
     from every argument.
     """
     soft_v_next = torch.minimum(q1_next, q2_next) - alpha * log_prob_next
-    return (reward + gamma * (1 - terminated) * soft_v_next).detach()
+    # Chosen, not multiplied by 1 − d: 0 times a NaN behind the end would be NaN.
+    return torch.where(terminated == 1, reward, reward + gamma * soft_v_next).detach()
 
 
 def temperature_loss(log_alpha, log_prob, target_entropy) -> torch.Tensor:

@@ -56,7 +56,7 @@ def soft_q_target(reward, v_next, terminated, gamma) -> torch.Tensor:
 
     All (B,). Returns (B,), detached.
     """
-    return reward + gamma * (1 - terminated) * v_next.detach()
+    return torch.where(terminated == 1, reward, reward + gamma * v_next.detach())
 
 
 def median_bandwidth(x, y) -> torch.Tensor:

@@ -49,7 +49,7 @@ def clipped_double_q_target(reward, q1_next, q2_next, terminated, gamma) -> torc
     All (B,); gamma: in [0, 1]. One target for both critics. Returns (B,), detached from both.
     """
     q_next = torch.minimum(q1_next, q2_next).detach()
-    return reward + gamma * (1 - terminated) * q_next
+    return torch.where(terminated == 1, reward, reward + gamma * q_next)
 
 
 def delayed(step, every) -> bool:
