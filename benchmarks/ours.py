@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-
 from students import handed_in
 
 from rlcourse.continuous import ddpg, sac, soft_q, td3

@@ -151,9 +151,7 @@ def ppo_kl_update(
     losses = _minibatch_steps(s, batch, rng, surrogate, columns)
     with torch.no_grad():
         kl = float(policy_kl(old, s.policy(batch.obs)).mean())
-    s.kl_coef = adapt_kl_coefficient(
-        s.kl_coef, kl, s.kl_target, s.beta_low, s.beta_high, s.factor
-    )
+    s.kl_coef = adapt_kl_coefficient(s.kl_coef, kl, s.kl_target, s.beta_low, s.beta_high, s.factor)
     return losses
 
 
