@@ -6,23 +6,22 @@ equation is left out here, once: for the reference and for a student's functions
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
+from itertools import compress
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim.adam import adam
 
 
 class Adam:
     r"""$m \leftarrow \beta_1 m + (1-\beta_1) g$, $v \leftarrow \beta_2 v + (1-\beta_2) g^2$,
     $\theta \leftarrow \theta - \alpha\,\hat m / (\sqrt{\hat v} + \epsilon)$ — Kingma & Ba 2015, algorithm 1.
 
-    The numbers are those of `torch.optim.Adam(weights, lr, fused=True)`, whose function and kernel this
-    calls; what it leaves out are closures, hooks, profiling, and the seconds that the first optimiser of
-    torch's spends on importing a compiler. `zero_grad`, `step` and `param_groups` are all that is used
-    here of an optimiser, so any of torch's can stand in its place.
+    The numbers are those of `torch.optim.Adam(weights, lr, fused=True)`, whose kernel this calls; what it
+    leaves out are closures, hooks, profiling, and the seconds that the first optimiser of torch's
+    spends on importing a compiler. `zero_grad`, `step` and `param_groups` are all that is used here of an
+    optimiser, so any of torch's can stand in its place.
 
     weights: leaves that want gradients; lr: α, may be changed in `param_groups[0]["lr"]`; betas, eps: as
     in the paper. Raises ValueError if there are no weights.
@@ -41,8 +40,8 @@ class Adam:
         self.param_groups: list[dict[str, Any]] = [
             {"params": weights, "lr": lr, "betas": betas, "eps": eps}
         ]
-        # Of every weight: m, v, and t, which torch's function counts itself.
-        self.state = [(torch.zeros_like(w), torch.zeros_like(w), torch.zeros(())) for w in weights]
+        self.m, self.v = ([torch.zeros_like(w) for w in weights] for _ in range(2))
+        self.t = torch.zeros(len(weights))  # steps of every weight
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients; or fill them with zeros."""
@@ -56,17 +55,22 @@ class Adam:
     def step(self) -> None:
         """One step of every weight that has a gradient."""
         group = self.param_groups[0]
-        rows = [
-            (w, w.grad, *moments)
-            for w, moments in zip(group["params"], self.state, strict=True)
-            if w.grad is not None
-        ]
-        if rows:
-            weights, gradients, m, v, t = map(list, zip(*rows, strict=True))
-            beta_1, beta_2 = group["betas"]
-            adam(weights, gradients, m, v, [], t, fused=True, lr=group["lr"], beta1=beta_1,
-                 beta2=beta_2, eps=group["eps"], amsgrad=False, weight_decay=0.0,
-                 maximize=False)  # fmt: skip
+        weights, m, v, t = group["params"], self.m, self.v, self.t
+        gradients = [w.grad for w in weights]
+        has = [g is not None for g in gradients]
+        if all(has):
+            t += 1
+            t = t.unbind()
+        else:
+            t += torch.tensor(has)
+            weights, gradients, m, v, t = (
+                list(compress(column, has)) for column in (weights, gradients, m, v, t.unbind())
+            )
+        beta_1, beta_2 = group["betas"]
+        # torch.optim.adam.adam is this call with half as much again around it.
+        torch._fused_adam_(weights, gradients, m, v, [], t, lr=group["lr"], beta1=beta_1,
+                           beta2=beta_2, eps=group["eps"], weight_decay=0.0, amsgrad=False,
+                           maximize=False)  # fmt: skip
 
 
 def weights_of(*networks: nn.Module) -> list[nn.Parameter]:
@@ -80,11 +84,11 @@ def clip_gradient(weights: Iterable[Tensor], max_norm: float) -> None:
     What `torch.nn.utils.clip_grad_norm_` does, sooner for small networks on the CPU. max_norm: c > 0.
     """
     gradients = [w.grad for w in weights if w.grad is not None]
-    flat = [g.numpy().ravel() for g in gradients]
-    norm = math.sqrt(sum(float(g @ g) for g in flat))
+    if not gradients:
+        return
+    norm = float(torch.stack(torch._foreach_norm(gradients)).norm())
     if norm > max_norm:
-        for g in gradients:
-            g.mul_(max_norm / (norm + 1e-6))
+        torch._foreach_mul_(gradients, max_norm / (norm + 1e-6))
 
 
 def descend(optimizer: Any, loss: Tensor, max_grad_norm: float | None = None) -> None:

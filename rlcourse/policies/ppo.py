@@ -24,6 +24,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import mse_loss
 
 from rlcourse.lab.agents import functions_for
 from rlcourse.lab.on_policy import Rollout
@@ -169,7 +170,7 @@ def _minibatch_steps(agent_state, batch, rng, surrogate, extra: tuple[Tensor, ..
         for minibatch in zip(*columns, strict=True):
             rows = PPOBatch(*minibatch[: len(batch)])
             output = s.policy(rows.obs)
-            value_loss = 0.5 * (rows.returns - s.v_net(rows.obs)).square().mean()
+            value_loss = 0.5 * mse_loss(s.v_net(rows.obs), rows.returns)
             if s.entropy_coef:
                 log_prob, entropy = log_prob_and_entropy(output, rows.action)
             else:
