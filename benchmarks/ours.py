@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from students import handed_in
 
 from rlcourse.continuous import ddpg, sac, soft_q, td3
 from rlcourse.continuous.two_goals import two_goals
@@ -92,9 +93,9 @@ SAME = _same()
 
 
 def train_same(name: str, seed: int) -> None:
-    """So many transitions of our agent."""
+    """So many transitions of our agent, with a student's functions."""
     same = SAME[name]
-    agent = same.kind.for_env(same.env, seed=seed, **same.settings)
+    agent = same.kind.for_env(same.env, seed=seed, **same.settings, **handed_in(same.kind))
     train = train_on_policy if same.peer in ("PPO", "A2C") else train_off_policy
     train(agent, same.env, same.steps, seed, **same.training)
 
@@ -115,8 +116,8 @@ class System:
     loop: Callable = train_off_policy
 
     def train(self, seed: int, **watching):
-        """The trained agent."""
-        agent = self.kind.for_env(self.env, seed=seed, **self.settings)
+        """The agent, trained with a student's functions."""
+        agent = self.kind.for_env(self.env, seed=seed, **self.settings, **handed_in(self.kind))
         self.loop(agent, self.env, self.steps, seed, **(self.training | watching))
         return agent
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +12,8 @@ import torch
 
 from rlcourse.lab.agents import OffPolicyAgent
 from rlcourse.lab.environments import MakeEnv, action_box, maker, observation_size
+from rlcourse.lab.optim import Adam, weights_of
+from rlcourse.lab.optim import descend as descend  # for those who look for it beside the agents
 from rlcourse.lab.replay import Batch
 
 
@@ -47,33 +49,27 @@ class BoxAgent(OffPolicyAgent):
 
     def act(self, obs: np.ndarray, rng: np.random.Generator, explore: bool = True) -> np.ndarray:
         """Actions of the environment. obs: (N, obs_dim). Returns (N, D) float32, inside the box."""
-        with torch.no_grad():
-            action = self.choose(torch.as_tensor(obs, dtype=torch.float32), rng, explore)
-            action = self.middle + self.half_width * action
-        return action.numpy().clip(self.action_low, self.action_high)
+        action = np.asarray(self.choose(np.asarray(obs, np.float32), rng, explore))
+        middle, half_width = self.middle.numpy(), self.half_width.numpy()
+        return (middle + half_width * action).clip(self.action_low, self.action_high)
 
-    def update(self, batch: Batch, rng: np.random.Generator) -> dict[str, float]:
+    def update(self, batch: Batch, rng: np.random.Generator) -> dict[str, torch.Tensor]:
         """Learn from a batch with the environment's actions. Returns the losses before the step."""
         action = (batch.action - self.middle) / self.half_width
         return self.learn(batch._replace(action=action), rng)
 
-    def choose(self, obs: torch.Tensor, rng: np.random.Generator, explore: bool) -> torch.Tensor:
+    def choose(self, obs: np.ndarray, rng: np.random.Generator, explore: bool) -> Any:
+        """Actions in (−1, 1)^D, (N, D) float32, array or tensor. obs: (N, obs_dim) float32."""
         raise NotImplementedError
 
-    def learn(self, batch: Batch, rng: np.random.Generator) -> dict[str, float]:
+    def learn(self, batch: Batch, rng: np.random.Generator) -> dict[str, torch.Tensor]:
+        """`update` with the batch's actions in (−1, 1)^D."""
         raise NotImplementedError
 
 
-def replaced(agent: Any, update: Callable) -> dict[str, Callable]:
-    """The functions that this agent was given in place of those `update` would use by itself."""
-    own = update.__kwdefaults__ or {}
-    return {name: getattr(agent, name) for name in own if getattr(agent, name) is not own[name]}
-
-
-def adam(*networks: torch.nn.Module, lr: float) -> torch.optim.Adam:
-    """One optimiser over all weights of these networks, stepped in one kernel."""
-    weights = [p for network in networks for p in network.parameters()]
-    return torch.optim.Adam(weights, lr=lr, fused=True)
+def adam(*networks: torch.nn.Module, lr: float) -> Adam:
+    """One optimiser over all weights of these networks."""
+    return Adam(weights_of(*networks), lr)
 
 
 @contextmanager
@@ -87,10 +83,3 @@ def frozen(*modules: torch.nn.Module) -> Iterator[None]:
     finally:
         for p in parameters:
             p.requires_grad = True
-
-
-def descend(optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> None:
-    """One step down the gradient of `loss`, whatever the gradients were before."""
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()

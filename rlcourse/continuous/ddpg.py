@@ -23,11 +23,12 @@ from dataclasses import dataclass, field
 import torch
 from torch.nn.functional import mse_loss
 
-from rlcourse.lab.agents import Preset
-from rlcourse.lab.networks import HIDDEN, Actor, Critic, polyak_update
+from rlcourse.lab.agents import Preset, functions_for
+from rlcourse.lab.networks import HIDDEN, Actor, Critic, output_of, polyak_update
+from rlcourse.lab.optim import descend
 from rlcourse.lab.seeding import torch_seed
 
-from .agent import BoxAgent, adam, descend, frozen, replaced
+from .agent import BoxAgent, adam, frozen
 from .noise import GaussianNoise, OrnsteinUhlenbeckNoise, explore_action
 
 # ------------------------------------------------------------------------------------ the equations
@@ -41,7 +42,8 @@ def ddpg_target(actor_targ, critic_targ, batch, gamma) -> torch.Tensor:
     """
     with torch.no_grad():
         q_next = critic_targ(batch.next_obs, actor_targ(batch.next_obs))
-        return batch.reward + gamma * (1 - batch.terminated) * q_next
+        # Chosen, not multiplied by 1 − d: 0 times a NaN behind the end would be NaN.
+        return torch.where(batch.terminated == 1, batch.reward, batch.reward + gamma * q_next)
 
 
 def ddpg_actor_loss(actor, critic, obs) -> torch.Tensor:
@@ -64,7 +66,7 @@ def ddpg_update(
     ddpg_target=ddpg_target,
     ddpg_actor_loss=ddpg_actor_loss,
     polyak_update=polyak_update,
-) -> dict[str, float]:
+) -> dict[str, torch.Tensor]:
     """One round of Algorithm 1, in place: critic, actor against the new critic, both targets.
 
     agent_state: actor, critic, actor_targ, critic_targ, actor_optimizer, critic_optimizer, gamma, rho.
@@ -80,7 +82,7 @@ def ddpg_update(
 
     polyak_update(me.critic_targ, me.critic, me.rho)
     polyak_update(me.actor_targ, me.actor, me.rho)
-    return {"critic_loss": critic_loss.item(), "actor_loss": actor_loss.item()}
+    return {"critic_loss": critic_loss.detach(), "actor_loss": actor_loss.detach()}
 
 
 # ----------------------------------------------------------------------------------------- the agent
@@ -89,11 +91,17 @@ def ddpg_update(
 class NoisyAgent(BoxAgent):
     """How DDPG and TD3 act: the actor's own action, and noise around it while exploring."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        # Noise may remember where it is: agents that were given the same have one each.
+        self.noise = deepcopy(self.noise)
+
     def choose(self, obs, rng, explore):
-        action = self.actor(obs)
+        action = output_of(self.actor, obs)
         if not explore:
             return action
-        return self.explore_action(action, self.noise.sample(action.shape, rng), -1.0, 1.0)
+        noise = self.noise.sample(action.shape, rng)
+        return self.explore_action(torch.from_numpy(action), noise, -1.0, 1.0)
 
     def begin_episodes(self, rows):
         self.noise.reset(rows)
@@ -129,7 +137,7 @@ class DDPG(NoisyAgent):
         self.critic_optimizer = adam(self.critic, lr=self.lr)
 
     def learn(self, batch, rng):
-        return self.ddpg_update(self, batch, **replaced(self, self.ddpg_update))
+        return self.ddpg_update(self, batch, **functions_for(self, self.ddpg_update))
 
 
 PENDULUM = Preset("Pendulum-v1", {}, {"steps": 10_000, "warmup": 1_000, "batch_size": 128})

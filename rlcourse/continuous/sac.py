@@ -25,14 +25,23 @@ from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch.nn.functional import mse_loss, softplus
 
-from rlcourse.lab.agents import Preset
-from rlcourse.lab.networks import HIDDEN, Critic, GaussianPolicy, ValueNetwork, polyak_update
+from rlcourse.lab.agents import Preset, functions_for
+from rlcourse.lab.networks import (
+    HIDDEN,
+    Critic,
+    GaussianPolicy,
+    ValueNetwork,
+    output_of,
+    polyak_update,
+)
+from rlcourse.lab.optim import Adam, descend
 from rlcourse.lab.seeding import torch_seed
 
-from .agent import BoxAgent, adam, descend, frozen, replaced
+from .agent import BoxAgent, adam, frozen
 from .noise import standard_normal
 from .stein import gaussian_log_prob
 
@@ -87,7 +96,7 @@ def sac_q_target_v1(reward, v_next, terminated, gamma) -> torch.Tensor:
 
     All (B,); the entropy is inside V already. Returns (B,), detached.
     """
-    return reward + gamma * (1 - terminated) * v_next.detach()
+    return torch.where(terminated == 1, reward, reward + gamma * v_next.detach())
 
 
 def sac_v1_update(
@@ -100,7 +109,7 @@ def sac_v1_update(
     sac_q_target_v1=sac_q_target_v1,
     sac_policy_loss=sac_policy_loss,
     polyak_update=polyak_update,
-) -> dict[str, float]:
+) -> dict[str, torch.Tensor]:
     """One gradient step of Algorithm 1 of 2018a, in place: V, both critics, policy, target of V.
 
     agent_state: policy, v_net, v_targ, critic1, critic2, policy_optimizer, v_optimizer,
@@ -128,9 +137,9 @@ def sac_v1_update(
 
     polyak_update(me.v_targ, me.v_net, me.rho)
     return {
-        "v_loss": v_loss.item(),
-        "critic_loss": critic_loss.item(),
-        "policy_loss": policy_loss.item(),
+        "v_loss": v_loss.detach(),
+        "critic_loss": critic_loss.detach(),
+        "policy_loss": policy_loss.detach(),
     }
 
 
@@ -144,7 +153,8 @@ def sac_target(reward, q1_next, q2_next, log_prob_next, terminated, gamma, alpha
     from every argument.
     """
     soft_v_next = torch.minimum(q1_next, q2_next) - alpha * log_prob_next
-    return (reward + gamma * (1 - terminated) * soft_v_next).detach()
+    # Chosen, not multiplied by 1 − d: 0 times a NaN behind the end would be NaN.
+    return torch.where(terminated == 1, reward, reward + gamma * soft_v_next).detach()
 
 
 def temperature_loss(log_alpha, log_prob, target_entropy) -> torch.Tensor:
@@ -172,7 +182,7 @@ def sac_update(
     sac_policy_loss=sac_policy_loss,
     temperature_loss=temperature_loss,
     polyak_update=polyak_update,
-) -> dict[str, float]:
+) -> dict[str, torch.Tensor]:
     """One gradient step of Algorithm 1 of 2018b, in place: critics, policy, temperature, both targets.
 
     agent_state: policy, critic1, critic2, critic1_targ, critic2_targ, policy_optimizer,
@@ -206,10 +216,10 @@ def sac_update(
     polyak_update(me.critic1_targ, me.critic1, me.rho)
     polyak_update(me.critic2_targ, me.critic2, me.rho)
     return {
-        "critic_loss": critic_loss.item(),
-        "policy_loss": policy_loss.item(),
-        "alpha": alpha.item(),
-        "entropy": -log_prob.mean().item(),
+        "critic_loss": critic_loss.detach(),
+        "policy_loss": policy_loss.detach(),
+        "alpha": alpha,
+        "entropy": -log_prob.detach().mean(),
     }
 
 
@@ -220,10 +230,10 @@ class SquashedGaussianAgent(BoxAgent):
     """How both forms act: tanh of a draw from the Gaussian; tanh of its mean when not exploring."""
 
     def choose(self, obs, rng, explore):
-        mean, log_std = self.policy(obs)
+        mean, log_std = output_of(self.policy, obs)
         if explore:
-            mean = mean + log_std.exp() * standard_normal(mean.shape, rng)
-        return torch.tanh(mean)
+            mean = mean + np.exp(log_std) * rng.standard_normal(mean.shape, dtype=np.float32)
+        return np.tanh(mean)
 
 
 @dataclass
@@ -261,7 +271,7 @@ class SACWithValue(SquashedGaussianAgent):
 
     def learn(self, batch, rng):
         noise = standard_normal(batch.action.shape, rng)
-        return self.sac_v1_update(self, batch, noise, **replaced(self, self.sac_v1_update))
+        return self.sac_v1_update(self, batch, noise, **functions_for(self, self.sac_v1_update))
 
 
 @dataclass
@@ -301,13 +311,15 @@ class SAC(SquashedGaussianAgent):
         self.log_alpha = torch.tensor(math.log(self.alpha), requires_grad=self.learn_alpha)
         self.alpha_optimizer = None
         if self.learn_alpha:
-            self.alpha_optimizer = torch.optim.Adam([self.log_alpha], lr=self.lr, fused=True)
+            self.alpha_optimizer = Adam([self.log_alpha], self.lr)
         if self.target_entropy is None:
             self.target_entropy = self.default_target_entropy(self.act_dim)
 
     def learn(self, batch, rng):
         noise, next_noise = standard_normal((2, *batch.action.shape), rng)
-        return self.sac_update(self, batch, noise, next_noise, **replaced(self, self.sac_update))
+        return self.sac_update(
+            self, batch, noise, next_noise, **functions_for(self, self.sac_update)
+        )
 
 
 _PENDULUM = {"steps": 10_000, "warmup": 1_000, "batch_size": 128}

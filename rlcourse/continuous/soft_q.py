@@ -30,11 +30,12 @@ import numpy as np
 import torch
 from torch.nn.functional import mse_loss, softplus
 
-from rlcourse.lab.agents import Preset
-from rlcourse.lab.networks import HIDDEN, Critic, mlp, polyak_update
+from rlcourse.lab.agents import Preset, functions_for
+from rlcourse.lab.networks import HIDDEN, Critic, mlp, output_of, polyak_update
+from rlcourse.lab.optim import descend
 from rlcourse.lab.seeding import torch_seed
 
-from .agent import BoxAgent, adam, descend, replaced
+from .agent import BoxAgent, adam
 from .noise import standard_normal
 
 # ------------------------------------------------------------------------------------ the equations
@@ -56,7 +57,7 @@ def soft_q_target(reward, v_next, terminated, gamma) -> torch.Tensor:
 
     All (B,). Returns (B,), detached.
     """
-    return reward + gamma * (1 - terminated) * v_next.detach()
+    return torch.where(terminated == 1, reward, reward + gamma * v_next.detach())
 
 
 def median_bandwidth(x, y) -> torch.Tensor:
@@ -140,7 +141,7 @@ def soft_q_update(
     median_bandwidth=median_bandwidth,
     svgd_direction=svgd_direction,
     polyak_update=polyak_update,
-) -> dict[str, float]:
+) -> dict[str, torch.Tensor]:
     """One round of Algorithm 1, in place: Q, sampler against the new Q, target of Q.
 
     agent_state: q_net, q_targ, sampler, q_optimizer, sampler_optimizer, alpha, gamma, rho. batch: obs,
@@ -165,7 +166,7 @@ def soft_q_update(
     descend(me.sampler_optimizer, -(u * direction).sum(dim=-1).mean())
 
     polyak_update(me.q_targ, me.q_net, me.rho)
-    return {"q_loss": q_loss.item(), "svgd_length": direction.norm(dim=-1).mean().item()}
+    return {"q_loss": q_loss.detach(), "svgd_length": direction.norm(dim=-1).mean()}
 
 
 # ----------------------------------------------------------------------------------------- the agent
@@ -179,7 +180,10 @@ class Sampler(torch.nn.Module):
         self.layers = mlp([obs_dim + act_dim, *hidden, act_dim])
 
     def forward(self, obs: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        return self.layers(torch.cat([obs, noise], dim=-1))
+        return self.layers.forward(torch.cat([obs, noise], dim=-1))
+
+    def numpy(self, obs: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        return self.layers.numpy(np.concatenate([obs, noise], axis=-1))
 
 
 @dataclass
@@ -221,18 +225,20 @@ class SoftQ(BoxAgent):
 
     def choose(self, obs, rng, explore):
         if explore:
-            return torch.tanh(self.sampler(obs, standard_normal((len(obs), self.act_dim), rng)))
-        noise = self.greedy_noise.expand(len(obs), -1, -1)
-        actions = torch.tanh(sample_many(self.sampler, obs, noise))
-        best = q_of_many(self.q_net, obs, actions).argmax(dim=1)
-        return actions[torch.arange(len(obs)), best]
+            noise = rng.standard_normal((len(obs), self.act_dim), dtype=np.float32)
+            return np.tanh(output_of(self.sampler, obs, noise))
+        with torch.no_grad():
+            obs, noise = torch.from_numpy(obs), self.greedy_noise.expand(len(obs), -1, -1)
+            actions = torch.tanh(sample_many(self.sampler, obs, noise))
+            best = q_of_many(self.q_net, obs, actions).argmax(dim=1)
+            return actions[torch.arange(len(obs)), best].numpy()
 
     def learn(self, batch, rng):
         shape = (len(batch.obs), self.particles, self.act_dim)
         proposal = torch.from_numpy(2 * rng.random(shape, dtype=np.float32) - 1)
         noise = standard_normal(shape, rng)
         return self.soft_q_update(
-            self, batch, proposal, noise, **replaced(self, self.soft_q_update)
+            self, batch, proposal, noise, **functions_for(self, self.soft_q_update)
         )
 
 

@@ -22,11 +22,12 @@ from dataclasses import dataclass, field
 import torch
 from torch.nn.functional import mse_loss
 
-from rlcourse.lab.agents import Preset
+from rlcourse.lab.agents import Preset, functions_for
 from rlcourse.lab.networks import HIDDEN, Actor, Critic, polyak_update
+from rlcourse.lab.optim import descend
 from rlcourse.lab.seeding import torch_seed
 
-from .agent import adam, descend, replaced
+from .agent import adam
 from .ddpg import NoisyAgent, ddpg_actor_loss
 from .noise import GaussianNoise, OrnsteinUhlenbeckNoise, explore_action, standard_normal
 
@@ -49,7 +50,7 @@ def clipped_double_q_target(reward, q1_next, q2_next, terminated, gamma) -> torc
     All (B,); gamma: in [0, 1]. One target for both critics. Returns (B,), detached from both.
     """
     q_next = torch.minimum(q1_next, q2_next).detach()
-    return reward + gamma * (1 - terminated) * q_next
+    return torch.where(terminated == 1, reward, reward + gamma * q_next)
 
 
 def delayed(step, every) -> bool:
@@ -71,7 +72,7 @@ def td3_update(
     delayed=delayed,
     ddpg_actor_loss=ddpg_actor_loss,
     polyak_update=polyak_update,
-) -> dict[str, float]:
+) -> dict[str, torch.Tensor]:
     """One round of Algorithm 1, in place: both critics; when it is time, the actor and all three targets.
 
     agent_state: actor, critic1, critic2, actor_targ, critic1_targ, critic2_targ, actor_optimizer,
@@ -89,12 +90,12 @@ def td3_update(
     critic_loss = mse_loss(me.critic1(batch.obs, batch.action), y)
     critic_loss = critic_loss + mse_loss(me.critic2(batch.obs, batch.action), y)
     descend(me.critic_optimizer, critic_loss)
-    losses = {"critic_loss": critic_loss.item()}
+    losses = {"critic_loss": critic_loss.detach()}
 
     if delayed(step, me.every):
         loss = ddpg_actor_loss(me.actor, me.critic1, batch.obs)
         descend(me.actor_optimizer, loss)
-        losses["actor_loss"] = loss.item()
+        losses["actor_loss"] = loss.detach()
         polyak_update(me.critic1_targ, me.critic1, me.rho)
         polyak_update(me.critic2_targ, me.critic2, me.rho)
         polyak_update(me.actor_targ, me.actor, me.rho)
@@ -146,7 +147,8 @@ class TD3(NoisyAgent):
     def learn(self, batch, rng):
         self.step += 1
         noise = standard_normal(batch.action.shape, rng)
-        return self.td3_update(self, batch, noise, self.step, **replaced(self, self.td3_update))
+        functions = functions_for(self, self.td3_update)
+        return self.td3_update(self, batch, noise, self.step, **functions)
 
 
 PENDULUM = Preset("Pendulum-v1", {}, {"steps": 10_000, "warmup": 1_000, "batch_size": 128})

@@ -58,6 +58,12 @@ class OffPolicyAgent:
         return ReplayBuffer(capacity, self.obs_dim, self.act_dim)
 
 
+def functions_for(agent: Any, update: Callable) -> dict[str, Callable]:
+    """The agent's own functions for those that `update` takes by keyword (behind a `*`), by name."""
+    asked = update.__kwdefaults__ or {} if hasattr(update, "__kwdefaults__") else {}
+    return {name: getattr(agent, name, own) for name, own in asked.items()}
+
+
 class Preset(NamedTuple):
     """Hyperparameters that are known to work: `train_off_policy(DQN.for_env(env, **p.agent), env, **p.training)`."""
 

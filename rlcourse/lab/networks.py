@@ -10,21 +10,59 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 HIDDEN = (64, 64)
 
 
-def mlp(sizes: Sequence[int], activation: type[nn.Module] = nn.ReLU) -> nn.Sequential:
-    """Linear layers from sizes[0] to sizes[-1] with `activation` between them, none after the last."""
+class MLP(nn.Sequential):
+    """Linear layers with ReLU or tanh between them: x (..., n) → (..., m)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        # `layer.forward`: calling the module looks for hooks, as long as a small layer takes.
+        for layer in self:
+            x = layer.forward(x)
+        return x
+
+    def numpy(self, x: np.ndarray) -> np.ndarray:
+        """The same without gradient: of a few rows NumPy has made the numbers before torch begins."""
+        with np.errstate(over="ignore", invalid="ignore"):  # as torch, which is silent
+            for layer in self:
+                if isinstance(layer, nn.Linear):
+                    x = x @ layer.weight.detach().numpy().T + layer.bias.detach().numpy()
+                elif isinstance(layer, nn.ReLU):
+                    x = np.maximum(x, 0)
+                else:
+                    x = np.tanh(x)
+        return x
+
+
+def mlp(sizes: Sequence[int], activation: type[nn.Module] = nn.ReLU) -> MLP:
+    """Linear layers from sizes[0] to sizes[-1] with `activation`, nn.ReLU or nn.Tanh, between them,
+    none after the last."""
     # In place: what went into a ReLU is not needed again, and memory is what small networks wait for.
     between = partial(nn.ReLU, inplace=True) if activation is nn.ReLU else activation
     layers: list[nn.Module] = []
     for n_in, n_out in pairwise(sizes):
         layers += [nn.Linear(n_in, n_out), between()]
-    return nn.Sequential(*layers[:-1])
+    return MLP(*layers[:-1])
+
+
+def output_of(network: Any, *inputs: np.ndarray) -> Any:
+    """What a network makes of arrays (N, …), without gradient, as an array or a tuple of arrays.
+
+    By the network's own `numpy` where it has one, which is sooner; any callable on tensors will do.
+    """
+    inputs = tuple(np.asarray(x, np.float32) for x in inputs)
+    if hasattr(network, "numpy"):
+        return network.numpy(*inputs)
+    with torch.no_grad():
+        output = network(*map(torch.from_numpy, inputs))
+    return tuple(x.numpy() for x in output) if isinstance(output, tuple) else output.numpy()
 
 
 class QNetwork(nn.Module):
@@ -35,7 +73,10 @@ class QNetwork(nn.Module):
         self.layers = mlp([obs_dim, *hidden, n_actions])
 
     def forward(self, obs: Tensor) -> Tensor:
-        return self.layers(obs)
+        return self.layers.forward(obs)
+
+    def numpy(self, obs: np.ndarray) -> np.ndarray:
+        return self.layers.numpy(obs)
 
 
 class ValueNetwork(nn.Module):
@@ -51,7 +92,7 @@ class ValueNetwork(nn.Module):
         self.layers = mlp([obs_dim, *hidden, 1], activation)
 
     def forward(self, obs: Tensor) -> Tensor:
-        return self.layers(obs).squeeze(-1)
+        return self.layers.forward(obs).squeeze(-1)
 
 
 class Critic(nn.Module):
@@ -62,7 +103,7 @@ class Critic(nn.Module):
         self.layers = mlp([obs_dim + act_dim, *hidden, 1])
 
     def forward(self, obs: Tensor, action: Tensor) -> Tensor:
-        return self.layers(torch.cat([obs, action], dim=-1)).squeeze(-1)
+        return self.layers.forward(torch.cat([obs, action], dim=-1)).squeeze(-1)
 
 
 class Actor(nn.Module):
@@ -73,7 +114,10 @@ class Actor(nn.Module):
         self.layers = mlp([obs_dim, *hidden, act_dim])
 
     def forward(self, obs: Tensor) -> Tensor:
-        return self.layers(obs).tanh()
+        return self.layers.forward(obs).tanh()
+
+    def numpy(self, obs: np.ndarray) -> np.ndarray:
+        return np.tanh(self.layers.numpy(obs))
 
 
 class GaussianPolicy(nn.Module):
@@ -94,8 +138,12 @@ class GaussianPolicy(nn.Module):
         self.log_std_range = log_std_range
 
     def forward(self, obs: Tensor) -> tuple[Tensor, Tensor]:
-        mean, log_std = self.layers(obs).chunk(2, dim=-1)
+        mean, log_std = self.layers.forward(obs).chunk(2, dim=-1)
         return mean, log_std.clamp(*self.log_std_range)
+
+    def numpy(self, obs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        mean, log_std = np.split(self.layers.numpy(obs), 2, axis=-1)
+        return mean, log_std.clip(*self.log_std_range)
 
 
 def polyak_update(target: nn.Module, online: nn.Module, rho: float) -> None:

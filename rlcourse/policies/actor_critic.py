@@ -22,9 +22,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rlcourse.lab.agents import functions_for
 from rlcourse.lab.on_policy import Rollout
-from rlcourse.policies import joint
-from rlcourse.policies.agents import OnPolicyAgent, descend, flat_rows
+from rlcourse.lab.optim import descend
+from rlcourse.policies.agents import OnPolicyAgent, flat_rows
 from rlcourse.policies.distributions import log_prob_and_entropy, log_prob_of
 from rlcourse.policies.gae import gae
 
@@ -36,8 +37,8 @@ def td_error(reward, value, next_value, terminated, gamma) -> Tensor:
 
     All (B,); plain arithmetic, gradients pass. Returns (B,).
     """
-    alive = 1 - 1.0 * terminated  # 1.0 ·: flags may be bools, from which nothing can be subtracted
-    return reward + gamma * alive * next_value - value
+    # Chosen, not multiplied by 1 − d: 0 times a NaN behind the end would be NaN.
+    return reward + gamma * torch.where(terminated == 1, 0.0, next_value) - value
 
 
 def a2c_loss(log_prob, value, entropy, adv, returns, value_coef, entropy_coef) -> Tensor:
@@ -98,19 +99,20 @@ def q_actor_critic_update(
     return policy_loss.detach(), q_loss.detach()
 
 
-def a2c_update(agent_state, rollout, gae=gae, loss=a2c_loss) -> Tensor:
+def a2c_update(agent_state, rollout, *, gae=gae, a2c_loss=a2c_loss) -> Tensor:
     """One step of the advantage actor-critic — Mnih et al. 2016, with GAE (Schulman et al. 2016).
 
     agent_state: policy, v_net, optimizer (over both), gamma, lam, value_coef, entropy_coef,
-    max_grad_norm; rollout: a `Rollout`. `gae` and `loss` may be another's. Returns the loss before
-    the step.
+    max_grad_norm; rollout: a `Rollout`. `gae` and `a2c_loss` may be another's. Returns the loss
+    before the step.
     """
     s = agent_state
+    value = s.v_net(rollout.obs)
     with torch.no_grad():
-        value, next_value = s.v_net(rollout.obs), s.v_net(rollout.next_obs)
+        next_value = s.v_net(rollout.next_obs)
     adv, returns = gae(
         rollout.reward,
-        value,
+        value.detach(),
         next_value,
         rollout.terminated,
         rollout.truncated,
@@ -118,9 +120,7 @@ def a2c_update(agent_state, rollout, gae=gae, loss=a2c_loss) -> Tensor:
         s.lam,
     )
     log_prob, entropy = log_prob_and_entropy(s.policy(rollout.obs), rollout.action)
-    total = loss(
-        log_prob, s.v_net(rollout.obs), entropy, adv, returns, s.value_coef, s.entropy_coef
-    )
+    total = a2c_loss(log_prob, value, entropy, adv, returns, s.value_coef, s.entropy_coef)
     descend(s.optimizer, total, s.max_grad_norm)
     return total.detach()
 
@@ -206,7 +206,7 @@ class QActorCritic(OnPolicyAgent):
 class A2C(OnPolicyAgent):
     """The advantage actor-critic, for finite sets of actions and for boxes.
 
-    lam = 1 is the n-step return of the paper with n = horizon; less is GAE. by_hand: as in `PPO`.
+    lam = 1 is the n-step return of the paper with n = horizon; less is GAE.
     """
 
     n_envs: int = 8
@@ -219,34 +219,11 @@ class A2C(OnPolicyAgent):
     max_grad_norm: float = 0.5
     gae: Callable = gae
     a2c_loss: Callable = a2c_loss
-    a2c_update: Callable | None = None
-    by_hand: bool = True
+    a2c_update: Callable = a2c_update
 
     def build(self) -> None:
         self.build_actor_critic()
 
-    def is_plain(self) -> bool:
-        return self.by_hand and self.a2c_update is None and self.a2c_loss is a2c_loss
-
     def update(self, rollout: Rollout, rng: np.random.Generator) -> dict[str, Tensor]:
-        if self.joint is not None:
-            return {"loss": self._update_by_hand(rollout)}
-        if self.a2c_update is not None:
-            return {"loss": self.a2c_update(self, rollout)}
-        return {"loss": a2c_update(self, rollout, self.gae, self.a2c_loss)}
-
-    def _update_by_hand(self, rollout: Rollout) -> Tensor:
-        rows = flat_rows(rollout)
-        with torch.no_grad():
-            value, next_value = self.evaluate(torch.stack([rollout.obs, rollout.next_obs]))[1]
-        ends = rollout.terminated, rollout.truncated
-        adv, returns = self.gae(rollout.reward, value, next_value, *ends, self.gamma, self.lam)
-        weight = adv.flatten().numpy()
-        loss = joint.step(
-            self,
-            rows.obs,
-            rows.action.numpy(),
-            returns.flatten().numpy(),
-            lambda pi: joint.plain_surrogate(pi, weight),
-        )
-        return torch.tensor(loss)
+        functions = functions_for(self, self.a2c_update)
+        return {"loss": self.a2c_update(self, rollout, **functions)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
@@ -12,11 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from rlcourse.lab.environments import MakeEnv, action_box, action_count, maker, observation_size
-from rlcourse.lab.networks import HIDDEN, QNetwork, ValueNetwork, mlp
+from rlcourse.lab.networks import HIDDEN, QNetwork, ValueNetwork, mlp, output_of
 from rlcourse.lab.on_policy import Rollout
+from rlcourse.lab.optim import Adam, weights_of
+from rlcourse.lab.optim import descend as descend  # for those who look for it beside the agents
 from rlcourse.lab.seeding import torch_seed
-from rlcourse.policies.distributions import PolicyOutput, greedy_action, sample_action
-from rlcourse.policies.joint import Joint
+from rlcourse.policies.distributions import greedy_action, sample_action
 
 
 class CategoricalPolicy(nn.Module):
@@ -28,7 +29,10 @@ class CategoricalPolicy(nn.Module):
         orthogonal(self.layers, last_gain=0.01)
 
     def forward(self, obs: Tensor) -> Tensor:
-        return self.layers(obs)
+        return self.layers.forward(obs)
+
+    def numpy(self, obs: np.ndarray) -> np.ndarray:
+        return self.layers.numpy(obs)
 
 
 class BoxPolicy(nn.Module):
@@ -41,9 +45,13 @@ class BoxPolicy(nn.Module):
         orthogonal(self.layers, last_gain=0.01)
 
     def forward(self, obs: Tensor) -> tuple[Tensor, Tensor]:
-        mean = self.layers(obs)
+        mean = self.layers.forward(obs)
         # A sum, not a view of the weight: an old policy's output must outlive the next step.
         return mean, self.log_std + torch.zeros_like(mean)
+
+    def numpy(self, obs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        mean = self.layers.numpy(obs)
+        return mean, self.log_std.detach().numpy() + np.zeros_like(mean)
 
 
 def orthogonal(layers: nn.Sequential, last_gain: float) -> None:
@@ -52,26 +60,6 @@ def orthogonal(layers: nn.Sequential, last_gain: float) -> None:
     for layer in linear:
         nn.init.orthogonal_(layer.weight, last_gain if layer is linear[-1] else math.sqrt(2))
         nn.init.zeros_(layer.bias)
-
-
-def numpy_forward(layers: nn.Sequential, x: np.ndarray) -> np.ndarray:
-    """What `layers`, linear ones with tanh between them, make of x (N, n)."""
-    for layer in layers:
-        if isinstance(layer, nn.Linear):
-            x = x @ layer.weight.detach().numpy().T + layer.bias.detach().numpy()
-        else:
-            x = np.tanh(x)
-    return x
-
-
-def descend(optimizer, loss: Tensor, max_grad_norm: float | None = None) -> None:
-    """Clear, backward, clip the joint norm of all of the optimiser's weights, step."""
-    optimizer.zero_grad()
-    loss.backward()
-    if max_grad_norm is not None:
-        weights = [p for group in optimizer.param_groups for p in group["params"]]
-        torch.nn.utils.clip_grad_norm_(weights, max_grad_norm)
-    optimizer.step()
 
 
 def standardise(adv: Tensor) -> Tensor:
@@ -106,8 +94,7 @@ class OnPolicyAgent:
     hidden: tuple[int, ...] = HIDDEN
     lr: float = 1e-3
     lr_end: float = 0.0
-    optimizers: list[torch.optim.Optimizer] = field(default_factory=list, init=False, repr=False)
-    _joint: Joint | None = field(default=None, init=False, repr=False)
+    optimizers: list[Adam] = field(default_factory=list, init=False, repr=False)
 
     finite_only: ClassVar[bool] = False
 
@@ -159,41 +146,9 @@ class OnPolicyAgent:
         self.policy, self.v_net = self.new_policy(), self.new_v_net()
         self.optimizer = self.adam(self.policy, self.v_net)
 
-    def is_plain(self) -> bool:
-        """Whether every function of the update is the package's own; agents with a way by hand say so."""
-        return False
-
-    @property
-    def joint(self) -> Joint | None:
-        """Both networks as a `Joint` where a step by hand is the plain one; None where it may not be.
-
-        Asked for at every update: whoever replaces a function or a network gets autograd from then on.
-        """
-        known = (
-            self.is_plain()
-            and type(self.policy) is CategoricalPolicy
-            and type(self.v_net) is ValueNetwork
-            and type(self.optimizer) is torch.optim.Adam
-        )
-        if not known or not len(self.hidden):
-            return None
-        networks = self.policy.layers, self.v_net.layers, self.optimizer
-        if self._joint is None or not self._joint.fits(*networks):
-            self._joint = Joint(*networks)
-        return self._joint
-
-    def evaluate(self, obs: Tensor) -> tuple[PolicyOutput, Tensor]:
-        """The policy's output and V(s), obs (..., obs_dim): for use without gradient."""
-        joint = self.joint
-        if joint is None:
-            return self.policy(obs), self.v_net(obs)
-        logits, value = joint.forward(obs.reshape(-1, self.obs_dim))
-        shape = obs.shape[:-1]
-        return torch.from_numpy(logits).view(*shape, -1), torch.from_numpy(value).view(shape)
-
-    def adam(self, *networks: nn.Module, lr: float | None = None) -> torch.optim.Adam:
-        weights = [p for network in networks for p in network.parameters()]
-        optimizer = torch.optim.Adam(weights, lr=lr or self.lr, eps=1e-5, fused=True)
+    def adam(self, *networks: nn.Module, lr: float | None = None) -> Adam:
+        """One optimiser over these networks, whose learning rate `anneal` lets fall."""
+        optimizer = Adam(weights_of(*networks), lr or self.lr, eps=1e-5)
         for group in optimizer.param_groups:
             group["first_lr"] = group["lr"]
         self.optimizers.append(optimizer)
@@ -223,10 +178,6 @@ class OnPolicyAgent:
             return self.to_env(self.draw(obs, rng))
         return self.to_env(greedy_action(self._outputs(obs)))
 
-    def _outputs(self, obs: np.ndarray) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
-        """The policy's output without gradient, in NumPy: a few rows are over sooner there."""
-        if isinstance(self.policy, CategoricalPolicy):
-            return numpy_forward(self.policy.layers, obs)
-        with torch.no_grad():
-            output = self.policy(torch.from_numpy(obs))
-        return tuple(x.numpy() for x in output) if isinstance(output, tuple) else output.numpy()
+    def _outputs(self, obs: np.ndarray) -> Any:
+        """The policy's output without gradient, in NumPy."""
+        return output_of(self.policy, obs)

@@ -28,19 +28,25 @@ def log_prob_and_entropy(output: PolicyOutput, action: Tensor) -> tuple[Tensor, 
     """
     if isinstance(output, tuple):
         mean, log_std = output
-        z = (action - mean) * torch.exp(-log_std)
-        log_prob = (-0.5 * z * z - log_std - HALF_LOG_2PI).sum(-1)
         entropy = (log_std + 0.5 + HALF_LOG_2PI).expand_as(mean).sum(-1)
-        return log_prob, entropy
+        return log_prob_of(output, action), entropy
     log_pi = torch.log_softmax(output, dim=-1)
-    log_prob = log_pi.gather(-1, action.unsqueeze(-1)).squeeze(-1)
     # xlogy-free: a logit of −inf would make 0·(−inf); networks give finite logits.
-    return log_prob, -(log_pi.exp() * log_pi).sum(-1)
+    return _taken(log_pi, action), -(log_pi.exp() * log_pi).sum(-1)
 
 
 def log_prob_of(output: PolicyOutput, action: Tensor) -> Tensor:
-    """The first half of `log_prob_and_entropy`."""
-    return log_prob_and_entropy(output, action)[0]
+    """The first half of `log_prob_and_entropy`, where the second is not needed."""
+    if isinstance(output, tuple):
+        mean, log_std = output
+        z = (action - mean) * torch.exp(-log_std)
+        return (-0.5 * z * z - log_std - HALF_LOG_2PI).sum(-1)
+    return _taken(torch.log_softmax(output, dim=-1), action)
+
+
+def _taken(log_pi: Tensor, action: Tensor) -> Tensor:
+    """log π(a|s) of the actions taken: (..., A), (...) → (...)."""
+    return log_pi.gather(-1, action.unsqueeze(-1)).squeeze(-1)
 
 
 def sample_action(output, rng: np.random.Generator) -> np.ndarray:

@@ -28,12 +28,13 @@ def gae(reward, value, next_value, terminated, truncated, gamma, lam):
     reward, value, next_value, terminated, truncated, wrap = _as_arrays(
         reward, value, next_value, terminated, truncated
     )
-    delta = reward + gamma * next_value * (1 - terminated) - value
-    carry = gamma * lam * (1 - np.maximum(terminated, truncated))
+    # Chosen, not multiplied by 1 − d: 0 times a NaN on the other side of an end would be NaN.
+    delta = reward + gamma * np.where(terminated, 0, next_value) - value
+    ends = np.maximum(terminated, truncated) == 1
     adv = np.empty_like(delta)
     following = np.zeros_like(delta[0]) if len(delta) else None
     for t in reversed(range(len(delta))):
-        following = delta[t] + carry[t] * following
+        following = delta[t] + gamma * lam * np.where(ends[t], 0, following)
         adv[t] = following
     return wrap(adv), wrap(adv + value)
 
@@ -50,13 +51,13 @@ def n_step_advantage(reward, value, next_value, terminated, truncated, gamma, n)
     reward, value, next_value, terminated, truncated, wrap = _as_arrays(
         reward, value, next_value, terminated, truncated
     )
-    delta = reward + gamma * next_value * (1 - terminated) - value
+    delta = reward + gamma * np.where(terminated, 0, next_value) - value
     carry = gamma * (1 - np.maximum(terminated, truncated))
     # Telescoping: the n-step advantage is the sum of n discounted TD errors.
     adv, weight = delta.copy(), np.ones_like(delta)
     for k in range(1, min(n, len(delta))):
         weight = weight[:-1] * carry[k - 1 : -1]
-        adv[:-k] += weight * delta[k:]
+        adv[:-k] += weight * np.where(weight == 0, 0, delta[k:])
     return wrap(adv), wrap(adv + value)
 
 

@@ -24,10 +24,12 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import mse_loss
 
+from rlcourse.lab.agents import functions_for
 from rlcourse.lab.on_policy import Rollout
-from rlcourse.policies import joint
-from rlcourse.policies.agents import OnPolicyAgent, descend, standardise
+from rlcourse.lab.optim import descend
+from rlcourse.policies.agents import OnPolicyAgent, standardise
 from rlcourse.policies.distributions import PolicyOutput, log_prob_and_entropy, log_prob_of
 from rlcourse.policies.gae import gae
 
@@ -109,17 +111,17 @@ class PPOBatch(NamedTuple):
     returns: Tensor
 
 
-def ppo_update(agent_state, batch, rng, clip_loss=ppo_clip_loss) -> Tensor:
+def ppo_update(agent_state, batch, rng, *, ppo_clip_loss=ppo_clip_loss) -> Tensor:
     """Epochs of minibatch steps on one rollout — Schulman et al. 2017, algorithm 1 and eq. 9.
 
     agent_state: policy, v_net, optimizer (over both), clip, epochs, minibatch_size, value_coef,
     entropy_coef, max_grad_norm; batch: a `PPOBatch`, never changed; rng: a
-    `numpy.random.Generator`, one permutation an epoch. `clip_loss` may be another's. Returns the
-    minibatch losses in order, (epochs · ⌈N / minibatch_size⌉,).
+    `numpy.random.Generator`, one permutation an epoch. `ppo_clip_loss` may be another's. Returns
+    the minibatch losses in order, (epochs · ⌈N / minibatch_size⌉,).
     """
 
     def surrogate(rows: PPOBatch, output: PolicyOutput, log_prob: Tensor) -> Tensor:
-        return clip_loss(log_prob, rows.log_prob_old, rows.adv, agent_state.clip)
+        return ppo_clip_loss(log_prob, rows.log_prob_old, rows.adv, agent_state.clip)
 
     return _minibatch_steps(agent_state, batch, rng, surrogate)
 
@@ -128,15 +130,15 @@ def ppo_kl_update(
     agent_state,
     batch,
     rng,
-    kl_loss=ppo_kl_loss,
-    adapt=adapt_kl_coefficient,
-    minibatch_steps=None,
+    *,
+    ppo_kl_loss=ppo_kl_loss,
+    adapt_kl_coefficient=adapt_kl_coefficient,
 ) -> Tensor:
     """As `ppo_update` with the penalised surrogate; then the coefficient adapts, once.
 
     Schulman et al. 2017, §4. agent_state has, instead of clip: kl_coef, kl_target, beta_low,
-    beta_high, factor; its kl_coef is replaced. The functions may be another's; `minibatch_steps`
-    takes the steps another way (`PPOKL` by hand). Returns the minibatch losses.
+    beta_high, factor; its kl_coef is replaced. The functions may be another's. Returns the minibatch
+    losses.
     """
     s = agent_state
     with torch.no_grad():
@@ -144,13 +146,13 @@ def ppo_kl_update(
 
     def surrogate(rows: PPOBatch, output: PolicyOutput, log_prob: Tensor, *old: Tensor) -> Tensor:
         kl = policy_kl(old if len(old) > 1 else old[0], output)
-        return kl_loss(log_prob, rows.log_prob_old, rows.adv, kl, s.kl_coef)
+        return ppo_kl_loss(log_prob, rows.log_prob_old, rows.adv, kl, s.kl_coef)
 
-    steps = minibatch_steps or _minibatch_steps
-    losses = steps(s, batch, rng, surrogate, old if isinstance(old, tuple) else (old,))
+    columns = old if isinstance(old, tuple) else (old,)
+    losses = _minibatch_steps(s, batch, rng, surrogate, columns)
     with torch.no_grad():
         kl = float(policy_kl(old, s.policy(batch.obs)).mean())
-    s.kl_coef = adapt(s.kl_coef, kl, s.kl_target, s.beta_low, s.beta_high, s.factor)
+    s.kl_coef = adapt_kl_coefficient(s.kl_coef, kl, s.kl_target, s.beta_low, s.beta_high, s.factor)
     return losses
 
 
@@ -168,10 +170,15 @@ def _minibatch_steps(agent_state, batch, rng, surrogate, extra: tuple[Tensor, ..
         for minibatch in zip(*columns, strict=True):
             rows = PPOBatch(*minibatch[: len(batch)])
             output = s.policy(rows.obs)
-            log_prob, entropy = log_prob_and_entropy(output, rows.action)
-            value_loss = 0.5 * (rows.returns - s.v_net(rows.obs)).square().mean()
+            value_loss = 0.5 * mse_loss(s.v_net(rows.obs), rows.returns)
+            if s.entropy_coef:
+                log_prob, entropy = log_prob_and_entropy(output, rows.action)
+            else:
+                log_prob = log_prob_of(output, rows.action)
             loss = surrogate(rows, output, log_prob, *minibatch[len(batch) :])
-            loss = loss + s.value_coef * value_loss - s.entropy_coef * entropy.mean()
+            loss = loss + s.value_coef * value_loss
+            if s.entropy_coef:
+                loss = loss - s.entropy_coef * entropy.mean()
             descend(s.optimizer, loss, s.max_grad_norm)
             losses.append(loss.detach())
     return torch.stack(losses)
@@ -182,11 +189,7 @@ def _minibatch_steps(agent_state, batch, rng, surrogate, extra: tuple[Tensor, ..
 
 @dataclass(kw_only=True, eq=False)
 class PPO(OnPolicyAgent):
-    """PPO-Clip for finite sets of actions and for boxes; the presets suit the classic tasks.
-
-    by_hand: take the steps of `ppo_update` by way of `joint` where actions are finite: the same
-    numbers, sooner.
-    """
+    """PPO-Clip for finite sets of actions and for boxes; the presets suit the classic tasks."""
 
     n_envs: int = 8
     horizon: int | None = 64
@@ -201,34 +204,21 @@ class PPO(OnPolicyAgent):
     max_grad_norm: float = 0.5
     gae: Callable = gae
     ppo_clip_loss: Callable = ppo_clip_loss
-    ppo_update: Callable | None = None
-    by_hand: bool = True
+    ppo_update: Callable = ppo_update
 
     def build(self) -> None:
         self.build_actor_critic()
 
-    def is_plain(self) -> bool:
-        return self.by_hand and self.ppo_update is None and self.ppo_clip_loss is ppo_clip_loss
-
     def update(self, rollout: Rollout, rng: np.random.Generator) -> dict[str, Tensor]:
-        batch = self.batch(rollout)
-        if self.joint is not None:
-            losses = joint.minibatch_steps(self, batch, rng, self._surrogate)
-        elif self.ppo_update is not None:
-            losses = self.ppo_update(self, batch, rng)
-        else:
-            losses = ppo_update(self, batch, rng, self.ppo_clip_loss)
+        batch, functions = self.batch(rollout), functions_for(self, self.ppo_update)
+        losses = self.ppo_update(self, batch, rng, **functions)
         return {"loss": torch.as_tensor(losses).detach().mean()}
-
-    def _surrogate(self, pi, rows, log_prob_old, adv):
-        return joint.clip_surrogate(pi, log_prob_old, adv, self.clip)
 
     def batch(self, rollout: Rollout) -> PPOBatch:
         """Values, advantages and log π_old of a rollout; its rows, in any order from here on."""
         with torch.no_grad():
-            output, value = self.evaluate(rollout.obs)
-            _, next_value = self.evaluate(rollout.next_obs)
-            log_prob_old = log_prob_of(output, rollout.action)
+            value, next_value = self.v_net(rollout.obs), self.v_net(rollout.next_obs)
+            log_prob_old = log_prob_of(self.policy(rollout.obs), rollout.action)
         ends = rollout.terminated, rollout.truncated
         adv, returns = self.gae(rollout.reward, value, next_value, *ends, self.gamma, self.lam)
         columns = (rollout.obs, rollout.action, log_prob_old, standardise(adv), returns)
@@ -249,28 +239,10 @@ class PPOKL(PPO):
     factor: float = 2.0
     ppo_kl_loss: Callable = ppo_kl_loss
     adapt_kl_coefficient: Callable = adapt_kl_coefficient
-
-    def is_plain(self) -> bool:
-        return self.by_hand and self.ppo_kl_loss is ppo_kl_loss
+    ppo_kl_update: Callable = ppo_kl_update
 
     def update(self, rollout: Rollout, rng: np.random.Generator) -> dict[str, Tensor]:
-        batch = self.batch(rollout)
-        losses = ppo_kl_update(
-            self,
-            batch,
-            rng,
-            self.ppo_kl_loss,
-            self.adapt_kl_coefficient,
-            None if self.joint is None else self._steps_by_hand,
-        )
+        batch, functions = self.batch(rollout), functions_for(self, self.ppo_kl_update)
+        losses = self.ppo_kl_update(self, batch, rng, **functions)
         self.kl_coef = max(self.kl_coef, self.kl_coef_min)
-        return {"loss": losses.mean()}
-
-    def _steps_by_hand(self, agent_state, batch, rng, surrogate, old) -> Tensor:
-        logits, action = old[0].numpy(), batch.action.numpy()
-
-        def by_hand(pi, rows, log_prob_old, adv):
-            before = joint.Softmax(logits[rows], action[rows])
-            return joint.kl_surrogate(pi, log_prob_old, adv, before, self.kl_coef)
-
-        return joint.minibatch_steps(self, batch, rng, by_hand)
+        return {"loss": torch.as_tensor(losses).detach().mean()}

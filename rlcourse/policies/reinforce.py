@@ -22,7 +22,8 @@ import torch
 from torch import Tensor
 
 from rlcourse.lab.on_policy import Rollout
-from rlcourse.policies.agents import OnPolicyAgent, descend, flat_rows
+from rlcourse.lab.optim import descend
+from rlcourse.policies.agents import OnPolicyAgent, flat_rows
 from rlcourse.policies.distributions import log_prob_of
 from rlcourse.tabular.returns import returns_to_go
 

@@ -22,9 +22,9 @@ def epsilon_greedy(q_row, epsilon, rng) -> int:
 
 
 def _bootstrapped(reward, value_next, terminated, gamma) -> np.ndarray:
-    """r + γ(1 − d) · (value of s')."""
-    alive = 1.0 - np.asarray(terminated, dtype=np.float64)
-    return reward + gamma * alive * value_next
+    """r + γ(1 − d) · (value of s'), and r where d = 1 whatever stands there: 0 · inf would be NaN."""
+    value_next = np.asarray(value_next, dtype=np.float64)
+    return reward + gamma * np.where(terminated, 0.0, value_next)
 
 
 def sarsa_target(reward, q_next, action_next, terminated, gamma) -> np.ndarray:
@@ -41,6 +41,7 @@ def expected_sarsa_target(reward, q_next, pi_next, terminated, gamma) -> np.ndar
 
     reward, terminated: (B,); q_next, pi_next: (B, A). Returns (B,).
     """
+    q_next = np.where(np.asarray(terminated, dtype=bool)[:, None], 0.0, q_next)
     return _bootstrapped(reward, (pi_next * q_next).sum(axis=1), terminated, gamma)
 
 

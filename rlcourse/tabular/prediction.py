@@ -30,8 +30,8 @@ def td0_target(reward, v_next, terminated, gamma) -> np.ndarray:
 
     reward, v_next, terminated: (B,); v_next is any number where terminated. Returns (B,).
     """
-    alive = 1.0 - np.asarray(terminated, dtype=np.float64)
-    return reward + gamma * alive * v_next
+    # Chosen, not multiplied by 1 − d: 0 · inf would be NaN.
+    return reward + gamma * np.where(terminated, 0.0, np.asarray(v_next, dtype=np.float64))
 
 
 def n_step_return(rewards, v_boot, terminated, gamma) -> float:
@@ -55,11 +55,10 @@ def lambda_returns(rewards, v_next, terminated, gamma, lam) -> np.ndarray:
     rewards, v_next, terminated: (T,), T ≥ 1; v_next[t] = V(s_{t+1}); gamma, lam: in [0, 1].
     Returns (T,).
     """
-    alive = 1.0 - np.asarray(terminated, dtype=np.float64)
     returns = np.zeros(len(rewards))
     g = v_next[-1]
     for t in reversed(range(len(rewards))):
-        g = rewards[t] + gamma * alive[t] * ((1 - lam) * v_next[t] + lam * g)
+        g = rewards[t] + gamma * (0.0 if terminated[t] else (1 - lam) * v_next[t] + lam * g)
         returns[t] = g
     return returns
 

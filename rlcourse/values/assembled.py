@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from rlcourse.lab.agents import functions_for
 from rlcourse.lab.replay import Batch, ReplayBuffer
 
 from . import dqn
@@ -18,7 +19,7 @@ class AssembledDQN(dqn.DQN):
     """`DQN` with the buffer and the step as parts: `replay(capacity, obs_dim)`, with `add` and
     `sample`, and `dqn_update(agent_state, batch)`, which moves the target itself, at every update.
 
-    Where the step is the reference's, it takes this agent's `dqn_loss` and `polyak_update`.
+    A step that takes `dqn_loss` and `polyak_update` by keyword, as the reference's, gets this agent's.
     """
 
     replay: Callable[[int, int], Any] = ReplayBuffer
@@ -33,10 +34,9 @@ class AssembledDQN(dqn.DQN):
         return RowByRow(self.replay(capacity, self.obs_dim))
 
     def update(self, batch, rng=None) -> dict[str, Tensor]:
-        if self.dqn_update is dqn.dqn_update:
-            return super().update(batch, rng)
         self.begin_update()
-        return {"loss": self.dqn_update(self, batch)}
+        functions = functions_for(self, self.dqn_update)
+        return {"loss": self.dqn_update(self, batch, **functions)}
 
 
 class RowByRow:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -23,7 +22,7 @@ def double_dqn_target(reward, q_next_online, q_next_target, terminated, gamma) -
     reward, terminated: (B,); both q_next: (B, n_actions). Returns (B,).
     """
     q_next = taken(q_next_target, q_next_online.argmax(dim=1))
-    return reward + gamma * (1 - terminated) * q_next
+    return torch.where(terminated == 1, reward, reward + gamma * q_next)
 
 
 def double_dqn_loss(q_net, target_net, batch, gamma) -> Tensor:
@@ -39,5 +38,3 @@ class DoubleDQN(DQN):
     """DQN with another loss; nothing else changes."""
 
     dqn_loss: Callable[..., Tensor] = double_dqn_loss
-    own_loss: ClassVar[Callable[..., Tensor]] = staticmethod(double_dqn_loss)
-    double: ClassVar[bool] = True

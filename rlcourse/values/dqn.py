@@ -13,22 +13,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import smooth_l1_loss
-from torch.nn.utils import clip_grad_norm_
 
 from rlcourse.lab.agents import OffPolicyAgent, Preset
 from rlcourse.lab.environments import MakeEnv, action_count, maker, observation_size
 from rlcourse.lab.evaluation import Solved
-from rlcourse.lab.networks import HIDDEN, QNetwork, polyak_update
+from rlcourse.lab.networks import HIDDEN, QNetwork, output_of, polyak_update
+from rlcourse.lab.optim import Adam, clip_gradient
 from rlcourse.lab.seeding import torch_seed
-
-from .by_hand import QByHand
 
 # --- the equations ------------------------------------------------------------------------------
 
@@ -46,7 +44,8 @@ def dqn_target(reward, q_next, terminated, gamma) -> Tensor:
 
     reward, terminated: (B,); q_next: (B, n_actions), of the target network. Returns (B,).
     """
-    return reward + gamma * (1 - terminated) * q_next.amax(dim=1)
+    # Chosen, not multiplied by 1 − d: 0 times a NaN behind the end would be NaN.
+    return torch.where(terminated == 1, reward, reward + gamma * q_next.amax(dim=1))
 
 
 def taken(q, action) -> Tensor:
@@ -77,7 +76,7 @@ def dqn_update(agent_state, batch, *, dqn_loss=dqn_loss, polyak_update=polyak_up
     loss = dqn_loss(me.q_net, me.target_net, batch, me.gamma)
     me.optimizer.zero_grad()
     loss.backward()
-    clip_grad_norm_(me.q_net.parameters(), me.max_grad_norm)
+    clip_gradient(me.q_net.parameters(), me.max_grad_norm)
     me.optimizer.step()
     polyak_update(me.target_net, me.q_net, me.rho)
     return loss.detach()
@@ -90,8 +89,7 @@ def dqn_update(agent_state, batch, *, dqn_loss=dqn_loss, polyak_update=polyak_up
 class DQN(OffPolicyAgent):
     """The agent of lesson 08. `dqn_update` is one `update`; with target_every > 1 the target moves
     only in every so many (hard copies: rho = 0). learning_rate_steps: updates after which a learning
-    rate that falls linearly has reached a tenth; None keeps it. by_hand: take the steps of `dqn_update`
-    by way of `by_hand`, the same numbers, sooner."""
+    rate that falls linearly has reached a tenth; None keeps it. The functions can be replaced."""
 
     obs_dim: int
     n_actions: int
@@ -109,11 +107,6 @@ class DQN(OffPolicyAgent):
     dqn_loss: Callable[..., Tensor] = dqn_loss
     polyak_update: Callable[..., None] = polyak_update
     epsilon_schedule: Callable[..., float] = epsilon_schedule
-    by_hand: bool = True
-
-    # The loss that `by_hand` knows, and whether its target is double DQN's.
-    own_loss: ClassVar[Callable[..., Tensor]] = staticmethod(dqn_loss)
-    double: ClassVar[bool] = False
 
     @classmethod
     def for_env(cls, make_env: MakeEnv, **settings: Any) -> DQN:
@@ -127,11 +120,8 @@ class DQN(OffPolicyAgent):
         with torch_seed(self.seed):
             self.q_net = QNetwork(self.obs_dim, self.n_actions, self.hidden)
         self.target_net = deepcopy(self.q_net).requires_grad_(False)
-        self.optimizer = torch.optim.Adam(
-            self.q_net.parameters(), lr=self.learning_rate, fused=True
-        )
+        self.optimizer = Adam(self.q_net.parameters(), self.learning_rate)
         self.steps = self.updates = 0  # actions chosen while exploring; steps of the optimiser
-        self._hand: QByHand | None = None
 
     def act(self, obs, rng, explore=True) -> np.ndarray:
         """ε-greedy, or greedy: obs (N, obs_dim) → (N,) int64."""
@@ -151,42 +141,12 @@ class DQN(OffPolicyAgent):
 
     def q_values(self, obs: np.ndarray) -> np.ndarray:
         """Q(s, ·) of the online network: obs (N, obs_dim) → (N, n_actions), without gradient."""
-        if self.is_plain():
-            return self.hand().q(obs)
-        with torch.inference_mode():
-            return self.q_net(torch.as_tensor(obs, dtype=torch.float32)).numpy()
+        return output_of(self.q_net, obs)
 
     def update(self, batch, rng=None) -> dict[str, Tensor]:
         """`dqn_update` with this agent's functions; nothing is drawn."""
         self.begin_update()
-        if self.is_plain():
-            return {"loss": self.step_by_hand(batch)[0]}
         return {"loss": dqn_update(self, batch, dqn_loss=self.dqn_loss, polyak_update=self.follow)}
-
-    def is_plain(self) -> bool:
-        """Whether a step by hand is the readable one: functions, networks and optimiser are the package's own."""
-        return (
-            self.by_hand
-            and self.dqn_loss is self.own_loss
-            and self.polyak_update is polyak_update
-            and type(self.q_net) is type(self.target_net) is QNetwork
-            and type(self.optimizer) is torch.optim.Adam
-        )
-
-    def step_by_hand(self, batch, weight=None) -> tuple[float, np.ndarray]:
-        """`dqn_update` by way of `QByHand`: the loss before the step, and y − Q."""
-        hand = self.hand()
-        result = hand.step(batch, self.gamma, self.max_grad_norm, double=self.double, weight=weight)
-        if self.updates % self.target_every == 0:
-            hand.follow(self.rho)
-        return result
-
-    def hand(self) -> QByHand:
-        """The networks as vectors, made anew when one of them is another or lies elsewhere."""
-        ours = self.q_net, self.target_net, self.optimizer
-        if self._hand is None or not self._hand.fits(*ours):
-            self._hand = QByHand(*ours)
-        return self._hand
 
     def begin_update(self) -> None:
         """Count it, and set the learning rate that is due."""

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import smooth_l1_loss
 
 from rlcourse.lab.networks import QNetwork
+from rlcourse.lab.optim import Adam
 from rlcourse.lab.seeding import torch_seed
 
 from .dqn import DQN, dqn_loss, dqn_update, taken
@@ -37,7 +38,7 @@ def ensemble_target(q_next_ensemble, mode, reward, terminated, gamma, subset=Non
         q_next = q_next_ensemble[subset].amin(dim=0)
     else:
         raise ValueError(f"mode is 'min', 'mean' or 'subset', not {mode!r}")
-    return reward + gamma * (1 - terminated) * q_next.amax(dim=1)
+    return torch.where(terminated == 1, reward, reward + gamma * q_next.amax(dim=1))
 
 
 class QEnsemble(nn.Module):
@@ -68,9 +69,7 @@ class EnsembleDQN(DQN):
         with torch_seed(self.seed):
             self.q_net = QEnsemble(self.size, self.obs_dim, self.n_actions, self.hidden)
         self.target_net = deepcopy(self.q_net).requires_grad_(False)
-        self.optimizer = torch.optim.Adam(
-            self.q_net.parameters(), lr=self.learning_rate, fused=True
-        )
+        self.optimizer = Adam(self.q_net.parameters(), self.learning_rate)
         self.subset: Tensor | None = None
 
     def update(self, batch, rng=None) -> dict[str, Tensor]:

@@ -16,8 +16,8 @@ def fitted_q_targets(r, q_next, terminated, gamma) -> np.ndarray:
 
     r, terminated: (N,); q_next: (N, n_actions). Returns (N,).
     """
-    alive = 1.0 - np.asarray(terminated, dtype=np.float64)
-    return r + gamma * alive * np.max(q_next, axis=1)
+    v_next = np.max(q_next, axis=1).astype(np.float64)
+    return r + gamma * np.where(terminated, 0.0, v_next)  # chosen: 0 · inf would be NaN
 
 
 def fitted_q_iteration(batch, features, n_actions, gamma, iterations) -> np.ndarray:

@@ -37,8 +37,8 @@ def lstd(x, r, x_next, terminated, gamma, ridge) -> np.ndarray:
     S&B (9.20)–(9.21), ridge their ε. x, x_next: (N, d); r, terminated: (N,). Returns w (d,).
     Raises LinAlgError when Â is singular (ridge = 0 and too little data).
     """
-    alive = 1.0 - np.asarray(terminated, dtype=np.float64)
-    a = x.T @ (x - gamma * alive[:, None] * x_next) + ridge * np.eye(x.shape[1])
+    x_next = np.where(np.asarray(terminated, dtype=bool)[:, None], 0.0, x_next)
+    a = x.T @ (x - gamma * x_next) + ridge * np.eye(x.shape[1])
     return np.linalg.solve(a, x.T @ np.asarray(r, dtype=np.float64))
 
 

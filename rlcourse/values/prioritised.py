@@ -169,10 +169,6 @@ class PERDQN(DQN):
         self.begin_update()
         beta = min(self.beta_start + (1 - self.beta_start) * self.updates / self.beta_steps, 1.0)
         weight = self.importance_weights(batch.prob, len(self.replay), beta)
-        if self.is_plain() and self.per_dqn_loss is per_dqn_loss:
-            loss, td_error = self.step_by_hand(batch, weight)
-            self.replay.set_errors(batch.slot, td_error)
-            return {"loss": loss}
         errors = []
 
         def weighted_loss(q_net, target_net, batch, gamma):

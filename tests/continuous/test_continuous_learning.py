@@ -1,6 +1,6 @@
-"""Small budgets, one seed fixed beforehand: each agent swings the pendulum up; soft Q keeps two goals.
+"""Small budgets, at least four of the seeds 0 to 4: each agent swings the pendulum up; soft Q keeps two goals.
 
-The full marks (five seeds, 10 000 steps, −200) belong to `make bench`. Untrained and random policies
+The full marks (10 000 steps, −200) belong to `make bench`. Untrained and random policies
 get about −1200; the best possible is about −130 here (20 starts), its spread over starts about 80.
 """
 
@@ -38,20 +38,26 @@ def pendulum_returns(agent) -> np.ndarray:
 @pytest.mark.full
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_pendulum(name):
-    cls, preset = SYSTEMS[name]
-    agent = cls.for_env(preset.env, seed=0, **preset.agent)
-    train_off_policy(agent, preset.env, seed=0, **{**preset.training, "steps": 6_000})
-    assert pendulum_returns(agent).mean() > -300
+    assert sum(swings_up(*SYSTEMS[name], seed) for seed in range(5)) >= 4
+
+
+def swings_up(cls, preset, seed) -> bool:
+    agent = cls.for_env(preset.env, seed=seed, **preset.agent)
+    train_off_policy(agent, preset.env, seed=seed, **{**preset.training, "steps": 6_000})
+    return pendulum_returns(agent).mean() > -300
 
 
 @pytest.mark.full
 def test_two_goals():
+    assert sum(both_goals_kept(seed) for seed in range(5)) >= 4
+
+
+def both_goals_kept(seed) -> bool:
     preset = soft_q.TWO_GOALS
-    agent = soft_q.SoftQ.for_env(two_goals, seed=0, **preset.agent)
-    train_off_policy(agent, two_goals, seed=0, **preset.training)
+    agent = soft_q.SoftQ.for_env(two_goals, seed=seed, **preset.agent)
+    train_off_policy(agent, two_goals, seed=seed, **preset.training)
     goals = goals_reached(agent, two_goals(), episodes=100)
-    assert np.mean(goals == -1) >= 0.3
-    assert np.mean(goals == 1) >= 0.3
+    return min(np.mean(goals == -1), np.mean(goals == 1)) >= 0.3
 
 
 def goals_reached(agent, env: gym.Env, episodes: int) -> np.ndarray:

@@ -217,20 +217,6 @@ def test_a2c_update_of_columns_is_that_of_all_rows(rng):
         torch.testing.assert_close(p, q)
 
 
-def test_a_step_by_hand_is_that_of_autograd(rng):
-    settings = {"hidden": (6, 6), "entropy_coef": 0.1, "lr": 0.02}
-    fast, slow = (A2C.for_env(Bandit(), by_hand=by_hand, **settings) for by_hand in (True, False))
-    assert fast.joint is not None and slow.joint is None
-    for _ in range(5):
-        rollout = make_rollout(rng, 4, columns=3)
-        losses = [agent.update(rollout, rng)["loss"] for agent in (fast, slow)]
-        torch.testing.assert_close(*losses, rtol=1e-4, atol=1e-6)
-        for net in ("policy", "v_net"):
-            pairs = zip(weights_of(getattr(fast, net)), weights_of(getattr(slow, net)), strict=True)
-            for p, q in pairs:
-                torch.testing.assert_close(p, q, rtol=1e-4, atol=1e-6)
-
-
 def test_a_replacement_drives_the_agent(rng):
     calls = []
 

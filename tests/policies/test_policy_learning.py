@@ -130,6 +130,10 @@ def mean_greedy_return(agent, env_id, episodes=20):
 )
 def test_cartpole(cls, steps, mark):
     """Half of the budgets at which 4 of 5 seeds reach 475 or 195; A2C, which needs it, the whole."""
-    agent = cls.for_env("CartPole-v1")
-    train_on_policy(agent, "CartPole-v1", steps, seed=0)
-    assert mean_greedy_return(agent, "CartPole-v1") >= mark
+
+    def learns(seed) -> bool:
+        agent = cls.for_env("CartPole-v1", seed=seed)
+        train_on_policy(agent, "CartPole-v1", steps, seed=seed)
+        return mean_greedy_return(agent, "CartPole-v1") >= mark
+
+    assert sum(learns(seed) for seed in range(5)) >= 4
