@@ -299,22 +299,6 @@ def _mdp_cases(rng: np.random.Generator) -> list[Case]:
     ]
 
 
-def _weighted_by(
-    weights: Callable, factor: Callable = lambda pi, q, v: pi * (q - v[:, None]), gamma_q=True
-) -> Callable:
-    """The gradient with other state weights, or another factor beside them."""
-
-    def exact_policy_gradient(P, R, start, logits, gamma):
-        pi = torch.softmax(logits, dim=1)
-        P_pi = torch.einsum("sa,sat->st", pi, P)
-        eye = torch.eye(len(start), dtype=P.dtype)
-        v = torch.linalg.solve(eye - gamma * P_pi, (pi * R).sum(1))
-        q = R + (gamma if gamma_q else 1.0) * (P @ v)
-        return weights(P_pi, start, gamma, eye)[:, None] * factor(pi, q, v)
-
-    return exact_policy_gradient
-
-
 def _visits(P_pi, start, gamma, eye):
     return torch.linalg.solve(eye - gamma * P_pi.T, start)
 
@@ -340,6 +324,54 @@ def _eigenvector(P_pi, start, gamma, eye):
     return d / d.sum()
 
 
+_STATES: dict[str, Callable] = {
+    "visits": _visits,
+    "undiscounted": _all_visits,
+    "long after": _long_after,
+    "time average": _time_average,
+    "eigenvector": _eigenvector,
+    "start": lambda P_pi, start, gamma, eye: start,
+    "uniform": lambda P_pi, start, gamma, eye: torch.ones_like(start),
+    "uniform start": lambda P_pi, start, gamma, eye: _visits(
+        P_pi, torch.ones_like(start) / len(start), gamma, eye
+    ),
+    "1 − γ": lambda *a: (1 - a[2]) * _visits(*a),
+    "normalised": lambda *a: _visits(*a) / _visits(*a).sum(),
+    "transposed": lambda P_pi, start, gamma, eye: _visits(P_pi.T, start, gamma, eye),
+}
+_ADVANTAGES: dict[str, Callable] = {
+    "Q − V": lambda pi, q, v: q - v[:, None],
+    "Q": lambda pi, q, v: q,
+    "Q − mean": lambda pi, q, v: q - q.mean(dim=1, keepdim=True),
+}
+
+
+@composable
+def _weighted_by(
+    states: str = "visits",
+    advantage: str = "Q − V",
+    with_pi: bool = True,
+    sign: float = 1.0,
+    q_gamma: bool = True,
+    q_of: str = "both",
+    pi_dim: int = 1,
+) -> Callable:
+    """The gradient with other weights of the states, or another factor beside them."""
+
+    def exact_policy_gradient(P, R, start, logits, gamma):
+        pi = torch.softmax(logits, dim=pi_dim)
+        P_pi = torch.einsum("sa,sat->st", pi, P)
+        eye = torch.eye(len(start), dtype=P.dtype)
+        v = torch.linalg.solve(eye - gamma * P_pi, (pi * R).sum(1))
+        later = (gamma if q_gamma else 1.0) * (P @ v)
+        q = {"both": R + later, "reward": R, "later": later}[q_of]
+        factor = _ADVANTAGES[advantage](pi, q, v)
+        weights = _STATES[states](P_pi, start, gamma, eye)
+        return sign * weights[:, None] * (pi * factor if with_pi else factor)
+
+    return exact_policy_gradient
+
+
 def _gradient_by_autograd(P, R, start, logits, gamma):
     leaf = logits.clone().requires_grad_()
     pi = torch.softmax(leaf, dim=1)
@@ -363,9 +395,6 @@ def _gradient_by_jacobian(P, R, start, logits, gamma):
     return out
 
 
-_right_weights = _weighted_by(_visits)
-
-
 def _solves_without_gamma(cases, outcomes) -> bool:
     """The visits were asked of I − P_πᵀ: where no episode ends that is singular, and only the direction is left."""
     for case, outcome in zip(cases, outcomes, strict=False):
@@ -375,7 +404,7 @@ def _solves_without_gamma(cases, outcomes) -> bool:
             continue
         inputs = build(case.inputs, Counter())
         ends = bool((inputs["P"].sum(dim=2) < 1 - 1e-6).any())
-        wrong = _weighted_by(_all_visits if ends else _eigenvector)(**inputs).numpy().ravel()
+        wrong = _weighted_by("undiscounted" if ends else "eigenvector")(**inputs).numpy().ravel()
         if not isinstance(outcome.value, Tensor) or outcome.value.data.size != wrong.size:
             return False
         answer = outcome.value.data.ravel()
@@ -423,10 +452,10 @@ exact_policy_gradient = Exercise(
             "Your weights of the states do not discount. The theorem weighs a state that is visited "
             "at time t by γ^t: that comes from the γ in the recursion (10.13).",
             "Which linear system do the weights d_γ solve? It has a γ in it.",
-            _weighted_by(_all_visits),
-            _weighted_by(_long_after),
-            _weighted_by(_time_average),
-            _weighted_by(_eigenvector),
+            *(
+                _weighted_by(s)
+                for s in ("undiscounted", "long after", "time average", "eigenvector")
+            ),
             shows=_solves_without_gamma,
         ),
         Mistake(
@@ -434,52 +463,79 @@ exact_policy_gradient = Exercise(
             "You weigh the states by `start`, where episodes begin. Later states depend on θ as "
             "well: their terms in (10.14) are missing.",
             "What does (10.14) sum over besides the first state?",
-            _weighted_by(lambda P_pi, start, gamma, eye: start),
+            _weighted_by("start"),
         ),
         Mistake(
             "normalised-occupancy",
             "A factor 1 − γ too much: this is lesson 01's occupancy, a distribution. J is not an "
             "average here: the visits sum to 1/(1 − γ) in a world that never ends.",
             "What does Σ_s d_γ(s) come to if no episode ever ends?",
-            _weighted_by(lambda *a: (1 - a[2]) * _visits(*a)),
-            _weighted_by(lambda *a: _visits(*a) / _visits(*a).sum()),
+            _weighted_by("1 − γ"),
+            _weighted_by("normalised"),
         ),
         Mistake(
             "transpose",
             "You solve for the visits with P_π itself. Visits flow *forwards*, from s to s', so the "
             "sum runs over where we came from: the matrix is transposed.",
             "Write d_γ(s') = start(s') + γ Σ_s … and see over which index of P_π(s'|s) you sum.",
-            _weighted_by(lambda P_pi, start, gamma, eye: _visits(P_pi.T, start, gamma, eye)),
+            _weighted_by("transposed"),
         ),
         Mistake(
             "q-without-v",
             "You use Q where (10.17) has Q − V. The softmax's own gradient subtracts the mean: raising "
             "one preference takes probability away from all the other actions.",
             "What is Σ_b π(b) (1[b=a] − π(a)) Q(b)?",
-            _weighted_by(_visits, lambda pi, q, v: pi * q),
+            _weighted_by(advantage="Q"),
         ),
         Mistake(
             "pi-forgotten",
             "The factor π(a|s) is missing. ∇π is π ∇log π: an action that is hardly ever taken hardly "
             "matters.",
             "Count the factors of (10.17).",
-            _weighted_by(_visits, lambda pi, q, v: q - v[:, None]),
+            _weighted_by(with_pi=False),
         ),
         Mistake(
             "sign",
             "Everything is right but the sign. (10.17) is the gradient of J itself, which points "
             "uphill; nobody asked for a loss.",
             "Should an action that is better than average get a positive entry?",
-            _weighted_by(_visits, lambda pi, q, v: -pi * (q - v[:, None])),
+            _weighted_by(sign=-1.0),
         ),
         Mistake(
             "no-gamma-in-q",
             "Your Q does not discount what comes after the step: Q = r + γ Σ p V, (10.10).",
             "Where does γ stand in the second half of (10.10)?",
-            _weighted_by(_visits, gamma_q=False),
+            _weighted_by(q_gamma=False),
+        ),
+        Mistake(
+            "half-of-q",
+            "Your Q is the reward alone, or what comes after it alone. Q = r + γ Σ p V, (10.10), is both.",
+            "Write (10.10) down, and count its terms in your code.",
+            _weighted_by(q_of="reward"),
+            _weighted_by(q_of="later"),
+        ),
+        Mistake(
+            "every-state-alike",
+            "You give every state the same weight, or let episodes begin in any state alike. How often a state is "
+            "visited depends on where episodes begin, `start`, and on the policy.",
+            "Where does `start` enter your weights?",
+            _weighted_by("uniform"),
+            _weighted_by("uniform start"),
+        ),
+        Mistake(
+            "plain-mean-for-v",
+            "You subtract the plain mean of the row's Q. V is their mean *under the policy*.",
+            "Which actions does a policy take often? V should be near their Q.",
+            _weighted_by(advantage="Q − mean"),
+        ),
+        Mistake(
+            "over-the-batch",
+            "Your probabilities are normalised along the states: each row is one state's policy and must sum to 1.",
+            "Along which dimension of `logits` do the actions run?",
+            _weighted_by(pi_dim=0),
         ),
     ],
-    also_correct=[_right_weights, _gradient_by_autograd, _gradient_by_jacobian],
+    also_correct=[_weighted_by(), _gradient_by_autograd, _gradient_by_jacobian],
 )
 
 # --------------------------------------------------------------------------------------- losses
@@ -976,6 +1032,7 @@ _RETURNS: dict[str, Callable] = {
     "undiscounted": lambda r, gamma: returns_to_go(r, 1.0),
     "past": _rewards_so_far,
     "past, undiscounted": lambda r, gamma: np.cumsum(r),
+    "past, in reverse": lambda r, gamma: returns_to_go(r[::-1], gamma),
     "from the end": lambda r, gamma: returns_to_go(r, gamma)[::-1].copy(),
     "from the start": lambda r, gamma: gamma ** np.arange(len(r)) * returns_to_go(r, gamma),
     "γ G_t": lambda r, gamma: gamma * returns_to_go(r, gamma),
@@ -1024,7 +1081,7 @@ def _learns(
     mean: bool = False,
     clear: bool = True,
     total: str = "sum",
-    step: bool = True,
+    step: str = "each episode",
 ) -> Callable:
     """`reinforce` with one thing changed."""
 
@@ -1040,9 +1097,11 @@ def _learns(
             if clear:
                 optimizer.zero_grad()
             loss.backward()
-            if step:
+            if step == "each episode":
                 optimizer.step()
             totals.append(_TOTALS[total](rewards, gamma))
+        if step == "once":
+            optimizer.step()
         return np.array(totals, dtype=float)
 
     return reinforce
@@ -1159,7 +1218,15 @@ reinforce = Exercise(
             "The weights c_t are not right. They are γ^t, counted from t = 0, if `keep_gamma_t` is "
             "set, and 1 if it is not.",
             "What is c_0? And what does your function do when the argument is left out?",
-            *(_learns(c=c) for c in ("never", "always", "inverted", "from t + 1", "backwards")),
+            *(_learns(c=c) for c in ("inverted", "from t + 1", "backwards")),
+        ),
+        Mistake(
+            "keep-gamma-t-ignored",
+            "Your function does the same whether `keep_gamma_t` is set or not. If it is, each term of (10.27) has its "
+            "weight c_t = γ^t; if it is not, c_t is 1.",
+            "Where does your code ask for `keep_gamma_t`?",
+            _learns(c="never"),
+            _learns(c="always"),
         ),
         Mistake(
             "undiscounted",
@@ -1169,11 +1236,12 @@ reinforce = Exercise(
         ),
         Mistake(
             "past-rewards",
-            "Your returns add up what came *before*. G_t begins with the reward at t and goes on to "
-            "the end.",
+            "Your returns add up what came *before*: the sum runs the wrong way. G_t begins with the reward at t and "
+            "goes on to the end.",
             "Which way does the recursion G_t = r_t + γ G_{t+1} run?",
             _learns("past"),
             _learns("past, undiscounted"),
+            _learns("past, in reverse"),
         ),
         Mistake(
             "baseline-subtracted",
@@ -1227,7 +1295,15 @@ reinforce = Exercise(
             "never-steps",
             "The weights stay where they are.",
             "Is the optimiser's `step()` called, and does it find gradients when it is?",
-            _learns(step=False),
+            _learns(step="never"),
+        ),
+        Mistake(
+            "one-step-in-all",
+            "The optimiser steps once, after the last episode. Each episode is to be played by the weights that the one "
+            "before it has left: one step an episode.",
+            "Where does `step()` stand: inside the loop over episodes, or behind it?",
+            _learns(step="once"),
+            _learns(step="once", clear=False),
         ),
     ],
     also_correct=[_learns(), _several_backward, _backwards_loop],
