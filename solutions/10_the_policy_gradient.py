@@ -31,10 +31,11 @@ from rlcourse.checker import authorship, check
 from rlcourse.lab import plots, videos
 from rlcourse.lab.evaluation import evaluate
 from rlcourse.lab.on_policy import train_on_policy
+from rlcourse.lab.optim import descend
 from rlcourse.lab.progress import progress
 from rlcourse.lab.seeding import one_thread
 from rlcourse.policies import tables
-from rlcourse.policies.agents import descend, flat_rows
+from rlcourse.policies.agents import flat_rows
 from rlcourse.policies.distributions import log_prob_of
 from rlcourse.policies.reinforce import Reinforce, ReinforceBaseline, root_mean_square
 from rlcourse.tabular.returns import returns_to_go

@@ -13,7 +13,6 @@ import torch
 from rlcourse.lab.agents import OffPolicyAgent
 from rlcourse.lab.environments import MakeEnv, action_box, maker, observation_size
 from rlcourse.lab.optim import Adam, weights_of
-from rlcourse.lab.optim import descend as descend  # for those who look for it beside the agents
 from rlcourse.lab.replay import Batch
 
 

@@ -27,7 +27,7 @@ from rlcourse.checker.material import attached_too
 from rlcourse.checker.networks import ATOL, RTOL, AgentState, Optimizer, network, transitions
 from rlcourse.checker.networks import tensor as made
 from rlcourse.continuous import sac
-from rlcourse.continuous.agent import descend, frozen
+from rlcourse.continuous.agent import frozen
 from rlcourse.continuous.stein import gaussian_log_prob
 from rlcourse.exercises.network_targets import (
     MASK_INVERTED,
@@ -39,6 +39,7 @@ from rlcourse.exercises.network_targets import (
     td_target,
 )
 from rlcourse.lab.networks import polyak_update
+from rlcourse.lab.optim import descend
 
 # ------------------------------------------------------------------------------------ sac_target
 

@@ -15,7 +15,6 @@ from rlcourse.lab.environments import MakeEnv, action_box, action_count, maker, 
 from rlcourse.lab.networks import HIDDEN, QNetwork, ValueNetwork, mlp, output_of
 from rlcourse.lab.on_policy import Rollout
 from rlcourse.lab.optim import Adam, weights_of
-from rlcourse.lab.optim import descend as descend  # for those who look for it beside the agents
 from rlcourse.lab.seeding import torch_seed
 from rlcourse.policies.distributions import greedy_action, sample_action
 
