@@ -242,7 +242,11 @@ def grade_command(
         Path, typer.Option("--out", "-o", metavar="DIR", help="The folder for the results.")
     ],
     seconds: Annotated[
-        float, typer.Option(min=0.1, help="Time limit for each exercise of a submission.")
+        float,
+        typer.Option(
+            min=0.1,
+            help="Processor seconds for each exercise of a submission; six times as many by the clock.",
+        ),
     ] = 10.0,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Submissions at a time; default: one a core.")
@@ -387,7 +391,11 @@ def bundle_command(
         Path, typer.Option("--out", "-o", metavar="FILE", help="The zip file to write.")
     ],
     seconds: Annotated[
-        float, typer.Option(min=0.1, help="Time limit for each exercise of a submission.")
+        float,
+        typer.Option(
+            min=0.1,
+            help="Processor seconds for each exercise of a submission; six times as many by the clock.",
+        ),
     ] = 10.0,
     secret: Annotated[
         str,
