@@ -91,8 +91,6 @@ NAMED = {
     },
     "policy_iteration": {
         "no-gamma/improvement": improving(**UNDISCOUNTED),
-        "gamma-misplaced/improvement": improving(q=lambda P, R, v, g: g * R + P @ v),
-        "reward-missing/improvement": improving(q=lambda P, R, v, g: P @ v),
         "loose-evaluation/0.01": improving(accuracy=1e-2),
         "worst-action/argmin": improving(pick=np.argmin),
         "greedy-on-reward/R": improving(q=lambda P, R, v, g: R),
@@ -129,6 +127,8 @@ WRONG = {
         "signed-differences + last-sweep-not-counted": iterating(**SIGNED, count=-1),
     },
     "policy_iteration": {
+        # Goes to and fro for ever; stopped after a hundred rounds.
+        "gamma-misplaced, improvement": improving(q=lambda P, R, v, g: g * R + P @ v),
         "no-gamma + confirming-round-not-counted": improving(**UNDISCOUNTED, count=-1),
         "loose-evaluation + no-gamma": improving(**UNDISCOUNTED, accuracy=1e-4),
         "greedy-on-reward + confirming-round-not-counted": improving(
