@@ -89,7 +89,6 @@ NAMED = {
         "signed-differences/max": iterating(**SIGNED),
     },
     "policy_iteration": {
-        "no-gamma/improvement": improving(**UNDISCOUNTED),
         "loose-evaluation/0.01": improving(accuracy=1e-2),
         "worst-action/argmin": improving(pick=np.argmin),
         "greedy-on-reward/R": improving(q=lambda P, R, v, g: R),
@@ -129,6 +128,7 @@ WRONG = {
     },
     "policy_iteration": {
         # Goes to and fro for ever; stopped after a hundred rounds.
+        "no-gamma, improvement": improving(**UNDISCOUNTED),
         "gamma-misplaced, improvement": improving(q=lambda P, R, v, g: g * R + P @ v),
         "no-gamma + confirming-round-not-counted": improving(**UNDISCOUNTED, count=-1),
         "loose-evaluation + no-gamma": improving(**UNDISCOUNTED, accuracy=1e-4),
