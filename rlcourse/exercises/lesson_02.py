@@ -929,6 +929,8 @@ def _sutton_and_barto(P, R, pi, gamma, tolerance):
 
 _UNDISCOUNTED = [_evaluating(of_next=0, most=NEVER, in_place=way) for way in (False, True)]
 
+_OTHER_THRESHOLDS = [_evaluating(threshold=how) for how in THRESHOLDS if how != "tolerance"]
+
 policy_evaluation = Exercise(
     "policy_evaluation",
     reference=dp.policy_evaluation,
@@ -1008,7 +1010,8 @@ policy_evaluation = Exercise(
             "You do not compare with `tolerance` itself but with a multiple that depends on γ. That bounds the *error*; "
             "the task compares the change of a sweep.",
             "Read again what is compared with what, and when the loop stops.",
-            *(_evaluating(threshold=how) for how in THRESHOLDS if how != "tolerance"),
+            *_OTHER_THRESHOLDS,
+            shows=never_settles(_OTHER_THRESHOLDS),  # as for γ = 1, where nothing is below 0
         ),
         Mistake(
             "last-sweep-not-counted",

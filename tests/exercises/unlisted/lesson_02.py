@@ -407,7 +407,7 @@ RIGHT = {
 
 NAMED = {
     "q_from_v": {
-        "best-next-state/of all": lambda v, P, R, gamma: R + gamma * v.max(),
+        "best-of-all-states/of all": lambda v, P, R, gamma: R + gamma * v.max(),
         "no-probabilities/where": lambda v, P, R, gamma: R + gamma * np.where(P > 0, v, 0).sum(axis=2),
         "own-value/P summed": lambda v, P, R, gamma: R + gamma * P.sum(axis=2) * v[:, None],
         "gamma-on-reward/inside": lambda v, P, R, gamma: gamma * (P * (R[..., None] + v)).sum(axis=2),

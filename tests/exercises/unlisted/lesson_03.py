@@ -487,7 +487,7 @@ NAMED = {
         "wrong-axis/indices": lambda q: q.argmax(axis=0),
     },
     "bellman_optimality_backup": {
-        "best-next-state/of all": lambda q, P, R, g: R + g * q.max(),
+        "best-of-all-states/of all": lambda q, P, R, g: R + g * q.max(),
         "max-outside/reward inside": lambda q, P, R, g: (R[..., None] + g * P @ q).max(axis=2),
         "own-max/P summed": lambda q, P, R, g: R + g * np.einsum("sat,s->sa", P, q.max(axis=1)),
     },
