@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -168,27 +169,40 @@ def _kind(value: Any) -> Any:
 # ------------------------------------------------------------------------------- two at once
 
 
+SECONDS_TOGETHER = 2.0  # of the processor: loops have a thousand pairs, the likely ones come first
+
+
 def _first_of_two(observed: _Observed) -> Recognised | None:
     """The first of two mistakes that together explain everything, where a maker can make both."""
-    if observed.two_valued:
+    if observed.exercise.returns.kind == "bool":
         return None
+    began = time.process_time()
     for first, function in _pairs(observed.exercise):
         if _explained(observed, function) == len(observed.cases):
             return Recognised(first, Extent.FIRST)
+        if time.process_time() - began > SECONDS_TOGETHER:
+            break
     return None
 
 
 def _pairs(exercise: Exercise) -> Iterator[tuple[Mistake, Callable[..., Any]]]:
-    """Two mistakes in one function, for all that change different options of the same maker."""
+    """Two mistakes in one function, for all that change different options of the same maker.
+
+    The usual way of making each comes first, then the others.
+    """
     made = [
-        (mistake, recipe, _changes(recipe, right))
+        (mistake, way, recipe, _changes(recipe, right))
         for mistake in exercise.mistakes
-        for recipe in map(_recipe, mistake.implementations)
+        for way, recipe in enumerate(map(_recipe, mistake.implementations))
         if recipe is not None and (right := _right_options(exercise, recipe.maker)) is not None
     ]
-    for (one, recipe, changed), (other, recipe_2, changed_2) in combinations(made, 2):
-        apart = recipe.maker is recipe_2.maker and not changed.keys() & changed_2.keys()
-        if apart and one is not other and changed and changed_2:
+    pairs = sorted(combinations(made, 2), key=lambda pair: pair[0][1] + pair[1][1])
+    for (one, _, recipe, changed), (other, _, recipe_2, changed_2) in pairs:
+        both = changed.keys() & changed_2.keys()
+        # An option that both set alike, as working in place, is no clash.
+        apart = all(_same_option(changed[k], changed_2[k]) for k in both)
+        more = changed.keys() - both and changed_2.keys() - both
+        if one is not other and recipe.maker is recipe_2.maker and apart and more:
             options = _right_options(exercise, recipe.maker) | changed | changed_2
             with contextlib.suppress(TypeError, ValueError):  # options that exclude each other
                 made_both = recipe.maker(**options)

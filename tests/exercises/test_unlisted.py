@@ -18,7 +18,7 @@ LESSONS = [
 def answers(table: str, with_names: bool = False) -> list:
     """(exercise, answer) pairs of one table of all lessons, the answer's key as the test's name.
 
-    with_names: a third part, the mistake: what stands in the key before a "/".
+    A key "a + b" says that the answer makes both of these mistakes. with_names: a third part, the mistake: what stands in the key before a "/".
     """
     return [
         pytest.param(
@@ -33,8 +33,12 @@ def answers(table: str, with_names: bool = False) -> list:
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize(("exercise", "answer"), answers("WRONG"))
-def test_a_wrong_answer_fails(exercise, answer, seed):
-    assert judge_exercise(answer, get(exercise), seed).state == "failed"
+def test_a_wrong_answer_fails(exercise, answer, seed, request):
+    verdict = judge_exercise(answer, get(exercise), seed)
+    assert verdict.state == "failed"
+    key = request.node.callspec.id.removesuffix(f"-{seed}").removeprefix(f"{exercise}-")
+    if " + " in key:  # two known mistakes at once
+        assert verdict.mistake in key.split("/")[0].split(" + ")
 
 
 @pytest.mark.parametrize("seed", SEEDS)
