@@ -458,8 +458,8 @@ epsilon_schedule = Exercise(
         ),
         Mistake(
             "stops-at-zero",
-            "Your ε ends at 0. The floor is `end`: a little exploration stays for ever.",
-            "What should come out long after `decay_steps`?",
+            "Your ε heads for 0. The line of (8.5) ends at `end`: a little exploration stays for ever.",
+            "Where does your line lead to, and where should it? Print the last value before `decay_steps`.",
             lambda t, start, end, T: max(0.0, start + (end - start) * t / T),
             lambda t, start, end, T: max(start + (end - start) * min(t / T, 1.0) * start / (start - end), 0.0)
             if start > end

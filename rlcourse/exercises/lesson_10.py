@@ -177,12 +177,36 @@ def _score_by_loop(logits, action):
     return out
 
 
-def _mean_score_by_autograd(logits, action):
-    return _score_by_autograd(logits, action) / len(action)
+_FORMS: dict[str, Callable] = {
+    "e − π": lambda e, pi: e - pi,
+    "e": lambda e, pi: e,
+    "e (1 − π)": lambda e, pi: e * (1 - pi),
+    "−π": lambda e, pi: -pi,
+    "1 − π": lambda e, pi: 1 - pi,
+    "e − π(a)": lambda e, pi: e - (e * pi).sum(dim=1, keepdim=True),
+    "e π": lambda e, pi: e * pi,
+}
+_BATCHES: dict[str, Callable] = {
+    "rows": lambda x: x,
+    "divided": lambda x: x / len(x),
+    "mean": lambda x: x.mean(dim=0),
+    "mean in every row": lambda x: x.mean(dim=0, keepdim=True).expand_as(x),
+    "sum": lambda x: x.sum(dim=0),
+}
 
 
-def _mean_row(logits, action):
-    return (_ones(logits, action) - _pi(logits)).mean(dim=0, keepdim=True).expand_as(logits)
+@composable
+def _score(
+    form: str = "e − π", factor: str = "1", sign: float = 1.0, dim: int = 1, batch: str = "rows"
+) -> Callable:
+    """The score with its parts exchangeable; dim: of the softmax; batch: what becomes of the rows."""
+
+    def grad_log_softmax(logits, action):
+        e, pi = _ones(logits, action), torch.softmax(logits, dim=dim)
+        factors = {"1": 1.0, "π(a)": (e * pi).sum(dim=1, keepdim=True), "π": pi}
+        return _BATCHES[batch](sign * factors[factor] * _FORMS[form](e, pi))
+
+    return grad_log_softmax
 
 
 def _all_rows(logits, action):
@@ -214,7 +238,7 @@ grad_log_softmax = Exercise(
             "every preference.",
             "What do your rows sum to? Adding a constant to all preferences changes nothing, so it "
             "must be 0.",
-            lambda logits, action: _ones(logits, action) * (1 - _pi(logits)),
+            _score("e (1 − π)"),
             _taken_only,
         ),
         Mistake(
@@ -222,7 +246,7 @@ grad_log_softmax = Exercise(
             "You return e_a alone, the derivative of h_a. The other term of log π(a), the logarithm "
             "of the denominator, depends on every preference too.",
             "Write log π(a) as a difference of two terms, and differentiate both.",
-            _ones,
+            _score("e"),
             lambda logits, action: torch.nn.functional.one_hot(action, logits.shape[1]),
         ),
         Mistake(
@@ -230,30 +254,55 @@ grad_log_softmax = Exercise(
             "This is π − e_a: the gradient of the cross-entropy *loss*, which is −log π(a). The score "
             "points the other way, towards the action that was taken.",
             "Is the entry of the taken action positive?",
-            lambda logits, action: _pi(logits) - _ones(logits, action),
-            lambda logits, action: -_score_by_autograd(logits, action),
+            _score(sign=-1.0),
         ),
         Mistake(
             "gradient-of-pi",
             "This is ∇π(a|s), a factor π(a|s) too small. The gradient of the *logarithm* is ∇π/π: "
             "that is the whole trick of (10.7).",
             "By which number do you have to divide each row?",
-            lambda logits, action: (
-                _pi(logits).gather(1, action[:, None]) * (_ones(logits, action) - _pi(logits))
-            ),
-            lambda logits, action: (
-                _pi(logits) * _ones(logits, action)
-                - _pi(logits) * _pi(logits).gather(1, action[:, None])
-            ),
+            _score(factor="π(a)"),
+        ),
+        Mistake(
+            "weighed-with-pi",
+            "You multiply every entry with its own π(b). The score is the gradient of one logarithm, log π(a): nothing "
+            "is weighed or averaged over actions in it.",
+            "Is there a π before the bracket in (10.9)?",
+            _score(factor="π"),
+        ),
+        Mistake(
+            "taken-entry-forgotten",
+            "This is −π in every entry, or π in one of them: the 1 of the action that was taken is missing.",
+            "Is the entry of the taken action positive? The action that was taken is pushed up.",
+            _score("−π"),
+            _score("e π"),
+        ),
+        Mistake(
+            "one-in-every-entry",
+            "You write 1 − π(b) into every entry. Only the action that was taken has the 1; the others are pushed down.",
+            "What do your rows sum to? Adding a constant to all preferences changes nothing, so it must be 0.",
+            _score("1 − π"),
+        ),
+        Mistake(
+            "one-probability-for-all",
+            "You subtract π(a), the taken action's probability, from every entry. Each action has its own.",
+            "What is the derivative of log Σ exp(h) for h_b?",
+            _score("e − π(a)"),
         ),
         Mistake(
             "batch-mean",
             "You averaged over the batch. Each row is a score of its own, to be weighed with its own "
             "return later.",
             "Does your first row change when you add more rows below it? It should not.",
-            _mean_score_by_autograd,
-            _mean_row,
-            lambda logits, action: (_ones(logits, action) - _pi(logits)).mean(dim=0),
+            _score(batch="divided"),
+            _score(batch="mean in every row"),
+            _score(batch="mean"),
+        ),
+        Mistake(
+            "batch-sum",
+            "You added up the batch's rows. Each row is a score of its own, to be weighed with its own return later.",
+            "Which shape should your result have?",
+            _score(batch="sum"),
         ),
         Mistake(
             "every-action-in-every-row",
@@ -267,10 +316,10 @@ grad_log_softmax = Exercise(
             "Your probabilities are normalised along the batch: each row is one state's policy and "
             "must sum to 1.",
             "Along which dimension do the actions run?",
-            lambda logits, action: _ones(logits, action) - torch.softmax(logits, dim=0),
+            _score(dim=0),
         ),
     ],
-    also_correct=[_score_by_autograd, _score_by_cross_entropy, _score_by_loop],
+    also_correct=[_score(), _score_by_autograd, _score_by_cross_entropy, _score_by_loop],
 )
 
 # ------------------------------------------------------------------------- exact_policy_gradient
@@ -765,7 +814,7 @@ def _both(
     data: bool = True,
     policy_reduce: str = "mean",
     value_reduce: str = "mean",
-    huber: bool = False,
+    distance: str = "square",
     order: str = "policy, value",
 ) -> Callable:
     """`baseline_loss` with one thing changed; advantage: what is done to G − b, as in `_WEIGHTS`."""
@@ -777,11 +826,12 @@ def _both(
         own = own.mean() if value_mean else own
         adv = _WEIGHTS[advantage](g - _BASELINES[baseline](g, b))
         policy_loss = sign * REDUCTIONS[policy_reduce](_SCORES[score](log_prob) * adv)
-        if huber:
-            value_loss = torch.nn.functional.smooth_l1_loss(own, g)
+        error = g - own
+        if distance == "huber":
+            rows = torch.where(error.abs() < 1, error**2 / 2, error.abs() - 0.5)
         else:
-            value_loss = half * REDUCTIONS[value_reduce]((g - own) ** 2)
-        value_loss = value_sign * value_loss
+            rows = half * (error**2 if distance == "square" else error.abs())
+        value_loss = value_sign * REDUCTIONS[value_reduce](rows)
         if order == "added":
             return policy_loss + value_loss
         losses = policy_loss, value_loss
@@ -935,9 +985,11 @@ baseline_loss = Exercise(
         ),
         Mistake(
             "no-squared-error",
-            "Your value's loss is Huber's. Here the errors are squared, however large they are.",
+            "Your value's loss is Huber's, or the absolute error. Here the errors are squared, however large they are.",
             "Compare the second loss of (10.25) with yours for an error of 10.",
-            _both(huber=True),
+            _both(distance="huber"),
+            _both(distance="absolute"),
+            _both(distance="absolute", half=1.0),
         ),
         Mistake(
             "value-sign",

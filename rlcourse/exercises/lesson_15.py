@@ -814,7 +814,7 @@ td3_update = Exercise(
         ),
         Mistake(
             "critics-never-step",
-            "Neither critic moves: their loss is computed, and nobody steps down it.",
+            "Neither critic moves: nobody steps down their loss, or its gradients are cleared before the step.",
             "Which optimisers does `agent_state` hold, and which of them have you stepped?",
             _update(critics_step=False),
         ),

@@ -610,6 +610,47 @@ NAMED = {
             follow=lambda me: POLYAK_RIGHT["copy"](me.target_net, me.q_net, 1 - me.rho)
         ),
         "target-misplaced/first": follows_first,
-        "wrong-loss/squared": update(loss=loss(distance=F.mse_loss)),
+        "squared-error/own-loss": update(loss=loss(distance=F.mse_loss)),
     },
 }
+
+# Wrong answers of which the mistake is listed by now.
+_LISTED = {
+    "dqn_target": {
+        "minimum": "not-the-best",
+        "mean": "not-the-best",
+        "first-action": "not-the-best",
+        "mask-inverted": "mask-inverted",
+        "gamma-on-reward": "reward-discounted",
+    },
+    "dqn_loss": {
+        "absolute": "no-parabola",
+        "per-sample": "not-averaged",
+        "obs-for-next": "labels-from-s",
+        "all-actions": "wrong-action",
+        "mean-label": "not-the-best",
+        "no-gamma": "no-gamma",
+        "mask-inverted": "mask-inverted",
+        "networks-exchanged": "networks-exchanged",
+    },
+    "polyak_update": {
+        "hard": "hard-copy",
+        "half": "a-share-of-your-own",
+        "weights-not-biases": "some-weights-only",
+    },
+    "dqn_update": {
+        "no-step": "never-steps",
+        "uphill": "uphill",
+        "clips-at-one": "clips-to-another-length",
+        "hard-target": "hard-copy",
+        "absolute-loss": "wrong-loss",
+        "gamma-1": "no-gamma",
+    },
+    "epsilon_schedule": {
+        "one-step-late": "counts-otherwise",
+        "one-step-early": "counts-otherwise",
+    },
+}
+for _exercise, _names in _LISTED.items():
+    _known = {f"{name}/{key}": WRONG[_exercise][key] for key, name in _names.items()}
+    NAMED[_exercise] = NAMED.get(_exercise, {}) | _known

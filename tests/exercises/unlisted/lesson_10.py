@@ -475,3 +475,31 @@ NAMED = {
     "baseline_loss": BASELINE_NAMED,
     "reinforce": LOOP_NAMED,
 }
+
+# Wrong answers of which the mistake is listed by now.
+_LISTED = {
+    "exact_policy_gradient": {
+        "softmax-over-states": "over-the-batch",
+        "mean-for-v": "plain-mean-for-v",
+        "no-states": "every-state-alike",
+        "uniform-start": "every-state-alike",
+    },
+    "reinforce_loss": {
+        "vector": "not-averaged",
+    },
+    "baseline_loss": {
+        "sum-of-both": "added-up",
+        "absolute-error": "no-squared-error",
+        "huber": "no-squared-error",
+        "mean-as-baseline": "one-baseline-for-all",
+        "value-uphill": "value-sign",
+    },
+    "reinforce": {
+        "one-step-at-the-end": "one-step-in-all",
+        "lengths": "lengths-returned",
+        "gamma-once-more": "reward-discounted",
+    },
+}
+for _exercise, _names in _LISTED.items():
+    _known = {f"{name}/{key}": WRONG[_exercise][key] for key, name in _names.items()}
+    NAMED[_exercise] = NAMED.get(_exercise, {}) | _known

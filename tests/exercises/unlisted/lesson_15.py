@@ -336,6 +336,7 @@ NAMED = {
         ),
         "target-forgotten/actor": whole(order=("critic1", "critic2")),
         "not-smoothed/zero": whole(noise=lambda xi: 0 * xi),
+        "critics-never-step/cleared-too-late": whole(clear=("between", "between")),
         "gradients-pile-up/actor": whole(clear=("before", None)),
         "gradients-pile-up/both": whole(clear=(None, None)),
         "gradients-pile-up/afterwards": whole(clear=("after", "after")),
@@ -356,9 +357,39 @@ UNNAMED = {
         "all-but-the-last": lambda step, every: step % every != every - 1,
     },
     "td3_update": {
-        "cleared-too-late": whole(clear=("between", "between")),
         "critics-rest-too": whole(critics_due=lambda j, e: j % e == 0),
         "memory-shared": whole(follow=shared),
         "weights-replaced": whole(follow=replaced),
     },
 }
+
+# Wrong answers of which the mistake is listed by now.
+_LISTED = {
+    "smoothed_target_action": {
+        "subtracts": "noise-subtracted",
+        "hard-coded-box": "another-box",
+        "positive-noise": "noise-on-one-side",
+        "clips-above-only": "noise-on-one-side",
+        "no-noise": "no-noise",
+        "box-around-zero": "another-box",
+    },
+    "clipped_double_q_target": {
+        "mask-inverted": "mask-inverted",
+        "gamma-on-all": "reward-discounted",
+        "sum": "sum-of-critics",
+    },
+    "td3_update": {
+        "masks-nothing": "terminal-bootstrap",
+        "mask-inverted": "mask-inverted",
+        "old-obs-in-target": "target-looks-at-s",
+        "actor-action-in-the-critic": "own-action",
+        "second-critic-for-the-actor": "another-critic-in-the-actor-loss",
+        "target-critic-for-the-actor": "another-critic-in-the-actor-loss",
+        "counts-from-zero": "off-by-one",
+        "only-critics": "actor-never-moves",
+        "hard-coded-box": "another-box",
+    },
+}
+for _exercise, _names in _LISTED.items():
+    _known = {f"{name}/{key}": WRONG[_exercise][key] for key, name in _names.items()}
+    NAMED[_exercise] = NAMED.get(_exercise, {}) | _known
