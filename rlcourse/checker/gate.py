@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from .declaration import Exercise
-from .judging import FAILED, NOT_ATTEMPTED, Verdict, cases_of, judge_exercise
+from .judging import FAILED, NOT_ATTEMPTED, Verdict, cases_of, judge_on
+from .recognising import remembering
 
 SEEDS = (0, 1, 2)
 MIN_MISTAKES = 3
@@ -23,7 +24,8 @@ def problems(exercise: Exercise, seeds: Sequence[int] = SEEDS) -> list[str]:
     """Everything that is wrong with a declaration, judged on the cases of several seeds."""
     found = list(_wording(exercise))
     for seed in seeds:
-        found += [f"seed {seed}: {problem}" for problem in _behaviour(exercise, seed)]
+        with remembering():
+            found += [f"seed {seed}: {problem}" for problem in _behaviour(exercise, seed)]
     return found
 
 
@@ -48,8 +50,10 @@ def _wording(exercise: Exercise) -> Iterator[str]:
 
 
 def _behaviour(exercise: Exercise, seed: int) -> Iterator[str]:
-    def verdict_of(function: Callable[..., Any]) -> Verdict:
-        return judge_exercise(function, exercise, seed)
+    cases = cases_of(exercise, seed)
+
+    def verdict_of(function: Callable[..., Any], naming: bool = True) -> Verdict:
+        return judge_on(cases, function, exercise, naming=naming)
 
     if verdict_of(stub).state != NOT_ATTEMPTED:
         yield "a stub is not reported as not written"
@@ -68,12 +72,12 @@ def _behaviour(exercise: Exercise, seed: int) -> Iterator[str]:
                     f"{verdict.mistake!r} ({verdict.headline}: {verdict.explanation})"
                 )
     for label, function, may_earn in lazy_answers(exercise, seed):
-        verdict = verdict_of(function)
+        verdict = verdict_of(function, naming=False)
         if verdict.state != FAILED:
             yield f"{label} passes"
         elif verdict.earned and not may_earn:
             yield f"{label} earns points"
-    tags = {tag for case in cases_of(exercise, seed) for tag in case.tags}
+    tags = {tag for case in cases for tag in case.tags}
     for tag in exercise.partial.keys() - tags:
         yield f"no case has the property {tag!r} that points are given for"
 

@@ -20,7 +20,7 @@ from .comparing import same_answer
 from .declaration import Exercise
 from .faults import Fault, fault_of
 from .harness import Case, Failure, Outcome, run
-from .recognising import Extent, recognise
+from .recognising import Extent, known_run, recognise
 from .registry import get
 from .telling import located, rows_in_common, where
 from .timing import SECONDS, TimeLimit, time_limit
@@ -84,7 +84,17 @@ def judge_exercise(
     function: Any, exercise: Exercise, seed: int | Sequence[int] = 0, seconds: float = SECONDS
 ) -> Verdict:
     """`judge` for a declaration in hand, registered or not."""
-    cases = cases_of(exercise, seed)
+    return judge_on(cases_of(exercise, seed), function, exercise, seconds)
+
+
+def judge_on(
+    cases: Sequence[Case],
+    function: Any,
+    exercise: Exercise,
+    seconds: float = SECONDS,
+    naming: bool = True,
+) -> Verdict:
+    """`judge_exercise` on cases in hand. naming: whether a known mistake is looked for, which takes longest."""
     if networks := sys.modules.get(f"{__package__}.networks"):  # imported by lessons that need it
         networks.warm_up()
     outcomes = outcomes_of(function, exercise, cases, seconds)
@@ -92,7 +102,7 @@ def judge_exercise(
     def repeats() -> bool:
         return len(outcomes) < len(cases) or _repeats(function, exercise, cases[0], outcomes[0])
 
-    return verdict(exercise, cases, outcomes, repeats)
+    return verdict(exercise, cases, outcomes, repeats, naming)
 
 
 def outcomes_of(
@@ -138,12 +148,13 @@ def verdict(
     cases: Sequence[Case],
     outcomes: Sequence[Outcome],
     repeats: Callable[[], bool] = lambda: True,
+    naming: bool = True,
 ) -> Verdict:
     """Compare outcomes with the reference's and say what is wrong, if anything.
 
     `outcomes` may come from another process; there may be fewer than cases, if the run stopped.
     repeats: whether the first case gives the same value again, for who can call the function; asked at most
-    once, when nothing else explains a wrong answer.
+    once, when nothing else explains a wrong answer. naming: whether a known mistake is looked for.
     """
     accepted = [_reference_outcomes(exercise, f, cases) for f in _right_functions(exercise)]
     faults = [
@@ -181,7 +192,7 @@ def verdict(
         earned=_earned_in_part(exercise, cases, faults),
     )  # fmt: skip
     wrong = [fault is not None for fault in faults] + [True] * missing
-    if failure is None or failure.tag != "signature":
+    if naming and (failure is None or failure.tag != "signature"):
         known = recognise(exercise, cases, outcomes, accepted[0], faults)
         if known is not None:
             mistake, why = known.mistake, known.mistake.why
@@ -264,7 +275,7 @@ def _reference_outcomes(
 ) -> list[Outcome]:
     if exercise.by_itself:
         return [Outcome()] * len(cases)
-    results = [run(function, case, exercise.call) for case in cases]
+    results = [known_run(function, case, exercise.call) for case in cases]
     for case, result in zip(cases, results, strict=True):
         if result.failure is not None:
             told = f"{result.failure.type_name}: {result.failure.message}"

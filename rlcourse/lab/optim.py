@@ -58,6 +58,8 @@ class Adam:
         weights, m, v, t = group["params"], self.m, self.v, self.t
         gradients = [w.grad for w in weights]
         has = [g is not None for g in gradients]
+        if not any(has):
+            return
         if all(has):
             t += 1
             t = t.unbind()

@@ -8,7 +8,7 @@ import unlisted
 from seeds import SEEDS
 
 from rlcourse.checker import get
-from rlcourse.checker.judging import judge_exercise
+from rlcourse.checker.judging import cases_of, judge_exercise, judge_on
 
 LESSONS = [
     importlib.import_module(f"unlisted.{m.name}") for m in pkgutil.iter_modules(unlisted.__path__)
@@ -32,13 +32,13 @@ def answers(table: str, with_names: bool = False) -> list:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize(("exercise", "answer"), answers("WRONG"))
-def test_a_wrong_answer_fails(exercise, answer, seed, request):
-    verdict = judge_exercise(answer, get(exercise), seed)
+@pytest.mark.parametrize(("exercise", "answer", "names"), answers("WRONG", with_names=True))
+def test_a_wrong_answer_fails(exercise, answer, names, seed):
+    both = names.split(" + ") if " + " in names else []  # two known mistakes at once
+    exercise = get(exercise)
+    verdict = judge_on(cases_of(exercise, seed), answer, exercise, naming=bool(both))
     assert verdict.state == "failed"
-    key = request.node.callspec.id.removesuffix(f"-{seed}").removeprefix(f"{exercise}-")
-    if " + " in key:  # two known mistakes at once
-        assert verdict.mistake in key.split("/")[0].split(" + ")
+    assert not both or verdict.mistake in both
 
 
 @pytest.mark.parametrize("seed", SEEDS)
