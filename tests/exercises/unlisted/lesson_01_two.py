@@ -241,7 +241,7 @@ WRONG = {
         "not-transposed + ones-not-identity": lambda P, start, g: np.linalg.solve(
             1 - g * P, (1 - g) * start
         ),
-        "cut-short + unnormalised": lambda P, start, g: geometric(P, start, g, 100, 1.0),
+        "cut-short and unnormalised": lambda P, start, g: geometric(P, start, g, 100, 1.0),
     },
     "expected_return": {
         "not-divided + start-ignored": lambda P, R, pi, start, g: (1 - g) * float(
@@ -263,7 +263,7 @@ WRONG = {
         "start-ignored + reward-unweighted": lambda P, R, pi, start, g: float(
             np.linalg.solve(np.eye(len(R)) - g * matrices(P, R, pi)[0], R.mean(axis=1)).mean()
         ),
-        "first-reward-only + reward-unweighted": lambda P, R, pi, start, g: float(
+        "first-reward-only and reward-unweighted": lambda P, R, pi, start, g: float(
             start @ R.mean(axis=1)
         ),
     },
