@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 HIDDEN = (64, 64)
+FEW_ROWS = 32  # so many are over in NumPy before torch has begun
 
 
 class MLP(nn.Sequential):
@@ -55,10 +56,11 @@ def mlp(sizes: Sequence[int], activation: type[nn.Module] = nn.ReLU) -> MLP:
 def output_of(network: Any, *inputs: np.ndarray) -> Any:
     """What a network makes of arrays (N, …), without gradient, as an array or a tuple of arrays.
 
-    By the network's own `numpy` where it has one, which is sooner; any callable on tensors will do.
+    By the network's own `numpy` where it has one and rows are few, which is sooner; any callable on
+    tensors will do.
     """
     inputs = tuple(np.asarray(x, np.float32) for x in inputs)
-    if hasattr(network, "numpy"):
+    if len(inputs[0]) <= FEW_ROWS and hasattr(network, "numpy"):
         return network.numpy(*inputs)
     with torch.no_grad():
         output = network(*map(torch.from_numpy, inputs))
