@@ -17,7 +17,9 @@ import torch
 from torch import Tensor, nn
 
 HIDDEN = (64, 64)
-FEW_ROWS = 32  # so many are over in NumPy before torch has begun
+FEW_ROWS = (
+    4  # so many are over in NumPy before torch has begun; of more its products wait for threads
+)
 
 
 class MLP(nn.Sequential):

@@ -14,6 +14,7 @@ from rlcourse.lessons.running import run, seconds_allowed
 
 SOURCES = sorted((Path(__file__).parents[2] / "solutions").glob("*.py"))
 FIRST_WITH_NETWORKS = "08"
+SLOWEST = 3  # so much slower than the machine of the limits may another be
 # With all answers, which every run looks at; with none.
 WAYS = [True, pytest.param(False, marks=pytest.mark.full)]
 
@@ -83,4 +84,5 @@ def run_whole(source, solved, tmp_path):
         else:
             assert text.startswith("○") and "not written yet" in text
     assert printed_on_stderr(notebook) == [], "no warning is left on a student's screen"
-    assert cost.cpu < seconds_allowed(source.stem[:2])
+    # `make lessons` holds the limit itself; processors differ by more than half.
+    assert cost.cpu < SLOWEST * seconds_allowed(source.stem[:2])

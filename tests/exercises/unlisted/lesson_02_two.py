@@ -160,6 +160,6 @@ WRONG = {
         "ignores-policy + mean-change": swept(**MEAN, **AVERAGE),
         "ignores-policy + no-absolute-value": swept(**MEAN, **SIGNED),
         "other-norm + last-sweep-not-counted": swept(**NORM, count=-1),
-        "max-not-mean + other-norm": swept(**MAX, **NORM),
+        "max-not-mean and other-norm": swept(**MAX, **NORM),
     },
 }  # fmt: skip

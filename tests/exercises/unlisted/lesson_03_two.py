@@ -121,10 +121,10 @@ WRONG = {
     "value_iteration": {
         # Never settles at γ = 1; stopped after 5000 sweeps.
         "own-max, v": iterating(sweep=lambda P, R, v, g: R + g * v[:, None]),
-        "evaluates-uniform + other-norm": iterating(**MEAN, **NORM),
+        "evaluates-uniform and other-norm": iterating(**MEAN, **NORM),
         "evaluates-uniform + counts-one-too-many": iterating(**MEAN, count=1),
         "other-norm + last-sweep-not-counted": iterating(**NORM, count=-1),
-        "signed-differences + last-sweep-not-counted": iterating(**SIGNED, count=-1),
+        "signed-differences and last-sweep-not-counted": iterating(**SIGNED, count=-1),
     },
     "policy_iteration": {
         # Goes to and fro for ever; stopped after a hundred rounds.
