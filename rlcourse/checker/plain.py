@@ -101,7 +101,7 @@ def _is_tensor(value: Any) -> bool:
 def _reaches(value: Any, given: set[int]) -> bool:
     """Whether the graph behind a tensor has a leaf among the given ones; it may be a long one."""
     if value.grad_fn is None:
-        return id(value) in given
+        return True  # a leaf itself: whoever gets it trains it
     waiting, seen = [value.grad_fn], set()
     while waiting:
         node = waiting.pop()
