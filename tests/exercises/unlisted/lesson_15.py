@@ -336,7 +336,6 @@ NAMED = {
         ),
         "target-forgotten/actor": whole(order=("critic1", "critic2")),
         "not-smoothed/zero": whole(noise=lambda xi: 0 * xi),
-        "critics-never-step/cleared-too-late": whole(clear=("between", "between")),
         "gradients-pile-up/actor": whole(clear=("before", None)),
         "gradients-pile-up/both": whole(clear=(None, None)),
         "gradients-pile-up/afterwards": whole(clear=("after", "after")),
@@ -357,6 +356,7 @@ UNNAMED = {
         "all-but-the-last": lambda step, every: step % every != every - 1,
     },
     "td3_update": {
+        "cleared-too-late": whole(clear=("between", "between")),
         "critics-rest-too": whole(critics_due=lambda j, e: j % e == 0),
         "memory-shared": whole(follow=shared),
         "weights-replaced": whole(follow=replaced),
@@ -379,6 +379,7 @@ _LISTED = {
         "sum": "sum-of-critics",
     },
     "td3_update": {
+        "cleared-too-late": whole(clear=("between", "between")),
         "masks-nothing": "terminal-bootstrap",
         "mask-inverted": "mask-inverted",
         "old-obs-in-target": "target-looks-at-s",
