@@ -379,7 +379,6 @@ _LISTED = {
         "sum": "sum-of-critics",
     },
     "td3_update": {
-        "cleared-too-late": whole(clear=("between", "between")),
         "masks-nothing": "terminal-bootstrap",
         "mask-inverted": "mask-inverted",
         "old-obs-in-target": "target-looks-at-s",
