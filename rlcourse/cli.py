@@ -436,6 +436,17 @@ def report_command(
     Console(highlight=False).print(f"Written to {out}.", markup=False, soft_wrap=True)
 
 
+def _chosen(lessons: list[str] | None) -> dict[str, Path]:
+    """The solved lessons asked for, all if none is named: number -> source."""
+    sources = paths.lesson_files(paths.solutions_folder(), ".py")
+    if not sources:
+        raise UsageError(
+            f"There are no lessons in {paths.solutions_folder()}: they are named NN_topic.py."
+        )
+    chosen = dict.fromkeys(paths.lesson_number(text, tuple(sources)) for text in lessons or sources)
+    return {lesson: sources[lesson] for lesson in chosen}
+
+
 @app.command("lessons", rich_help_panel="For authors")
 def lessons_command(
     lessons: Annotated[
@@ -451,8 +462,7 @@ def lessons_command(
     """
     from rlcourse.lessons import running
 
-    sources = paths.lesson_files(paths.solutions_folder(), ".py")
-    chosen = dict.fromkeys(paths.lesson_number(text, tuple(sources)) for text in lessons or sources)
+    sources = _chosen(lessons)
     print(f"{'lesson':<44} {'CPU s':>6} {'of':>4} {'clock s':>8}", flush=True)
 
     def tell(lesson: str, cost: running.Cost) -> None:
@@ -461,7 +471,7 @@ def lessons_command(
         name = sources[lesson].stem
         print(f"{name:<44} {cost.cpu:6.1f} {allowed:4.0f} {cost.wall:8.1f}{mark}", flush=True)
 
-    costs = running.run_all({lesson: sources[lesson] for lesson in chosen}, tell)
+    costs = running.run_all(sources, tell)
     total, wall = (sum(getattr(c, k) for c in costs.values()) for k in ("cpu", "wall"))
     print(f"{'together':<44} {total:6.1f} {running.SECONDS_IN_ALL:4.0f} {wall:8.1f}")
     slow = any(cost.cpu > running.seconds_allowed(lesson) for lesson, cost in costs.items())
@@ -500,14 +510,8 @@ def build_command(
     """
     from rlcourse.lessons import build
 
-    sources = paths.lesson_files(paths.solutions_folder(), ".py")
-    if not sources:
-        raise UsageError(
-            f"There are no lessons in {paths.solutions_folder()}: they are named NN_topic.py."
-        )
-    chosen = [paths.lesson_number(text, tuple(sources)) for text in lessons or sources]
     folder = paths.notebooks_folder()
-    texts = build.build([sources[lesson] for lesson in dict.fromkeys(chosen)], folder)
+    texts = build.build(_chosen(lessons).values(), folder)
     if check:
         old = build.stale(texts)
         orphans = [] if lessons else build.orphans(texts, folder)

@@ -373,7 +373,7 @@ def _wrong_places(a: np.ndarray, b: np.ndarray, close: Close) -> str:
     by_size = how.get(signs.pop(), "") if len(signs) == 1 else ""
     if wrong.all():
         return f"is wrong in all of its {a.size} places{by_size}."
-    rows = np.flatnonzero(wrong.reshape(len(wrong), -1).any(axis=1))
+    rows = np.flatnonzero(_any_in_row(wrong))
     what = "rows" if a.ndim > 1 else "places"
     if 0 < len(rows) <= 4 and len(rows) < len(wrong):
         *most, last = map(str, rows)
@@ -423,16 +423,10 @@ def _place_pattern(case: Case, a: np.ndarray, b: np.ndarray, close: Close) -> st
     """Where a is wrong: exactly the terminated rows, only the first or last place, …"""
     if a.ndim == 0 or a.size < 2:
         return ""
-    wrong = _wrong(a, b, close)
-    rows = wrong.reshape(len(wrong), -1).any(axis=1)
-    for flag in ("terminated", "truncated"):
-        mask = _loose(case.inputs.get(flag))
-        if isinstance(mask, np.ndarray) and mask.shape == rows.shape and 0 < mask.sum() < mask.size:
-            ended = mask.astype(bool)
-            if (rows == ended).all():
-                return f"is wrong exactly in the rows where `{flag}` is 1."
-            if (rows == ~ended).all():
-                return f"is wrong exactly in the rows where `{flag}` is 0."
+    rows = _any_in_row(_wrong(a, b, close))
+    for what, which in _rows_flagged(case, len(rows)).items():
+        if 0 < which.sum() < len(rows) and (rows == which).all():
+            return f"is wrong exactly in the rows where {what}."
     for place, index in (("first", 0), ("last", -1)):
         if len(rows) > 2 and rows[index] and rows.sum() == 1:
             return f"is wrong only in the {place} {'row' if a.ndim > 1 else 'place'}."
@@ -447,24 +441,18 @@ def wrong_rows(exercise: Exercise, value: Any, reference: Any) -> np.ndarray | N
     arrays = isinstance(a, np.ndarray) and isinstance(b, np.ndarray)
     if not arrays or a.shape != b.shape or not b.ndim or "O" in (a.dtype.kind, b.dtype.kind):
         return None
-    if not b.size:
-        return np.zeros(len(b), dtype=bool)
-    wrong = _wrong(a, b, partial(same, rtol=exercise.rtol, atol=exercise.atol))
-    return wrong.reshape(len(wrong), -1).any(axis=1)
+    return _any_in_row(differing(exercise, a, b))
 
 
 def rows_with(case: Case, n: int) -> dict[str, np.ndarray]:
     """Properties that rows may have in common: phrase -> which of the n rows have it."""
-    found: dict[str, np.ndarray] = {}
+    found = _rows_flagged(case, n)
     for name, given in case.inputs.items():
         values = _loose(given)
         if not isinstance(values, np.ndarray) or values.dtype.kind not in "bfiu":
             continue
         if values.shape == (n,):
-            if name in ("terminated", "truncated"):
-                found[f"`{name}` is 1"] = values.astype(bool)
-                found[f"`{name}` is 0"] = ~values.astype(bool)
-            elif values.dtype.kind != "b":
+            if name not in _FLAGS and values.dtype.kind != "b":
                 found[f"`{name}` is negative"] = values < 0
                 found[f"`{name}` is positive"] = values > 0
                 found[f"`{name}` is 0"] = values == 0
@@ -475,10 +463,32 @@ def rows_with(case: Case, n: int) -> dict[str, np.ndarray]:
     return found
 
 
+_FLAGS = ("terminated", "truncated")
+
+
+def _rows_flagged(case: Case, n: int) -> dict[str, np.ndarray]:
+    """Where an episode ended or went on: phrase -> which of the n rows."""
+    found: dict[str, np.ndarray] = {}
+    for flag in _FLAGS:
+        values = _loose(case.inputs.get(flag))
+        if isinstance(values, np.ndarray) and values.shape == (n,):
+            found[f"`{flag}` is 1"] = values.astype(bool)
+            found[f"`{flag}` is 0"] = ~values.astype(bool)
+    return found
+
+
+def _any_in_row(wrong: np.ndarray) -> np.ndarray:
+    return wrong.any(axis=tuple(range(1, wrong.ndim)))
+
+
+def differing(exercise: Exercise, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Where two arrays of one shape differ by more than the exercise's tolerance, as a mask."""
+    return ~np.isclose(a, b, rtol=exercise.rtol, atol=exercise.atol, equal_nan=True)
+
+
 def _wrong(a: np.ndarray, b: np.ndarray, close: Close) -> np.ndarray:
-    """Where the two differ, as a mask."""
-    tolerance = close.keywords
-    return ~np.isclose(a, b, rtol=tolerance["rtol"], atol=tolerance["atol"], equal_nan=True)
+    """`differing`, to the tolerance of `close`."""
+    return ~np.isclose(a, b, **close.keywords, equal_nan=True)
 
 
 def _near(a: np.ndarray, b: np.ndarray) -> str:

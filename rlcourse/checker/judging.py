@@ -20,7 +20,7 @@ from .comparing import same_answer
 from .declaration import Exercise
 from .faults import Fault, fault_of
 from .harness import Case, Failure, Outcome, run
-from .recognising import Extent, known_run, recognise
+from .recognising import Extent, known_run, recognise, remembering
 from .registry import get
 from .telling import located, rows_in_common, where
 from .timing import SECONDS, TimeLimit, time_limit
@@ -142,6 +142,7 @@ def _stops(outcome: Outcome) -> bool:
 # ------------------------------------------------------------------------------------ the ladder
 
 
+@remembering()
 @np.errstate(all="ignore")  # where answers diverge, so do their differences
 def verdict(
     exercise: Exercise,
@@ -227,16 +228,14 @@ def _remark(
     reference: Sequence[Outcome],
 ) -> str:
     """What is worth saying of a right answer that does what a variant does, and the reference does not."""
+
+    def alike(others: Sequence[Outcome]) -> bool:
+        pairs = zip(outcomes, others, strict=True)
+        return all(same_answer(exercise, mine.value, other.value) for mine, other in pairs)
+
     for variant, sentence in exercise.remarks:
-        did = [run(variant, case, exercise.call) for case in cases]
-        as_variant = all(
-            same_answer(exercise, a.value, b.value) for a, b in zip(outcomes, did, strict=True)
-        )
-        as_reference = all(
-            same_answer(exercise, a.value, b.value)
-            for a, b in zip(outcomes, reference, strict=True)
-        )
-        if as_variant and not as_reference:
+        did = [known_run(variant, case, exercise.call) for case in cases]
+        if alike(did) and not alike(reference):
             return sentence
     return ""
 

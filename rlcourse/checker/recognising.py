@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .comparing import same_answer
+from .comparing import differing, same_answer
 from .declaration import Exercise, Mistake, Recipe
 from .faults import Fault
 from .harness import Case, Failure, Outcome, run
@@ -96,7 +96,7 @@ def recognise(
     most of what is wrong.
     """
     observed = _Observed(exercise, cases, outcomes, right, faults)
-    with contextlib.suppress(TimeLimit), remembering(), time_limit(SECONDS):
+    with contextlib.suppress(TimeLimit), time_limit(SECONDS):
         return _alone(observed) or _first_of_two(observed) or _visible(observed)
     return None
 
@@ -217,21 +217,20 @@ def _pairs(exercise: Exercise) -> Iterator[tuple[Mistake, Callable[..., Any]]]:
     The usual way of making each comes first, then the others.
     """
     made = [
-        (mistake, way, recipe, _changes(recipe, right))
+        (mistake, way, recipe.maker, right, _changes(recipe, right))
         for mistake in exercise.mistakes
         for way, recipe in enumerate(map(_recipe, mistake.implementations))
         if recipe is not None and (right := _right_options(exercise, recipe.maker)) is not None
     ]
     pairs = sorted(combinations(made, 2), key=lambda pair: pair[0][1] + pair[1][1])
-    for (one, _, recipe, changed), (other, _, recipe_2, changed_2) in pairs:
+    for (one, _, maker, right, changed), (other, _, maker_2, _, changed_2) in pairs:
         both = changed.keys() & changed_2.keys()
         # An option that both set alike, as working in place, is no clash.
         apart = all(_same_option(changed[k], changed_2[k]) for k in both)
         more = changed.keys() - both and changed_2.keys() - both
-        if one is not other and recipe.maker is recipe_2.maker and apart and more:
-            options = _right_options(exercise, recipe.maker) | changed | changed_2
+        if one is not other and maker is maker_2 and apart and more:
             with contextlib.suppress(TypeError, ValueError):  # options that exclude each other
-                made_both = recipe.maker(**options)
+                made_both = maker(**(right | changed | changed_2))
                 yield from ((one, f) for f in _functions(made_both))
 
 
@@ -337,10 +336,12 @@ def _evidence(
     for i in looked_at:
         answer, theirs = observed.outcomes[i].value, observed.right[i].value
         mistaken = known_run(function, observed.cases[i], exercise.call)
-        other = {} if mistaken.failure else _numbers(mistaken.value)
-        # What a report holds besides the weights is too easily alike: a gradient of 0, a right value.
-        right = _numbers(theirs) if exercise.call is None else {}
-        mine = _numbers(answer)
+        if exercise.call is not None:
+            # What a report holds besides the weights is too easily alike: a gradient of 0, a right value.
+            for name, verdict in _moved_alike(exercise, answer, theirs, mistaken.value):
+                parts.setdefault(name, []).append(verdict)
+            continue
+        mine, right, other = map(_numbers, (answer, theirs, mistaken.value))
         same_places = odd_places = 0
         for place in right:
             if place not in mine or mine[place].shape != right[place].shape:
@@ -351,31 +352,24 @@ def _evidence(
             if made is None or made.shape != b.shape:
                 made = np.full_like(b, np.nan)
             # A zero is easily had by other ways.
-            alike = _close(exercise, a, made) & (a != 0)
-            astray = ~_close(exercise, a, b) | ~_close(exercise, made, b)
+            alike = ~differing(exercise, a, made) & (a != 0)
+            astray = differing(exercise, a, b) | differing(exercise, made, b)
             same_places += int((astray & alike).sum())
             odd_places += int((astray & ~alike).sum())
         seen.places += same_places
         seen.odd_places += odd_places
         seen.cases += bool(same_places and not odd_places)
         seen.odd_cases += bool(odd_places)
-        for name, verdict in _moved_alike(exercise, answer, theirs, mistaken.value):
-            parts.setdefault(name, []).append(verdict)
     seen.parts = sum(len(verdicts) >= CASES and all(verdicts) for verdicts in parts.values())
     return seen
 
 
-def _close(exercise: Exercise, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return np.isclose(a, b, rtol=exercise.rtol, atol=exercise.atol, equal_nan=True)
-
-
 def _numbers(value: Any, place: str = "") -> dict[str, np.ndarray]:
-    """The floats of a value by their place in it: an integer is easily hit, and whatever follows a
-    wrong step of an update (its weights) is wrong."""
+    """The floats of a value by their place in it: an integer is easily hit."""
     if isinstance(value, Tensor):
         value = value.data
     if isinstance(value, dict):
-        items = [(key, item) for key, item in value.items() if key != "weights"]
+        items = list(value.items())
     elif isinstance(value, tuple | list):
         items = list(enumerate(value))
     elif isinstance(value, np.ndarray | np.generic) or type(value) is float:
@@ -399,6 +393,6 @@ def _moved_alike(
         a, b, made = mine[name], theirs[name], other[name]
         if min(map(len, (a, b, made))) < 2 or not a.shape[1:] == b.shape[1:] == made.shape[1:]:
             continue
-        if not _close(exercise, a[1], b[1]).all():
-            moved = not _close(exercise, a[1], a[0]).all()
-            yield name, moved and bool(_close(exercise, a[1], made[1]).all())
+        if differing(exercise, a[1], b[1]).any():
+            moved = bool(differing(exercise, a[1], a[0]).any())
+            yield name, moved and not differing(exercise, a[1], made[1]).any()

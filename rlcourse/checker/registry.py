@@ -6,7 +6,7 @@ asked for, and no other lesson's: Part I never waits for torch.
 
 from __future__ import annotations
 
-import ast
+import re
 from functools import cache
 from importlib import import_module
 from importlib.resources import files
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _ROOM = "rlcourse.exercises"
 _MODULE = "lesson_"
+_DECLARED = re.compile(r"\bExercise\(\s*[\"'](\w+)[\"']")
 
 
 class Unknown(KeyError):
@@ -44,12 +45,8 @@ def lesson(number: str) -> Lesson:
 def declared(number: str) -> tuple[str, ...]:
     """The names that a lesson's file gives its exercises, in order, read without importing it."""
     text = (files(_ROOM) / f"{_MODULE}{number}.py").read_text(encoding="utf-8")
-    calls = (
-        node
-        for node in ast.walk(ast.parse(text))
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Exercise"
-    )
-    return tuple(call.args[0].value for call in sorted(calls, key=lambda call: call.lineno))
+    # By pattern: to parse the files of ten lessons takes a third of a second of every first check.
+    return tuple(_DECLARED.findall(text))
 
 
 def names(number: str | None = None) -> tuple[str, ...]:

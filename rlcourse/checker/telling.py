@@ -26,11 +26,9 @@ def located(
 
 def _sizes(texts: set[str]) -> str:
     """Whether single numbers that are too large in one case are too small in another."""
-    ends = {end for text in texts for end in _SIZES if text.endswith(end)}
+    both = all(any(text.endswith(end) for text in texts) for end in _SIZES)
     only_sizes = all(text.endswith(_SIZES) for text in texts)
-    if not only_sizes:
-        return ""
-    return "In other cases it errs to the other side. " if len(ends) == 2 else ""
+    return "In other cases it errs to the other side. " if both and only_sizes else ""
 
 
 def rows_in_common(

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .clock import processor_seconds
+
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
@@ -40,7 +42,6 @@ def run(notebook: NotebookNode, folder: Path) -> Cost:
     Raises:
         nbclient.exceptions.CellExecutionError: a cell raised an exception.
     """
-    import psutil
     from nbclient import NotebookClient
 
     client = NotebookClient(
@@ -54,9 +55,7 @@ def run(notebook: NotebookNode, folder: Path) -> Cost:
 
     def look(**_: object) -> None:
         nonlocal spent
-        kernel = psutil.Process(client.km.provisioner.pid)
-        times = kernel.cpu_times()
-        spent = times.user + times.system + times.children_user + times.children_system
+        spent = processor_seconds(client.km.provisioner.pid)
 
     client.on_cell_executed = look
     began = time.monotonic()
