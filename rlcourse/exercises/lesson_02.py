@@ -27,6 +27,7 @@ from .targets import (
     GAMMA_MISPLACED,
     NO_GAMMA,
     REWARD_MISSING,
+    STOPPING,
     looked_ahead,
     weighed,
     weights,
@@ -981,9 +982,7 @@ policy_evaluation = Exercise(
         ),
         Mistake(
             "changes-squared",
-            "You compare the *square* of the changes with the tolerance: 0.001 looks like a millionth, so you stop too "
-            "early.",
-            "Which change is just small enough for your test, at a tolerance of 1e-6?",
+            *STOPPING["changes-squared"],
             *both_ways(SQUARES, _evaluating),
         ),
         Mistake(
@@ -995,42 +994,35 @@ policy_evaluation = Exercise(
         ),
         Mistake(
             "allclose",
-            "You stop when `np.allclose` says so. It has tolerances of its own, relative ones too: yours is an argument.",
-            "Where does `tolerance` enter your test?",
+            *STOPPING["allclose"],
             *both_ways(["isclose"], _evaluating),
         ),
         Mistake(
             "waits-for-equality",
-            "You go on until nothing changes at all. `tolerance` says how small a change is small enough.",
-            "Where does `tolerance` enter your test?",
+            *STOPPING["waits-for-equality"],
             *both_ways(["equal"], _evaluating),
         ),
         Mistake(
             "other-threshold",
-            "You do not compare with `tolerance` itself but with a multiple that depends on γ. That bounds the *error*; "
-            "the task compares the change of a sweep.",
-            "Read again what is compared with what, and when the loop stops.",
+            *STOPPING["other-threshold"],
             *_OTHER_THRESHOLDS,
             shows=never_settles(_OTHER_THRESHOLDS),  # as for γ = 1, where nothing is below 0
         ),
         Mistake(
             "last-sweep-not-counted",
-            "Your number of sweeps is one too small: the sweep that finds no change was a sweep too.",
-            "How many sweeps does it take to notice that all rewards are 0?",
+            *STOPPING["last-sweep-not-counted"],
             _evaluating(counted=-1),
             _evaluating(counted=-1, in_place=True),
         ),
         Mistake(
             "counts-one-too-many",
-            "Your number of sweeps is one too large: count the sweeps that were made, none before the first.",
-            "How many sweeps does it take to notice that all rewards are 0?",
+            *STOPPING["counts-one-too-many"],
             _evaluating(counted=1),
             _evaluating(counted=1, in_place=True),
         ),
         Mistake(
             "last-sweep-thrown-away",
-            "You return the table from *before* the last sweep. The sweep that found it settled has made it better.",
-            "Which of your two tables do you return, the one that was read or the one that was written?",
+            *STOPPING["last-sweep-thrown-away"],
             _evaluating(returned="old"),
         ),
         Mistake(

@@ -36,7 +36,14 @@ from .lesson_02 import (
     settled,
     sweep_mdps,
 )
-from .targets import COUNT_GAMMA, GAMMA_MISPLACED, NO_GAMMA, REWARD_MISSING, looked_ahead
+from .targets import (
+    COUNT_GAMMA,
+    GAMMA_MISPLACED,
+    NO_GAMMA,
+    REWARD_MISSING,
+    STOPPING,
+    looked_ahead,
+)
 
 # --------------------------------------------------------------------------------- greedy_policy
 
@@ -549,28 +556,22 @@ value_iteration = Exercise(
         ),
         Mistake(
             "changes-squared",
-            "You compare the *square* of the changes with the tolerance: 0.001 looks like a millionth, so you stop too "
-            "early.",
-            "Which change is just small enough for your test, at a tolerance of 1e-6?",
+            *STOPPING["changes-squared"],
             *_stopped_by(*SQUARES, ways=WAYS[:1]),
         ),
         Mistake(
             "allclose",
-            "You stop when `np.allclose` says so. It has tolerances of its own, relative ones too: yours is an argument.",
-            "Where does `tolerance` enter your test?",
+            *STOPPING["allclose"],
             *_stopped_by("isclose", ways=WAYS[::2]),
         ),
         Mistake(
             "waits-for-equality",
-            "You go on until nothing changes at all. `tolerance` says how small a change is small enough.",
-            "Where does `tolerance` enter your test?",
+            *STOPPING["waits-for-equality"],
             *_stopped_by("equal", ways=WAYS[::2]),
         ),
         Mistake(
             "other-threshold",
-            "You do not compare with `tolerance` itself but with a multiple that depends on γ. That bounds the *error*; "
-            "the task compares the change of a sweep.",
-            "Read again what is compared with what, and when the loop stops.",
+            *STOPPING["other-threshold"],
             *(_iterating(threshold=how) for how in THRESHOLDS if how != "tolerance"),
         ),
         Mistake(
@@ -581,8 +582,7 @@ value_iteration = Exercise(
         ),
         Mistake(
             "last-sweep-thrown-away",
-            "You return the table from *before* the last sweep. The sweep that found it settled has made it better.",
-            "Which of your two tables do you return, the one that was read or the one that was written?",
+            *STOPPING["last-sweep-thrown-away"],
             *_all_ways(returned="old"),
         ),
         Mistake(
@@ -650,14 +650,12 @@ value_iteration = Exercise(
         ),
         Mistake(
             "last-sweep-not-counted",
-            "Your number of sweeps is one too small: the sweep that finds no change was a sweep too.",
-            "How many sweeps does it take to notice that all rewards are 0?",
+            *STOPPING["last-sweep-not-counted"],
             *_all_ways(counted=-1),
         ),
         Mistake(
             "counts-one-too-many",
-            "Your number of sweeps is one too large: count the sweeps that were made, none before the first.",
-            "How many sweeps does it take to notice that all rewards are 0?",
+            *STOPPING["counts-one-too-many"],
             *_all_ways(counted=1),
         ),
     ],

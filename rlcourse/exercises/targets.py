@@ -23,6 +23,40 @@ AVERAGED_TWICE = (
 )
 ALL_ALIKE = "What should come out if all actions are worth the same?"
 
+# How a loop of sweeps stops, and what it returns: name -> why it is wrong, what to look at.
+STOPPING: dict[str, tuple[str, str]] = {
+    "changes-squared": (
+        "You compare the *square* of the changes with the tolerance: 0.001 looks like a millionth, so you stop too "
+        "early.",
+        "Which change is just small enough for your test, at a tolerance of 1e-6?",
+    ),
+    "allclose": (
+        "You stop when `np.allclose` says so. It has tolerances of its own, relative ones too: yours is an argument.",
+        "Where does `tolerance` enter your test?",
+    ),
+    "waits-for-equality": (
+        "You go on until nothing changes at all. `tolerance` says how small a change is small enough.",
+        "Where does `tolerance` enter your test?",
+    ),
+    "other-threshold": (
+        "You do not compare with `tolerance` itself but with a multiple that depends on γ. That bounds the *error*; "
+        "the task compares the change of a sweep.",
+        "Read again what is compared with what, and when the loop stops.",
+    ),
+    "last-sweep-not-counted": (
+        "Your number of sweeps is one too small: the sweep that finds no change was a sweep too.",
+        "How many sweeps does it take to notice that all rewards are 0?",
+    ),
+    "counts-one-too-many": (
+        "Your number of sweeps is one too large: count the sweeps that were made, none before the first.",
+        "How many sweeps does it take to notice that all rewards are 0?",
+    ),
+    "last-sweep-thrown-away": (
+        "You return the table from *before* the last sweep. The sweep that found it settled has made it better.",
+        "Which of your two tables do you return, the one that was read or the one that was written?",
+    ),
+}
+
 
 def weights(kind: str, pi: np.ndarray) -> np.ndarray:
     """(S, A): what the actions are weighed with, π or another."""

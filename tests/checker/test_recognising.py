@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -101,8 +103,6 @@ def test_a_mistake_that_explains_most_is_named_and_that_there_is_more():
 
 
 def replace_cases(share):
-    from dataclasses import replace
-
     def cases(rng):
         made = _cases(rng)
         for case in made:
@@ -137,8 +137,6 @@ def test_rows_are_said_and_what_they_have_in_common():
 
 
 def test_the_text_of_a_right_answer_with_a_remark():
-    from dataclasses import replace
-
     def half_right(r, v, d, g):
         return td_target(r, v, d, g) * (1 + 1e-12)
 

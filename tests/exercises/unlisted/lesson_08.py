@@ -10,6 +10,8 @@ from torch.nn.utils import clip_grad_norm_
 
 from rlcourse.lab.replay import Batch
 
+from . import also_named
+
 # ------------------------------------------------------------------------------------- the memory
 
 KINDS = (torch.float32, torch.int64, torch.float32, torch.float32, torch.float32)
@@ -651,6 +653,4 @@ _LISTED = {
         "one-step-early": "counts-otherwise",
     },
 }
-for _exercise, _names in _LISTED.items():
-    _known = {f"{name}/{key}": WRONG[_exercise][key] for key, name in _names.items()}
-    NAMED[_exercise] = NAMED.get(_exercise, {}) | _known
+also_named(NAMED, WRONG, _LISTED)

@@ -3,6 +3,8 @@
 import numpy as np
 import torch
 
+from . import also_named
+
 # ------------------------------------------------------------------------------- softmax_policy
 
 
@@ -500,6 +502,4 @@ _LISTED = {
         "gamma-once-more": "reward-discounted",
     },
 }
-for _exercise, _names in _LISTED.items():
-    _known = {f"{name}/{key}": WRONG[_exercise][key] for key, name in _names.items()}
-    NAMED[_exercise] = NAMED.get(_exercise, {}) | _known
+also_named(NAMED, WRONG, _LISTED)

@@ -9,6 +9,8 @@ from torch import nn
 from rlcourse.continuous import td3
 from rlcourse.lab.networks import polyak_update
 
+from . import also_named
+
 
 def smooth(
     noise=lambda xi, s, c: torch.clamp(xi * s, -c, c), box=lambda a, low, high: a.clip(low, high)
@@ -390,6 +392,4 @@ _LISTED = {
         "hard-coded-box": "another-box",
     },
 }
-for _exercise, _names in _LISTED.items():
-    _known = {f"{name}/{key}": WRONG[_exercise][key] for key, name in _names.items()}
-    NAMED[_exercise] = NAMED.get(_exercise, {}) | _known
+also_named(NAMED, WRONG, _LISTED)
