@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -13,6 +14,7 @@ from rlcourse.checker.declaration import (
     array,
     composable,
     integer,
+    number,
     several,
 )
 from rlcourse.checker.harness import Case, Outcome
@@ -29,7 +31,6 @@ from .targets import (
     REWARD_MISSING,
     STOPPING,
     looked_ahead,
-    weighed,
     weights,
 )
 
@@ -125,283 +126,271 @@ def of_the_next(make: Callable, left_out: Sequence[str] = ()) -> list[Mistake]:
     return [mistake for mistake in told if mistake.name not in left_out]
 
 
-# ------------------------------------------------------------------------------------- q_from_v
+# ------------------------------------------------------------------------------ q_and_advantage
 
 
-def _q_from_v_by_loop(v, P, R, gamma):
-    q = np.zeros(R.shape)
-    for s, a in np.ndindex(R.shape):
-        q[s, a] = R[s, a] + gamma * sum(p * value for p, value in zip(P[s, a], v, strict=True))
-    return q
+def _any_table(rng, P, R, pi, gamma, shift: float = 0.0) -> dict:
+    v = rng.normal(size=len(R)) * 3 + shift
+    return {"v": v, "P": P, "R": R, "pi": pi, "gamma": gamma}
 
 
-@composable
-def _q(of_reward: int | None = 0, of_next: int = 1, to: str = "expected") -> Callable:
-    """Q from v with its parts exchangeable."""
-
-    def q_from_v(v, P, R, gamma):
-        return looked_ahead(P, R, v, gamma, of_reward, of_next, to)
-
-    return q_from_v
-
-
-q_from_v = Exercise(
-    "q_from_v",
-    reference=dp.q_from_v,
-    cases=mdp_cases(lambda rng, P, R, pi, g: {"v": rng.normal(size=len(R)) * 3, "P": P, "R": R, "gamma": g}),
-    returns=array(),
-    points=1,
-    equation="(2.5)",
-    mistakes=[
-        *of_the_next(_q),
-        Mistake(
-            "sign",
-            "You subtract what comes next. It is added: a good next state makes an action better.",
-            "Which sign stands before γ in equation (2.5)?",
-            lambda v, P, R, gamma: R - gamma * P @ v,
-        ),
-    ],
-    also_correct=[
-        _q(),
-        _q_from_v_by_loop,
-        lambda v, P, R, gamma: R + gamma * np.einsum("sat,t->sa", P, v),
-        lambda v, P, R, gamma: (P * (R[:, :, None] + gamma * v)).sum(axis=2),
-        lambda v, P, R, gamma: R + gamma * np.tensordot(P, v, axes=1),
-    ],
-)  # fmt: skip
-
-# -------------------------------------------------------------------------- v_from_q, advantage
-
-
-def _table_cases(rng: np.random.Generator) -> list[Case]:
-    def case(name, n_states, n_actions, *tags, shift=0.0, deterministic=False) -> Case:
-        q = rng.normal(size=(n_states, n_actions)) * 2 + shift
-        return Case(
-            name, {"q": q, "pi": random_policy(rng, n_states, n_actions, deterministic)}, tags
-        )
+def _q_and_advantage_cases(rng: np.random.Generator) -> list[Case]:
+    def case(name, n_states, n_actions, *tags, shift=0.0) -> Case:
+        P, R = random_mdp(rng, n_states, n_actions)
+        pi = random_policy(rng, n_states, n_actions)
+        return Case(name, _any_table(rng, P, R, pi, 0.9, shift), tags)
 
     return [
-        case("four states, three actions", 4, 3),
-        case("the same shapes again, other numbers", 4, 3),
-        case("as many states as actions", 4, 4, "S = A"),
-        case("a deterministic policy", 5, 3, "deterministic policy", deterministic=True),
-        case("values all negative", 4, 3, "negative values", shift=-9.0),
-        case("one state", 1, 4, "S = 1"),
-        case("one action", 4, 1, "A = 1"),
+        *mdp_cases(_any_table)(rng),
+        case("values all negative", 4, 3, "negative values", shift=-30.0),
         case("more actions than states", 2, 6),
     ]
 
 
-v_from_q = Exercise(
-    "v_from_q",
-    reference=dp.v_from_q,
-    cases=_table_cases,
-    returns=array(),
-    points=1,
-    equation="(2.6)",
+# How the values that are subtracted are made of a table and lined up with q.
+LINED_UP: dict[str, Callable] = {
+    "states": lambda table, over: over(table, axis=1)[:, None],
+    "actions": lambda table, over: over(table, axis=1),
+    "columns": lambda table, over: over(table, axis=0)[None],
+    "all": lambda table, over: over(table),
+    "all, averaged": lambda table, over: over(table) / table.size,
+    "states, averaged": lambda table, over: over(table, axis=1).mean(),
+}
+PAIRED: dict[str, Callable] = {
+    "not summed": lambda q, pi: pi * q,
+    "all pairs": lambda q, pi: pi @ q.T,
+    "all pairs, turned": lambda q, pi: q @ pi.T,
+}
+
+
+def _subtracted(kind: str, lined_up: str, q: np.ndarray, pi: np.ndarray, v: np.ndarray):
+    """kind: weights of the actions whose sum it is, "max", "largest share", "v" or one of PAIRED."""
+    if kind in PAIRED:
+        return PAIRED[kind](q, pi)
+    if kind == "v":
+        return v[:, None] if lined_up == "states" else v
+    if kind in ("max", "largest share"):
+        return LINED_UP[lined_up](q if kind == "max" else pi * q, np.max)
+    return LINED_UP[lined_up](weights(kind, pi) * q, np.sum)
+
+
+COMPARED: dict[str, Callable] = {
+    "minus": lambda q, value, pi: q - value,
+    "only q weighted": lambda q, value, pi: pi * q - value,
+    "divided": lambda q, value, pi: q / value,
+    "value only": lambda q, value, pi: value,
+}
+
+
+@composable
+def _looked_and_compared(
+    of_reward: int | None = 0,
+    of_next: int = 1,
+    to: str = "expected",
+    next_sign: int = 1,
+    kind: str = "pi",
+    lined_up: str = "states",
+    compared: str = "minus",
+    sign: int = 1,
+    weighted: bool = False,
+    exchanged: bool = False,
+) -> Callable:
+    """q and the advantage with their parts exchangeable.
+
+    next_sign: of what comes next; kind, lined_up: what is subtracted (`_subtracted`), the latter "actions"
+    where an axis is missing; exchanged: whether the advantage is returned first.
+    """
+
+    def q_and_advantage(v, P, R, pi, gamma):
+        q = looked_ahead(P, R, v, gamma, of_reward, of_next, to)
+        if next_sign < 0:
+            q = 2 * looked_ahead(P, R, v, gamma, of_reward, of_next, "nothing") - q
+        adv = sign * COMPARED[compared](q, _subtracted(kind, lined_up, q, pi, v), pi)
+        adv = pi * adv if weighted else adv
+        return (adv, q) if exchanged else (q, adv)
+
+    return q_and_advantage
+
+
+def _value_for_advantage(column: bool) -> Callable:
+    def q_and_advantage(v, P, R, pi, gamma):
+        q = dp.q_from_v(v, P, R, gamma)
+        value = dp.v_from_q(q, pi)
+        return q, value[:, None] if column else value
+
+    return q_and_advantage
+
+
+def _q_and_advantage_by_loop(v, P, R, pi, gamma):
+    q, adv = np.zeros(R.shape), np.zeros(R.shape)
+    for s, a in np.ndindex(R.shape):
+        q[s, a] = R[s, a] + gamma * sum(p * value for p, value in zip(P[s, a], v, strict=True))
+    for s in range(len(R)):
+        adv[s] = q[s] - pi[s] @ q[s]
+    return q, adv
+
+
+def _with(q: Callable, adv: Callable) -> Callable:
+    """Both tables by formulas: q(v, P, R, gamma), adv(q, pi)."""
+
+    def q_and_advantage(v, P, R, pi, gamma):
+        table = q(v, P, R, gamma)
+        return table, adv(table, pi)
+
+    return q_and_advantage
+
+
+_QUICK = dp.q_from_v
+MEAN_OF_ADVANTAGES = "What is the mean of your advantages under π? It should be 0 in every state."
+SHAPE_SUBTRACTED = "Print the shapes of both sides of your subtraction."
+
+q_and_advantage = Exercise(
+    "q_and_advantage",
+    reference=dp.q_and_advantage,
+    cases=_q_and_advantage_cases,
+    returns=several(q=array(), adv=array()),
+    points=2,
+    equation="(2.7)",
     mistakes=[
+        *of_the_next(_looked_and_compared),
         Mistake(
-            "max-not-mean",
-            "You take the best action's value. That is the value of the greedy policy (lesson 03); this one acts "
-            "by π.",
-            "What should come out for a policy that never takes the best action?",
-            lambda q, pi: q.max(axis=1),
+            "next-subtracted",
+            "In q you subtract what comes next. It is added: a good next state makes an action better.",
+            "Which sign stands before γ in equation (2.5)?",
+            _looked_and_compared(next_sign=-1),
         ),
         Mistake(
-            "unweighted-mean",
-            "You average over the actions as if all were equally likely. π gives the weights.",
-            "Which argument have you not used?",
-            weighed("equal"),
-        ),
-        Mistake("averaged-twice", AVERAGED_TWICE, ALL_ALIKE, weighed("pi, averaged")),
-        Mistake(
-            "unweighted-sum",
-            "You add up the values of all actions. An average has weights that sum to 1: π.",
-            ALL_ALIKE,
-            weighed("none"),
+            "minus-max",
+            "You subtract the best action's value, so no advantage is ever positive. Compare with what π gets on "
+            "average, not with the best: that is lesson 03.",
+            MEAN_OF_ADVANTAGES,
+            _looked_and_compared(kind="max"),
         ),
         Mistake(
-            "sum-over-states",
-            "You sum over the states. One number is asked for each state.",
-            "Which axis are the actions? Print the shape of your result.",
-            weighed(axis=0),
+            "minus-plain-mean",
+            "You subtract the plain mean over the actions. The value is the mean *under π*.",
+            MEAN_OF_ADVANTAGES,
+            _looked_and_compared(kind="equal"),
+        ),
+        Mistake(
+            "minus-v",
+            "You subtract the `v` that was passed in. That is right only if it is V^π already; for any other table "
+            "what π gets on average has to come out of q.",
+            MEAN_OF_ADVANTAGES,
+            _looked_and_compared(kind="v"),
+        ),
+        Mistake(
+            "wrong-axis",
+            "You subtract the value of state number a from column a: NumPy lined the values up with the actions, and "
+            "complains only where S ≠ A. They need the shape (S, 1).",
+            SHAPE_SUBTRACTED,
+            _looked_and_compared(lined_up="actions"),
         ),
         Mistake(
             "likeliest-action",
-            "You use only the likeliest action's value. Every action counts, by its probability.",
-            "Try a state with probabilities 0.6 and 0.4.",
-            weighed("likeliest"),
+            "You subtract the value of the likeliest action. Every action counts, by its probability.",
+            MEAN_OF_ADVANTAGES,
+            _looked_and_compared(kind="likeliest"),
+        ),
+        Mistake(
+            "unweighted-sum",
+            "You subtract the plain sum of the actions' values. An average has weights that sum to 1: π.",
+            MEAN_OF_ADVANTAGES,
+            _looked_and_compared(kind="none"),
+        ),
+        Mistake(
+            "averaged-twice",
+            AVERAGED_TWICE,
+            MEAN_OF_ADVANTAGES,
+            _looked_and_compared(kind="pi, averaged"),
         ),
         Mistake(
             "largest-share",
-            "You take the largest of the products π(a|s) q(s, a). Equation (2.6) adds them up.",
-            ALL_ALIKE,
-            lambda q, pi: (pi * q).max(axis=1),
+            "You subtract the largest of the products π(b|s) q(s, b). Equation (2.7) adds them up.",
+            MEAN_OF_ADVANTAGES,
+            _looked_and_compared(kind="largest share"),
+        ),
+        Mistake(
+            "sum-over-states",
+            "You sum over the states, so that one number an action is subtracted. There should be one number a state.",
+            "Which axis are the actions? Print the shape of what you subtract.",
+            _looked_and_compared(lined_up="columns"),
         ),
         Mistake(
             "one-number",
-            "You sum over everything, and get a single number. One is asked for each state.",
-            "Over which index does the sum in equation (2.6) run? Which one stays?",
-            weighed(axis=None),
-            lambda q, pi: float((pi * q).mean()),
+            "You subtract one and the same number everywhere, made of the whole table. There should be one a state.",
+            "Over which index does the sum in equation (2.7) run? Which one stays?",
+            _looked_and_compared(lined_up="all"),
+            _looked_and_compared(lined_up="all, averaged"),
+            _looked_and_compared(lined_up="states, averaged"),
         ),
         Mistake(
             "not-summed",
-            "You weigh every value, but do not add them up: there is still one number for each action.",
-            "Over which index does the sum in equation (2.6) run?",
-            lambda q, pi: pi * q,
+            "You weigh every value by π, but do not add them up: each action is compared with its own share.",
+            "Over which index does the sum in equation (2.7) run?",
+            _looked_and_compared(kind="not summed"),
         ),
         Mistake(
             "all-pairs",
             "Every row of π meets every row of q: you get (S, S). The row π(·|s) belongs to state s alone.",
             "Print the shape of your product. Which of its entries do you need?",
-            lambda q, pi: q @ pi.T,
-            lambda q, pi: pi @ q.T,
-        ),
-    ],
-    also_correct=[
-        weighed(),
-        lambda q, pi: np.einsum("sa,sa->s", q, pi),
-        lambda q, pi: np.average(q, axis=1, weights=pi),
-        lambda q, pi: np.diag(pi @ q.T).copy(),
-        lambda q, pi: np.array([pi[s] @ q[s] for s in range(len(q))]),
-    ],
-)
-
-
-def _mean_under(q: np.ndarray, pi: np.ndarray) -> np.ndarray:
-    return (pi * q).sum(axis=1, keepdims=True)
-
-
-@composable
-def _compared(
-    kind: str = "pi",
-    lined_up: str = "states",
-    sign: int = 1,
-    weighted: bool = False,
-    divided: bool = False,
-) -> Callable:
-    """The advantage with its parts exchangeable.
-
-    kind: what is subtracted, a mean with these weights or the "max"; lined_up: the means over the
-    actions with the "states"; with the "actions", by a missing axis; means over the "columns"; one
-    for "all"; divided: by that mean in place of subtracting it.
-    """
-
-    def advantage(q, pi):
-        value = q.max(axis=1) if kind == "max" else (weights(kind, pi) * q).sum(axis=1)
-        if lined_up == "columns":
-            value = (weights(kind, pi) * q).sum(axis=0)
-        if lined_up == "all":
-            value = (weights(kind, pi) * q).sum()
-        value = value[:, None] if lined_up == "states" else value
-        compared = q / value if divided else sign * (q - value)
-        return pi * compared if weighted else compared
-
-    return advantage
-
-
-MEAN_OF_ADVANTAGES = "What is the mean of your advantages under π? It should be 0."
-
-advantage = Exercise(
-    "advantage",
-    reference=dp.advantage,
-    cases=_table_cases,
-    returns=array(),
-    points=1,
-    equation="(2.7)",
-    mistakes=[
-        Mistake(
-            "minus-max",
-            "You subtract the best action's value, so no advantage is ever positive. Compare with what π gets on "
-            "average, not with the best.",
-            MEAN_OF_ADVANTAGES,
-            _compared("max"),
-        ),
-        Mistake(
-            "minus-plain-mean",
-            "You subtract the plain mean over the actions. V is the mean *under π*.",
-            MEAN_OF_ADVANTAGES,
-            _compared("equal"),
-        ),
-        Mistake(
-            "unweighted-sum",
-            "You subtract the plain sum of the actions' values. V is their mean under π, with weights that sum to 1.",
-            MEAN_OF_ADVANTAGES,
-            _compared("none"),
-        ),
-        Mistake("averaged-twice", AVERAGED_TWICE, MEAN_OF_ADVANTAGES, _compared("pi, averaged")),
-        Mistake(
-            "likeliest-action",
-            "You subtract the value of the likeliest action. Every action counts in V, by its probability.",
-            MEAN_OF_ADVANTAGES,
-            _compared("likeliest"),
+            _looked_and_compared(kind="all pairs"),
+            _looked_and_compared(kind="all pairs, turned"),
         ),
         Mistake(
             "sign",
-            "The sign is turned round: a better action should have a positive advantage.",
+            "The sign of the advantage is turned round: a better action should have a positive one.",
             "Which of the two is subtracted from which in equation (2.7)?",
-            _compared(sign=-1),
-        ),
-        Mistake(
-            "wrong-axis",
-            "You subtract the value of state number a from column a: NumPy lined V up with the actions. V needs the "
-            "shape (S, 1).",
-            "Print the shapes of both sides of your subtraction.",
-            _compared(lined_up="actions"),
-        ),
-        Mistake(
-            "sum-over-states",
-            "You sum over the states, so that one number an action is subtracted. V has one number a state.",
-            "Which axis are the actions? Print the shape of what you subtract.",
-            _compared(lined_up="columns"),
-        ),
-        Mistake(
-            "one-number",
-            "You subtract one and the same number everywhere, a sum over the whole table. V has one number a state.",
-            "Print the shape of what you subtract.",
-            _compared(lined_up="all"),
+            _looked_and_compared(sign=-1),
         ),
         Mistake(
             "weighted",
             "You multiply the difference by π. The advantage itself is not weighted; only its mean is.",
             "What is the advantage of an action that π never takes? Not 0 by itself.",
-            _compared(weighted=True),
+            _looked_and_compared(weighted=True),
         ),
         Mistake(
             "only-q-weighted",
-            "You subtract V from π(a|s) q(s, a). In equation (2.7) q stands alone: only its mean, V, is weighed.",
+            "You subtract the value from π(a|s) q(s, a). In equation (2.7) q stands alone: only its mean is weighed.",
             MEAN_OF_ADVANTAGES,
-            lambda q, pi: pi * q - _mean_under(q, pi),
+            _looked_and_compared(compared="only q weighted"),
         ),
         Mistake(
             "divided",
-            "You divide by V. An advantage is a difference: 0 for an action that is as good as the average.",
-            "What comes out for an action that is worth exactly V?",
-            _compared(divided=True),
+            "You divide by the value. An advantage is a difference: 0 for an action that is as good as the average.",
+            "What comes out for an action that is worth exactly the average?",
+            _looked_and_compared(compared="divided"),
         ),
         Mistake(
             "value-only",
-            "You return V. What is asked is how much better than V each *action* is.",
+            "In the place of the advantages you return what is to be subtracted. Asked is how much better than that "
+            "each *action* is.",
             "Which term of equation (2.7) is missing?",
-            lambda q, pi: _mean_under(q, pi)[:, 0],
-            _mean_under,
+            _value_for_advantage(column=True),
+            _value_for_advantage(column=False),
+        ),
+        Mistake(
+            "results-exchanged",
+            "Both tables are right, in the other order: q comes first, then the advantages.",
+            "What does the docstring say is returned?",
+            _looked_and_compared(exchanged=True),
         ),
     ],
     also_correct=[
-        _compared(),
-        lambda q, pi: q - _mean_under(q, pi),
-        lambda q, pi: (q.T - (pi * q).sum(axis=1)).T,
-        lambda q, pi: (pi[:, None, :] * (q[:, :, None] - q[:, None, :])).sum(axis=2),
-        lambda q, pi: np.array([row - row @ p for row, p in zip(q, pi, strict=True)]),
+        _looked_and_compared(),
+        _q_and_advantage_by_loop,
+        _with(lambda v, P, R, g: R + g * np.einsum("sat,t->sa", P, v),
+              lambda q, pi: q - np.einsum("sa,sa->s", pi, q)[:, None]),
+        _with(lambda v, P, R, g: (P * (R[:, :, None] + g * v)).sum(axis=2),
+              lambda q, pi: q - np.average(q, axis=1, weights=pi)[:, None]),
+        _with(lambda v, P, R, g: R + g * np.tensordot(P, v, axes=1), lambda q, pi: (q.T - (pi * q).sum(axis=1)).T),
+        _with(_QUICK, lambda q, pi: q - np.diag(pi @ q.T)[:, None]),
+        _with(_QUICK, lambda q, pi: (pi[:, None, :] * (q[:, :, None] - q[:, None, :])).sum(axis=2)),
+        _with(_QUICK, lambda q, pi: q - (pi * q).sum(axis=1, keepdims=True)),
     ],
-)
+)  # fmt: skip
 
 # -------------------------------------------------------------------------------- bellman_backup
-
-
-def _backup_inputs(rng, P, R, pi, gamma) -> dict:
-    return {"v": rng.normal(size=len(R)) * 3, "P": P, "R": R, "pi": pi, "gamma": gamma}
 
 
 def _into_v(v, P, R, pi, gamma):
@@ -470,7 +459,7 @@ REWARD_UNWEIGHTED = "You weigh the next values by π, but not the rewards: each 
 bellman_backup = Exercise(
     "bellman_backup",
     reference=dp.bellman_backup,
-    cases=mdp_cases(_backup_inputs),
+    cases=mdp_cases(_any_table),
     returns=array(),
     points=1,
     equation="(2.8)",
@@ -719,6 +708,265 @@ solve_bellman = Exercise(
     ],
 )  # fmt: skip
 
+# ------------------------------------------------------------------------------- stopping_bound
+
+
+def _exact_count(tolerance: float, gamma: float, first_change: float) -> float:
+    """At which real number of sweeps the change falls to the tolerance."""
+    return 1 + np.log(tolerance / first_change) / np.log(gamma)
+
+
+def _stopping_cases(rng: np.random.Generator) -> list[Case]:
+    def case(name, gamma, ratio, *tags) -> Case:
+        """ratio: the first change in tolerances."""
+        tolerance = 10 ** rng.uniform(-6, -1)
+        while gamma > 0 and ratio > 0:
+            n = _exact_count(tolerance, gamma, ratio * tolerance)
+            if abs(n - round(n)) > 1e-6:
+                break
+            ratio *= 1.001  # or rounding would decide how many sweeps it takes
+        inputs = {"tolerance": tolerance, "gamma": gamma, "first_change": ratio * tolerance}
+        return Case(name, inputs, tags)
+
+    def between(low: float, high: float) -> float:
+        return float(rng.uniform(low, high))
+
+    return [
+        case("γ = 0.9", 0.9, between(1e3, 1e5)),
+        case("γ near 1", 0.99, between(1e4, 1e6)),
+        case("a small γ", between(0.2, 0.4), between(1e2, 1e4)),
+        case("any γ", between(0.6, 0.95), between(1e2, 1e6)),
+        case("a first change just above the tolerance", 0.9, between(1.01, 1.08)),
+        case("a first change below the tolerance", 0.9, between(0.1, 0.5), "nothing to do"),
+        case("a first change far below the tolerance", 0.5, between(1e-4, 1e-2), "nothing to do"),
+        case("a first change just below the tolerance", 0.8, between(0.9, 0.97), "nothing to do"),
+        case("nothing changed at all", 0.95, 0.0, "nothing to do", "first_change = 0"),
+        case("γ = 0", 0.0, between(1e2, 1e4), "γ = 0"),
+        case("γ = 0, again", 0.0, between(2, 9), "γ = 0"),
+        case("γ = 0, a first change below the tolerance", 0.0, between(0.1, 0.5), "γ = 0", "nothing to do"),
+    ]  # fmt: skip
+
+
+ERROR_BOUNDS: dict[str, Callable] = {
+    "γ/(1 − γ)": lambda tol, g, first, k: g / (1 - g) * tol,
+    "1/(1 − γ)": lambda tol, g, first, k: tol / (1 - g),
+    "1": lambda tol, g, first, k: tol,
+    "γ": lambda tol, g, first, k: g * tol,
+    "(1 − γ)/γ": lambda tol, g, first, k: (1 - g) / g * tol,
+    "(1 − γ)/γ, infinite": lambda tol, g, first, k: float((1 - g) * tol / np.float64(g)),
+    "1 − γ": lambda tol, g, first, k: (1 - g) * tol,
+    "1/γ": lambda tol, g, first, k: tol / g,
+    "2γ/(1 − γ)": lambda tol, g, first, k: 2 * g / (1 - g) * tol,
+    "by the first change": lambda tol, g, first, k: g**k / (1 - g) * first,
+}
+
+
+def _first_below(limit: float, gamma: float, change: float, k: int = 1) -> int:
+    """The smallest number, from k on, at which `change`, times γ for each further one, is below the limit."""
+    while change >= limit:
+        k, change = k + 1, gamma * change
+    return k
+
+
+def _by_logarithm(tolerance, gamma, first_change, to_whole=math.ceil) -> int:
+    """1 + the quotient of the logarithms, made whole; 1 or 2 where there is no logarithm."""
+    if gamma == 0 or first_change == 0:
+        return 1 if first_change < tolerance else 2
+    return 1 + to_whole(math.log(tolerance / first_change) / math.log(gamma))
+
+
+def _at_least_one(count: Callable) -> Callable:
+    return lambda *given: max(1, count(*given))
+
+
+def _half_handled(tolerance, gamma, first_change) -> int:
+    """By logarithms, with γ = 0 forgotten."""
+    if first_change < tolerance:
+        return 1
+    return 1 + math.ceil(math.log(tolerance / first_change) / math.log(gamma))
+
+
+COUNTS: dict[str, Callable] = {
+    "right": lambda tol, g, first: _first_below(tol, g, first),
+    "γ^k": lambda tol, g, first: _first_below(tol, g, g * first),
+    "γ^k, from 0": lambda tol, g, first: _first_below(tol, g, first, k=0),
+    "one more": lambda tol, g, first: _first_below(tol, g, first) + 1,
+    "one more, if there are any": lambda tol, g, first: (
+        1 if first < tol else _first_below(tol, g, first) + 1
+    ),
+    "rounded down": _at_least_one(lambda *given: _by_logarithm(*given, to_whole=math.floor)),
+    "rounded down, below 1 too": lambda *given: _by_logarithm(*given, to_whole=math.floor),
+    "by the error": lambda tol, g, first: _first_below(tol, g, g * first / (1 - g)),
+    "by the error, from 0": lambda tol, g, first: _first_below(tol, g, first / (1 - g), k=0),
+    "by the error before": lambda tol, g, first: _first_below(tol, g, first / (1 - g)),
+    "below 1": _by_logarithm,
+    "0 for none": lambda tol, g, first: 0 if first < tol else _first_below(tol, g, first),
+    "γ = 0 forgotten": _half_handled,
+    "undiscounted": lambda tol, g, first: max(1, math.ceil(first / tol)),
+}
+
+
+@composable
+def _promised(error: str = "γ/(1 − γ)", count: str = "right") -> Callable:
+    """Both promises with their parts exchangeable."""
+
+    def stopping_bound(tolerance, gamma, first_change):
+        sweeps = COUNTS[count](tolerance, gamma, first_change)
+        right = COUNTS["right"](tolerance, gamma, first_change)
+        return ERROR_BOUNDS[error](tolerance, gamma, first_change, right), sweeps
+
+    return stopping_bound
+
+
+NO_LOGARITHM = ("ValueError", "ZeroDivisionError", "OverflowError")
+
+
+def _shows_nothing_to_do(cases: Sequence[Case], outcomes: Sequence[Outcome]) -> bool:
+    """Right but where a logarithm is negative or of 0: there no count, or an exception, at least once."""
+
+    def edge(case: Case) -> bool:
+        return "nothing to do" in case.tags or "γ = 0" in case.tags
+
+    def state(case: Case, outcome: Outcome) -> str:
+        if outcome.failure is not None:
+            return "odd" if edge(case) and outcome.failure.type_name in NO_LOGARITHM else "other"
+        error, sweeps = dp.stopping_bound(*case.inputs.values())
+        value = outcome.value
+        pair = isinstance(value, tuple | list) and len(value) == 2
+        numbers = pair and all(
+            np.ndim(x) == 0 and isinstance(x, int | float | np.number) for x in value
+        )
+        if not numbers or not np.isclose(value[0], error, rtol=1e-9, atol=1e-10):
+            return "other"
+        if value[1] == sweeps:
+            return "right"
+        # Whatever was written for the edges, one of them has got the other's number, or none.
+        return "odd" if edge(case) and value[1] <= 2 else "other"
+
+    states = [state(*pair) for pair in zip(cases, outcomes, strict=False)]
+    return len(outcomes) == len(cases) and "other" not in states and "odd" in states
+
+
+def _stopping_by_base_2(tolerance, gamma, first_change):
+    error = tolerance * gamma / (1 - gamma)
+    if first_change < tolerance:
+        return error, 1
+    if gamma == 0:
+        return error, 2
+    return error, 1 + math.ceil(math.log2(first_change / tolerance) / -math.log2(gamma))
+
+
+def _stopping_by_geometric_sum(tolerance, gamma, first_change):
+    """All that is left to come, γ tol + γ² tol + …, in closed form; the sweeps by counting."""
+    k = 1
+    while gamma ** (k - 1) * first_change > tolerance:
+        k += 1
+    return tolerance / (1 - gamma) - tolerance, k
+
+
+WHAT_IS_LEFT = "The next sweep can still move the table by γ·tolerance. And the one after that? And all of them together?"
+STILL_CHANGES = "By how much, at most, does the sweep that you name still change the table? And the one before it?"
+
+stopping_bound = Exercise(
+    "stopping_bound",
+    reference=dp.stopping_bound,
+    cases=_stopping_cases,
+    returns=several(error=number(), sweeps=integer()),
+    points=2,
+    equation="(2.12)",
+    mistakes=[
+        Mistake(
+            "bound-of-the-old-table",
+            "tolerance/(1 − γ) is true of the table *before* the last sweep. The one that is returned is one contraction "
+            "better.",
+            "Of which two tables does (2.12) compare the distances to V^π? Which one is returned?",
+            _promised(error="1/(1 − γ)"),
+        ),
+        Mistake(
+            "tolerance-for-error",
+            "You promise an error of `tolerance`. A small change is not a small error: what is left to change adds up.",
+            WHAT_IS_LEFT,
+            _promised(error="1"),
+        ),
+        Mistake(
+            "next-sweep-only",
+            "γ·tolerance bounds by how much the *next* sweep changes the table. V^π lies at the end of all of them.",
+            WHAT_IS_LEFT,
+            _promised(error="γ"),
+        ),
+        Mistake(
+            "inverted",
+            "Your bound falls as γ comes near to 1. There sweeps contract least, so it must grow.",
+            "What should your bound be at γ = 0, where one sweep is exact?",
+            *(_promised(error=how) for how in ("(1 − γ)/γ", "(1 − γ)/γ, infinite", "1 − γ", "1/γ")),
+        ),
+        Mistake(
+            "doubled",
+            "Your bound is true, and twice as large as what follows from (2.12): only one distance is to be bounded, that "
+            "of the table returned to V^π.",
+            "How often did you use the triangle inequality?",
+            _promised(error="2γ/(1 − γ)"),
+        ),
+        Mistake(
+            "by-the-first-change",
+            "Your error counts on as many sweeps as the worst case needs. They may stop sooner; all that is known then is "
+            "that the last change was below `tolerance`.",
+            "Does your error promise something to who stops sooner than you count?",
+            _promised(error="by the first change"),
+        ),
+        Mistake(
+            "one-sweep-less",
+            "Your number of sweeps is one too small, at γ = 0 as well. So it is when sweep k is taken to change the table "
+            "by γ^k·first_change: the first sweep has changed it by γ⁰ of that.",
+            "By how much does the first sweep change the table? And the second, at most?",
+            _promised(count="γ^k"),
+            _promised(count="γ^k, from 0"),
+        ),
+        Mistake(
+            "one-sweep-more",
+            "Your number of sweeps is one too large: the sweep whose change is small enough is the last one.",
+            STILL_CHANGES,
+            _promised(count="one more"),
+            _promised(count="one more, if there are any"),
+        ),
+        Mistake(
+            "rounds-down",
+            "Your number of sweeps is one too small, as it comes out when a number that is not whole is rounded down: at "
+            "that sweep the change is still too large.",
+            STILL_CHANGES,
+            _promised(count="rounded down"),
+            _promised(count="rounded down, below 1 too"),
+        ),
+        Mistake(
+            "by-the-error",
+            "You count sweeps until the *error* is small enough. The loop looks at the change of a sweep: it does not know "
+            "the error.",
+            "Which of the two does the rule for stopping compare with `tolerance`?",
+            _promised(count="by the error"),
+            _promised(count="by the error, from 0"),
+            _promised(count="by the error before"),
+        ),
+        Mistake(
+            "nothing-to-do",
+            "Your number of sweeps is right, except at the edges: where the first change is below `tolerance` already (or "
+            "0), or where γ = 0. A logarithm gives no count there. It takes one sweep to see that nothing changes.",
+            "What does your function say for first_change = 0? And for γ = 0 and a large first change?",
+            _promised(count="below 1"),
+            _promised(count="0 for none"),
+            _promised(count="γ = 0 forgotten"),
+            shows=_shows_nothing_to_do,
+        ),
+        Mistake(
+            "undiscounted",
+            "You divide the first change by `tolerance`, as if every sweep took away the same amount. It takes away a "
+            "*share*: each change is at most γ times the one before.",
+            "How large is the change of the third sweep, at most, if the first was 1 and γ = 0.5?",
+            _promised(count="undiscounted"),
+        ),
+    ],
+    also_correct=[_promised(), _stopping_by_base_2, _stopping_by_geometric_sum],
+)
+
 # ----------------------------------------------------------------------------- policy_evaluation
 
 
@@ -945,14 +1193,14 @@ policy_evaluation = Exercise(
             "signed-differences",
             "You add up the changes with their signs, so that changes of opposite sign cancel. Take absolute values "
             "first.",
-            "What does your test say if one state rises by 1 and another falls by 1?",
+            "Can your number be small while a state still moves? Say one rises by 1 and another falls by 1.",
             *both_ways(SIGNED, _evaluating),
         ),
         Mistake(
             "no-absolute-value",
             "You look for the largest change with its sign: changes in one direction, of falling values say, look "
             "settled. Take absolute values first.",
-            "What does your test say if every reward is −1? And if every reward is 1?",
+            "Can your number be small while a state still moves? Say every reward is −1. And if every reward is 1?",
             *both_ways(WITHOUT_SIZE, _evaluating),
         ),
         Mistake(
@@ -964,7 +1212,7 @@ policy_evaluation = Exercise(
         Mistake(
             "mean-change",
             "You look at the mean change. One state may still be moving while all others rest: take the largest.",
-            "How small is the mean change if one of a thousand states still moves by 1?",
+            "Can your number be small while one of a thousand states still moves by 1?",
             *both_ways(["mean of sizes"], _evaluating),
         ),
         Mistake(
@@ -975,9 +1223,9 @@ policy_evaluation = Exercise(
         ),
         Mistake(
             "other-norm",
-            "You add the changes up, or their squares, before you compare. The change of a table is here the *largest* "
-            "change of a state, however many there are.",
-            "What does your measure say of ten states that each change by 1? The task asks for 1.",
+            "You add the changes up, or their squares, before you compare: two worlds in one table then do not stop when "
+            "the slower of them would.",
+            "What does your number say of ten states that each change by 1? And of one that does, beside nine at rest?",
             *both_ways(OTHER_NORMS, _evaluating),
         ),
         Mistake(
@@ -1089,5 +1337,5 @@ policy_evaluation = Exercise(
 LESSON = Lesson(
     "02",
     "The Bellman equation",
-    [q_from_v, v_from_q, advantage, bellman_backup, solve_bellman, policy_evaluation],
+    [q_and_advantage, bellman_backup, solve_bellman, stopping_bound, policy_evaluation],
 )

@@ -21,6 +21,7 @@ from rlcourse.checker.declaration import (
 from rlcourse.checker.harness import Case, Outcome
 from rlcourse.checker.material import random_mdp
 from rlcourse.tabular import dynamic_programming as dp
+from rlcourse.tabular.mdp import two_corridors
 
 from .lesson_02 import (
     DIFFERENCES,
@@ -299,18 +300,18 @@ bellman_optimality_backup = Exercise(
     ),
     returns=array(),
     points=2,
-    equation="(3.5)",
+    equation="(3.6)",
     mistakes=[
         Mistake(
             "mean-over-actions",
             "You average over the next actions: that evaluates the uniform policy. The best action is asked for.",
-            "Compare equation (3.5) with the backup of lesson 02. What has taken the place of the mean?",
+            "Compare equation (3.6) with the backup of lesson 02. What has taken the place of the mean?",
             optimality_backup("mean"),
         ),
         Mistake(
             "sum-over-actions",
             "You add up the values of all next actions. Only one is taken: the best.",
-            "Compare equation (3.5) with the backup of lesson 02. What has taken the place of the mean?",
+            "Compare equation (3.6) with the backup of lesson 02. What has taken the place of the mean?",
             optimality_backup("sum"),
         ),
         Mistake(
@@ -369,6 +370,226 @@ bellman_optimality_backup = Exercise(
         lambda q, P, R, g: R + g * (P @ (dp.greedy_policy(q) * q).sum(axis=1)),
         lambda q, P, R, g: (P * (R[:, :, None] + g * np.sort(q, axis=1)[:, -1])).sum(axis=2),
     ],
+)
+
+# ------------------------------------------------------------------------------------ crossroads
+
+
+def _crossroads_cases(rng: np.random.Generator) -> list[Case]:
+    def case(name, n_near, n_far, where, *tags, whole=False) -> Case:
+        """where: γ, or by how much it lies beyond the discount at which both are worth the same."""
+        near = float(rng.uniform(1, 5))
+        far = near * float(rng.uniform(1.3, 4))
+        if whole:
+            near, far = 2, 7
+        gamma = where if isinstance(where, float) else where((near / far) ** (1 / (n_far - n_near)))
+        inputs = {"near": near, "far": far, "n_near": n_near, "n_far": n_far, "gamma": gamma}
+        return Case(name, inputs, tags)
+
+    def above(even: float) -> float:
+        return even + (1 - even) * float(rng.uniform(0.2, 0.8))
+
+    def below(even: float) -> float:
+        return even * float(rng.uniform(0.4, 0.9))
+
+    return [
+        case("the far treasure is worth the walk", 2, 5, above, "far wins"),
+        case("the near treasure is worth more", 2, 5, below, "near wins"),
+        case("the near treasure one step away", 1, 4, below, "near wins"),
+        case("one step from one to the other", 3, 4, above, "far wins"),
+        case("one step from one to the other, both near", 1, 2, below, "near wins"),
+        case("a long walk", 4, 30, above, "far wins"),
+        case("two long walks", 20, 23, below, "near wins"),
+        case("rewards that are whole numbers", 2, 4, 0.8, whole=True),
+        case("γ = 0, a treasure at the first step", 1, 3, 0.0, "γ = 0"),
+        case("γ = 0, no treasure at the first step", 2, 3, 0.0, "γ = 0"),
+        case("γ = 1", 3, 8, 1.0, "γ = 1", "far wins"),
+    ]
+
+
+# What is subtracted from q, (2,) or one number.
+BASELINES: dict[str, Callable] = {
+    "best": lambda q: q.max(),
+    "mean": lambda q: q.mean(),
+    "nothing": lambda q: 0.0,
+    "worst": lambda q: q.min(),
+    "other": lambda q: q[::-1],
+    "far": lambda q: q[1],
+    "near": lambda q: q[0],
+    "sum": lambda q: q.sum(),
+}
+EVEN: dict[str, Callable] = {
+    "right": lambda ratio, n_near, n_far: ratio ** (1 / (n_far - n_near)),
+    "inverted": lambda ratio, n_near, n_far: ratio ** (-1 / (n_far - n_near)),
+    "all the way": lambda ratio, n_near, n_far: ratio ** (1 / n_far),
+    "all the way, less one": lambda ratio, n_near, n_far: ratio ** (1 / (n_far - 1)),
+    "the sum of the ways": lambda ratio, n_near, n_far: ratio ** (1 / (n_far + n_near)),
+    "one step between": lambda ratio, n_near, n_far: ratio ** (1 / (n_far - n_near + 1)),
+    "quotient of the ways": lambda ratio, n_near, n_far: ratio ** (n_near / n_far),
+    "no root": lambda ratio, n_near, n_far: ratio,
+    "divided": lambda ratio, n_near, n_far: ratio / (n_far - n_near),
+    "power": lambda ratio, n_near, n_far: ratio ** (n_far - n_near),
+    "logarithm": lambda ratio, n_near, n_far: float(np.log(ratio) / (n_far - n_near)),
+}
+
+
+@composable
+def _chosen(
+    late: int = 0,
+    discounted: bool = True,
+    baseline: str = "best",
+    sign: int = 1,
+    exchanged: bool = False,
+    even: str = "right",
+) -> Callable:
+    """Both results with their parts exchangeable; late: powers of γ too many."""
+
+    def crossroads(near, far, n_near, n_far, gamma):
+        powers = np.array([n_near, n_far]) - 1 + late
+        g = gamma if discounted else 1.0
+        with np.errstate(divide="ignore"):  # γ^−1, where one power is missing
+            q = float(g) ** powers.astype(float) * np.array([near, far], dtype=float)
+        advantages = sign * (q - BASELINES[baseline](q))
+        if exchanged:
+            advantages = advantages[::-1].copy()
+        return advantages, EVEN[even](near / far, n_near, n_far)
+
+    return crossroads
+
+
+def _crossroads_by_bisection(near, far, n_near, n_far, gamma):
+    q = [near * gamma ** (n_near - 1), far * gamma ** (n_far - 1)]
+    low, high = 0.0, 1.0
+    while high - low > 1e-13:
+        middle = (low + high) / 2
+        low, high = (middle, high) if far * middle ** (n_far - n_near) < near else (low, middle)
+    return np.array([q[0] - max(q), q[1] - max(q)], dtype=float), low
+
+
+def _crossroads_by_sweeps(near, far, n_near, n_far, gamma):
+    world = two_corridors(near, far, n_near, n_far, gamma)
+    q, _ = dp.value_iteration(world.P, world.R, gamma, 1e-13)
+    even = np.exp((np.log(near) - np.log(far)) / (n_far - n_near))
+    return dp.advantage(q, dp.greedy_policy(q))[0], even
+
+
+EVEN_AGAIN = "At your γ, are both actions worth the same? Put it into both values."
+
+crossroads = Exercise(
+    "crossroads",
+    reference=dp.crossroads,
+    cases=_crossroads_cases,
+    returns=several(advantages=array(), gamma_even=number()),
+    points=2,
+    equation="(3.5)",
+    mistakes=[
+        Mistake(
+            "one-power-too-many",
+            "Your values carry one power of γ too many: the reward of the first step counts fully, γ⁰ = 1, so that of step "
+            "n carries γ^(n−1).",
+            "What should come out at γ = 0 for a treasure that the first step pays?",
+            _chosen(late=1),
+        ),
+        Mistake(
+            "undiscounted",
+            "Your advantages know no γ: a treasure counts the same however late it comes.",
+            "Which argument have you not used? Which action should be best at γ = 0?",
+            _chosen(discounted=False),
+        ),
+        Mistake(
+            "minus-mean",
+            "You subtract the mean of both values. V* is the value of the *best* action: the optimal policy does not take "
+            "the other.",
+            "What is the largest advantage that the optimal policy leaves?",
+            _chosen(baseline="mean"),
+        ),
+        Mistake(
+            "sign",
+            "Your advantages are V* − Q*. No action is better than what the optimal policy does: none may be positive.",
+            "Which of the two is subtracted from which in equation (2.7)?",
+            _chosen(sign=-1),
+        ),
+        Mistake(
+            "values",
+            "You return the values Q* themselves. An advantage is what is left when V* is subtracted.",
+            "What should be the advantage of the best action?",
+            _chosen(baseline="nothing"),
+        ),
+        Mistake(
+            "minus-worst",
+            "You subtract the value of the *worse* action. V* is that of the better one.",
+            "Which action does the optimal policy take?",
+            _chosen(baseline="worst"),
+        ),
+        Mistake(
+            "minus-the-other",
+            "You subtract the other action's value from each, so that one of them comes out positive. From both the same "
+            "number is subtracted: V*.",
+            "What is the largest advantage that the optimal policy leaves?",
+            _chosen(baseline="other"),
+        ),
+        Mistake(
+            "always-the-same-action",
+            "You subtract the value of one and the same action, whatever γ is. Which of them is the best depends on γ.",
+            "Which treasure wins near γ = 0, and which at γ = 1?",
+            _chosen(baseline="far"),
+            _chosen(baseline="near"),
+        ),
+        Mistake(
+            "minus-sum",
+            "You subtract the sum of both values. Only one action is taken: V* is the value of the best.",
+            "What should be the advantage of the best action?",
+            _chosen(baseline="sum"),
+        ),
+        Mistake(
+            "results-exchanged",
+            "Your two advantages stand in the other order: action 0 leads to the near treasure.",
+            "What is the index of the action that leads to `far`?",
+            _chosen(exchanged=True),
+        ),
+        Mistake(
+            "ratio-inverted",
+            "Your γ_even is above 1: near and far have changed places. A discount lies below 1.",
+            EVEN_AGAIN,
+            _chosen(even="inverted"),
+        ),
+        Mistake(
+            "steps-not-difference",
+            "The root in your γ_even does not go by how much *longer* the way to the far treasure is. The steps that both "
+            "ways have cancel.",
+            EVEN_AGAIN,
+            *(
+                _chosen(even=how)
+                for how in (
+                    "all the way",
+                    "all the way, less one",
+                    "the sum of the ways",
+                    "one step between",
+                    "quotient of the ways",
+                )
+            ),
+        ),
+        Mistake(
+            "no-root",
+            "near/far is a *power* of γ_even: every step by which the far way is longer brings one more γ.",
+            EVEN_AGAIN,
+            _chosen(even="no root"),
+        ),
+        Mistake(
+            "power-for-root",
+            "You raise near/far to the number of steps, or divide it by them. It is γ_even that is raised: solve for it.",
+            EVEN_AGAIN,
+            _chosen(even="power"),
+            _chosen(even="divided"),
+        ),
+        Mistake(
+            "logarithm-left",
+            "Your γ_even is below 0: it is the *logarithm* of the discount. One step is left.",
+            EVEN_AGAIN,
+            _chosen(even="logarithm"),
+        ),
+    ],
+    also_correct=[_chosen(), _crossroads_by_bisection, _crossroads_by_sweeps],
 )
 
 # ------------------------------------------------------------------------------- value_iteration
@@ -507,7 +728,7 @@ value_iteration = Exercise(
     cases=_iteration_cases,
     returns=several(q=array(), sweeps=integer()),
     points=3,
-    equation="(3.7)",
+    equation="(3.9)",
     variants=[_iterating(way="rows"), _iterating(way="entries")],
     mistakes=[
         Mistake(
@@ -528,7 +749,7 @@ value_iteration = Exercise(
         Mistake(
             "mean-change",
             "You look at the mean change. One entry may still be moving while all others rest: take the largest.",
-            "How small is the mean change if one of a thousand entries still moves by 1?",
+            "Can your number be small while one of a thousand entries still moves by 1?",
             *_stopped_by("mean of sizes"),
         ),
         Mistake(
@@ -541,7 +762,7 @@ value_iteration = Exercise(
             "change-of-maximum",
             "You measure how the largest values change. They settle sooner than the table: an action that is not the "
             "best one may still be moving.",
-            "Over which entries does the task take the largest change?",
+            "When your number is small: has q settled, or only what you looked at?",
             *_stopped_by("of the rows' highest"),
             *_stopped_by(*(how for how in DIFFERENCES if "rows" not in how), ways=WAYS[:1]),
             _values_only(_best_values),
@@ -549,9 +770,9 @@ value_iteration = Exercise(
         ),
         Mistake(
             "other-norm",
-            "You add the changes up, or their squares, before you compare. The change of a table is here the *largest* "
-            "change of an entry, however many there are.",
-            "What does your measure say of ten entries that each change by 1? The task asks for 1.",
+            "You add the changes up, or their squares, before you compare: two worlds in one table then do not stop when "
+            "the slower of them would.",
+            "What does your number say of ten entries that each change by 1? And of one that does, beside nine at rest?",
             *_stopped_by(*OTHER_NORMS, ways=WAYS[:1]),
         ),
         Mistake(
@@ -589,7 +810,7 @@ value_iteration = Exercise(
             "policy-settled",
             "You stop when the greedy policy no longer changes. The policy is often right long before the values are, and "
             "a pause is not the end either.",
-            "Whose changes does the task ask you to measure?",
+            "When your test says stop: has q settled, or only what you looked at?",
             *(_until_policy_settles(way=way) for way in WAYS),
             *(_until_policy_settles(way=way, first=False) for way in WAYS),
             _until_policy_settles(2),
@@ -953,7 +1174,7 @@ policy_iteration = Exercise(
     cases=_policy_cases,
     returns=several(pi=array(), v=array(), rounds=integer()),
     points=3,
-    equation="(3.8)",
+    equation="(3.10)",
     agrees=_policy_agrees,
     alike=_policy_alike,
     tells=_policy_tells,
@@ -972,7 +1193,7 @@ policy_iteration = Exercise(
             "You stop a round late, or count one too many, as it happens if the *values* are compared with the last ones "
             "(and with rounding that may go on for ever). The policy is discrete: compare policies, and stop at the first "
             "that is unchanged.",
-            "How often can a policy change before it repeats? And a vector of floats?",
+            "Is your “unchanged” a statement about the policy, or about floating-point values?",
             _compares_values,
             _improving(stop="same values"),
             _improving(stop="close values"),
@@ -1176,7 +1397,7 @@ suboptimality_bound = Exercise(
     cases=_bound_cases,
     returns=number(),
     points=2,
-    equation="(3.10)",
+    equation="(3.12)",
     # A V* found by sweeps is one all the same.
     alike=lambda case, a, b: isinstance(a, float) and np.isclose(a, b, rtol=1e-5, atol=1e-3),
     mistakes=[
@@ -1189,7 +1410,7 @@ suboptimality_bound = Exercise(
         Mistake(
             "not-max-norm",
             "ε is not the largest residual. The contraction is in the max norm, so the bound is too.",
-            "Over the states, which norm does equation (3.10) take?",
+            "Over the states, which norm does equation (3.12) take?",
             *(
                 _bound(norm=how)
                 for how in (
@@ -1222,13 +1443,13 @@ suboptimality_bound = Exercise(
         Mistake(
             "sharper-bound",
             "2γε/(1 − γ) is true as well, but it is another theorem. The function returns the bound that is proved here.",
-            "Compare the numerator with that of equation (3.10).",
+            "Compare the numerator with that of equation (3.12).",
             _bound(factor="2γ/(1 − γ)"),
         ),
         Mistake(
             "half-of-the-sharper",
             "γε/(1 − γ) bounds how far the *next* table is from V*, not what acting on this one costs.",
-            "Compare your numerator with that of equation (3.10).",
+            "Compare your numerator with that of equation (3.12).",
             _bound(factor="γ/(1 − γ)"),
         ),
         Mistake(
@@ -1247,7 +1468,7 @@ suboptimality_bound = Exercise(
         Mistake(
             "divided-twice",
             "You divide by (1 − γ)². One such factor turns the residual into a distance; there is no second.",
-            "Compare the denominator with that of equation (3.10).",
+            "Compare the denominator with that of equation (3.12).",
             _bound(factor="2/(1 − γ)²"),
         ),
         Mistake(
@@ -1266,7 +1487,7 @@ suboptimality_bound = Exercise(
             "every-action",
             "You take the largest residual over all *actions*. T*v takes the best action of each state first, and only "
             "then compares with v.",
-            "Which comes first in equation (3.10): the maximum over a, or the difference?",
+            "Which comes first in equation (3.12): the maximum over a, or the difference?",
             _bound(error="each action"),
         ),
         Mistake("no-gamma", NO_GAMMA, COUNT_GAMMA, _bound(error="without γ")),
@@ -1294,6 +1515,7 @@ LESSON = Lesson(
     [
         greedy_policy,
         bellman_optimality_backup,
+        crossroads,
         value_iteration,
         policy_iteration,
         suboptimality_bound,

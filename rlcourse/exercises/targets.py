@@ -41,7 +41,7 @@ STOPPING: dict[str, tuple[str, str]] = {
     "other-threshold": (
         "You do not compare with `tolerance` itself but with a multiple that depends on γ. That bounds the *error*; "
         "the task compares the change of a sweep.",
-        "Read again what is compared with what, and when the loop stops.",
+        "Read again when the loop is to stop: which of the two, change or error, is to be below `tolerance`?",
     ),
     "last-sweep-not-counted": (
         "Your number of sweeps is one too small: the sweep that finds no change was a sweep too.",
@@ -88,6 +88,7 @@ def ahead(kind: str, P: np.ndarray, v: np.ndarray) -> np.ndarray:
         return P @ v
     n_actions = P.shape[1]
     return {
+        "nothing": lambda: np.zeros(P.shape[:2]),
         "sum of the reachable": lambda: (P > 0).astype(float) @ v,
         "sum of all": lambda: np.full(P.shape[:2], v.sum()),
         "mean of all": lambda: np.full(P.shape[:2], v.mean()),

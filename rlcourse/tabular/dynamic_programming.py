@@ -36,6 +36,19 @@ def advantage(q, pi) -> np.ndarray:
     return q - v_from_q(q, pi)[:, None]
 
 
+def q_and_advantage(v, P, R, pi, gamma) -> tuple[np.ndarray, np.ndarray]:
+    r"""One look ahead from a table v, and how much better than π's mean each action then is.
+
+    $q(s,a) = r(s,a) + \gamma \sum_{s'} p(s'|s,a)\, v(s')$ — S&B (4.6);
+    $adv(s,a) = q(s,a) - \sum_b \pi(b|s)\, q(s,b)$ — S&B exercise 3.18. With $v = V^\pi$ these are
+    $Q^\pi$ and $A^\pi$; for any other v the mean of q is not v, and it is the mean that is subtracted.
+
+    v: (S,), any table; P: (S, A, S); R, pi: (S, A); gamma: in [0, 1]. Returns two arrays (S, A).
+    """
+    q = q_from_v(v, P, R, gamma)
+    return q, advantage(q, pi)
+
+
 def bellman_backup(v, P, R, pi, gamma) -> np.ndarray:
     r"""$(T^\pi v)(s) = \sum_a \pi(a|s)\,[r(s,a) + \gamma \sum_{s'} p(s'|s,a)\, v(s')]$ — S&B (4.5).
 
@@ -54,11 +67,29 @@ def solve_bellman(P, R, pi, gamma) -> np.ndarray:
     return np.linalg.solve(np.eye(len(P_pi)) - gamma * P_pi, policy_reward(R, pi))
 
 
+def stopping_bound(tolerance, gamma, first_change) -> tuple[float, int]:
+    r"""What sweeps that stop promise: the largest error left, and when they have stopped at the latest.
+
+    Sweeps $v_k = T^\pi v_{k-1}$ stop after the first with $\|v_k - v_{k-1}\|_\infty <$ tolerance.
+    Then $\|v_k - V^\pi\|_\infty \le \gamma\,(\|v_{k-1} - v_k\|_\infty + \|v_k - V^\pi\|_\infty)$,
+    hence error $= \frac{\gamma}{1-\gamma}$ tolerance; and $\|v_k - v_{k-1}\|_\infty \le
+    \gamma^{k-1} \|v_1 - v_0\|_\infty$ — Puterman 1994 §6.3.
+
+    tolerance > 0; gamma: in [0, 1); first_change: $\|v_1 - v_0\|_\infty \ge 0$.
+    Returns the error, a float, and the number of sweeps, the smallest k ≥ 1 with
+    $\gamma^{k-1}$ first_change < tolerance.
+    """
+    sweeps, change = 1, first_change
+    while change >= tolerance:
+        sweeps, change = sweeps + 1, gamma * change
+    return float(gamma / (1 - gamma) * tolerance), sweeps
+
+
 def policy_evaluation(P, R, pi, gamma, tolerance) -> tuple[np.ndarray, int]:
     r"""Iterate $v \leftarrow T^\pi v$ from 0 until nothing changes by `tolerance` — S&B §4.1.
 
-    Stops after the first sweep with $\max_s |v_{new}(s) - v_{old}(s)| <$ tolerance; then
-    $\|v - V^\pi\|_\infty \le \frac{\gamma}{1-\gamma}$ tolerance, if γ < 1.
+    Stops after the first sweep with $\max_s |v_{new}(s) - v_{old}(s)| <$ tolerance; what that
+    promises, if γ < 1, says `stopping_bound`.
 
     P: (S, A, S); R, pi: (S, A); gamma: in [0, 1], 1 only where every policy reaches an absorbing
     state without reward; tolerance > 0. Returns v (S,) and the number of sweeps, the last included.
@@ -91,6 +122,22 @@ def bellman_optimality_backup(q, P, R, gamma) -> np.ndarray:
     q, R: (S, A); P: (S, A, S); gamma: in [0, 1]. Returns a new (S, A).
     """
     return q_from_v(q.max(axis=1), P, R, gamma)
+
+
+def crossroads(near, far, n_near, n_far, gamma) -> tuple[np.ndarray, float]:
+    r"""One decision: the near treasure, which the n_near-th step pays, or the far one, at the n_far-th.
+
+    $Q^*(0) = \gamma^{n_{near}-1}$ near, $Q^*(1) = \gamma^{n_{far}-1}$ far, from the optimality equation
+    (S&B (3.20)) along corridors without a choice; $A^{\pi^*} = Q^* - V^*$ with $V^* = \max_a Q^*$, so it
+    is never positive, and 0 for the best action. Both actions are worth the same at
+    $\gamma_{even} = (near/far)^{1/(n_{far}-n_{near})}$. `mdp.two_corridors` is this world as an MDP.
+
+    near, far: rewards with 0 < near < far; n_near, n_far: whole numbers of steps with
+    1 ≤ n_near < n_far; gamma: in [0, 1].
+    Returns the advantages (2,) and gamma_even, a float in (0, 1), which does not depend on gamma.
+    """
+    q = np.array([gamma ** (n_near - 1) * near, gamma ** (n_far - 1) * far], dtype=np.float64)
+    return q - q.max(), float((near / far) ** (1 / (n_far - n_near)))
 
 
 def value_iteration(P, R, gamma, tolerance) -> tuple[np.ndarray, int]:

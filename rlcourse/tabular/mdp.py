@@ -7,6 +7,7 @@ by a.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -185,6 +186,32 @@ def chain(n: int, gamma: float = 0.9) -> MDP:
     P[n - 1, :, n - 1] = 1.0
     R_next[n - 2, 1, n - 1] = 1.0
     return _with_ends(P, R_next, start=0, terminal=[n - 1], gamma=gamma)
+
+
+def two_corridors(near: float, far: float, n_near: int, n_far: int, gamma: float) -> MDP:
+    """One decision, in state 0, then corridors without a choice; a treasure ends the episode.
+
+    Action 0 leads to a treasure of `near` that the n_near-th step pays, action 1 to one of `far`
+    that the n_far-th step pays; nothing else is paid. The last state is terminal. The corridors'
+    two actions are copies of each other. Raises ValueError unless 1 ≤ n_near and 1 ≤ n_far.
+    """
+    if min(n_near, n_far) < 1:
+        raise ValueError(f"a treasure is at least one step away, not {min(n_near, n_far)}")
+    n_states = n_near + n_far
+    P, R = np.zeros((n_states, 2, n_states)), np.zeros((n_states, 2))
+    end = n_states - 1
+    inner = (range(1, n_near), range(n_near, end))
+    for action, (treasure, corridor) in enumerate(zip((near, far), inner, strict=True)):
+        way = [*corridor, end]
+        P[0, action, way[0]] = 1.0
+        for here, there in pairwise(way):
+            P[here, :, there] = 1.0
+        if len(way) == 1:
+            R[0, action] = treasure
+        else:
+            R[way[-2]] = treasure
+    P[end, :, end] = 1.0
+    return MDP(P, R, np.eye(n_states)[0], gamma, np.arange(n_states) == end)
 
 
 def maximisation_bias_mdp(n_actions: int = 10, mean: float = -0.1, std: float = 1.0) -> MDP:

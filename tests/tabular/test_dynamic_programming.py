@@ -6,22 +6,31 @@ import numpy as np
 import pytest
 from hypothesis import given
 from random_mdps import few, problems
+from scipy.optimize import linprog
 
 from rlcourse.tabular.dynamic_programming import (
     advantage,
     bellman_backup,
     bellman_optimality_backup,
+    crossroads,
     greedy_policy,
     policy_evaluation,
     policy_iteration,
+    q_and_advantage,
     q_from_v,
     solve_bellman,
+    stopping_bound,
     suboptimality_bound,
     v_from_q,
     value_iteration,
 )
 from rlcourse.tabular.gridworlds import book_5x5, cliff_walk
-from rlcourse.tabular.mdp import discounted_occupancy, expected_return, policy_transition
+from rlcourse.tabular.mdp import (
+    discounted_occupancy,
+    expected_return,
+    policy_transition,
+    two_corridors,
+)
 
 
 def value_by_solving(P, R, pi, gamma):
@@ -99,6 +108,110 @@ def test_sweeps_stop_at_the_promised_distance(problem):
     while np.abs(change).max() >= tolerance:
         change, k = gamma * policy_transition(P, pi) @ change, k + 1
     assert sweeps == k
+
+
+@few
+@given(problems())
+def test_looking_ahead_and_comparing_is_a_sum_over_pairs(problem):
+    P, R, pi, _, gamma, rng = problem
+    v = 3 * rng.normal(size=len(R))
+    q, adv = q_and_advantage(v, P, R, pi, gamma)
+    for s, a in np.ndindex(R.shape):
+        ahead = [R[s, b] + gamma * sum(P[s, b] * v) for b in range(R.shape[1])]
+        assert q[s, a] == pytest.approx(ahead[a])
+        by_pairs = sum(p * (ahead[a] - other) for p, other in zip(pi[s], ahead, strict=True))
+        assert adv[s, a] == pytest.approx(by_pairs, abs=1e-12)
+    truth = solve_bellman(P, R, pi, gamma)
+    _, true_adv = q_and_advantage(truth, P, R, pi, gamma)
+    np.testing.assert_allclose(true_adv, q_from_v(truth, P, R, gamma) - truth[:, None], atol=1e-10)
+
+
+@few
+@given(problems())
+def test_no_sweeps_break_the_promise(problem):
+    P, R, pi, _, gamma, _ = problem
+    truth, first = value_by_solving(P, R, pi, gamma), np.abs((pi * R).sum(axis=1)).max()
+    for tolerance in (1e-4, 0.3, 10.0):
+        error, at_most = stopping_bound(tolerance, gamma, first)
+        v, sweeps = policy_evaluation(P, R, pi, gamma, tolerance)
+        assert sweeps <= at_most
+        assert np.abs(v - truth).max() <= error + 1e-12
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.3, 0.5, 0.9, 0.99])
+@pytest.mark.parametrize("reward", [0.0, 0.05, 1.0, 7.0])
+def test_one_state_with_a_loop_meets_the_promised_number_of_sweeps(gamma, reward):
+    """Its changes are γ^(k−1)·r, so nothing is lost in (2.12); the error is γ/(1−γ) of the last change."""
+    loop, stay = np.ones((1, 1, 1)), np.ones((1, 1))
+    for tolerance in (0.3, 1e-3):
+        v, sweeps = policy_evaluation(loop, np.array([[reward]]), stay, gamma, tolerance)
+        error, at_most = stopping_bound(tolerance, gamma, reward)
+        assert sweeps == at_most
+        left = reward / (1 - gamma) - v[0]
+        assert left == pytest.approx(gamma / (1 - gamma) * gamma ** (sweeps - 1) * reward)
+        assert left <= error + 1e-12
+
+
+def test_the_promise_by_hand():
+    # changes at most 8, 4, 2, 1, ½: the fifth is the first below 1; then ½ + ¼ + … of the tolerance
+    assert stopping_bound(1.0, 0.5, 8.0) == (1.0, 5)
+    assert stopping_bound(1.0, 0.5, 0.0) == (1.0, 1)
+    assert stopping_bound(0.1, 0.0, 5.0) == (0.0, 2)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.4, 0.8, 0.95, 1.0])
+@pytest.mark.parametrize(("n_near", "n_far"), [(1, 2), (1, 5), (3, 4), (4, 9)])
+def test_the_crossroads_by_value_iteration(n_near, n_far, gamma):
+    world = two_corridors(2.0, 5.0, n_near, n_far, gamma)
+    q, sweeps = value_iteration(world.P, world.R, gamma, 1e-12)
+    advantages, even = crossroads(2, 5, n_near, n_far, gamma)
+    np.testing.assert_allclose(advantages, q[0] - q[0].max(), atol=1e-12)
+    assert sweeps <= n_far + 1  # one step a sweep, and one that finds nothing new
+    assert 0 < even < 1
+    at_even = two_corridors(2.0, 5.0, n_near, n_far, even)
+    q, _ = value_iteration(at_even.P, at_even.R, even, 1e-12)
+    assert q[0, 0] == pytest.approx(q[0, 1])
+    np.testing.assert_allclose(crossroads(2, 5, n_near, n_far, even)[0], 0, atol=1e-12)
+
+
+def test_the_crossroads_by_hand():
+    advantages, even = crossroads(1, 4, 1, 3, 0.25)
+    assert advantages.tolist() == [0.0, -0.75] and even == 0.5
+    assert crossroads(1, 4, 2, 3, 0)[0].tolist() == [0.0, 0.0]
+    assert crossroads(1, 4, 1, 3, 1)[0].tolist() == [-3.0, 0.0]
+
+
+@few
+@given(problems())
+def test_no_action_has_an_advantage_over_the_optimal_policy(problem):
+    """A^{π*} ≤ 0, with equality at its actions; every policy that is not optimal leaves a positive one."""
+    P, R, pi, _, gamma, _ = problem
+    best, v_star, _ = policy_iteration(P, R, gamma)
+    _, adv = q_and_advantage(v_star, P, R, best, gamma)
+    assert (adv <= 1e-8).all()
+    np.testing.assert_allclose((best * adv).sum(axis=1), 0, atol=1e-12)
+    v = solve_bellman(P, R, pi, gamma)
+    _, adv = q_and_advantage(v, P, R, pi, gamma)
+    assert (adv.max() > 1e-7) or np.allclose(v, v_star, atol=1e-5)
+
+
+@few
+@given(problems())
+def test_the_linear_programme_ends_at_the_optimal_values(problem):
+    """min (1−γ) start·v over v ≥ r + γPv, by a solver of linear programmes: V*, and J(π*)."""
+    P, R, _, start, gamma, _ = problem
+    n_states, n_actions = R.shape
+    rows = gamma * P.reshape(-1, n_states) - np.repeat(np.eye(n_states), n_actions, axis=0)
+    weights = np.full(n_states, 1 / n_states)
+    solved = linprog(weights, A_ub=rows, b_ub=-R.ravel(), bounds=(None, None))
+    best, v_star, _ = policy_iteration(P, R, gamma)
+    np.testing.assert_allclose(solved.x, v_star, atol=1e-6)
+    # The other side: the multipliers are the occupancy that starts where the weights say.
+    eta = -solved.ineqlin.marginals.reshape(R.shape)
+    assert (1 - gamma) * weights @ v_star == pytest.approx((1 - gamma) * (eta * R).sum(), abs=1e-6)
+    flow = eta.sum(axis=1) - weights - gamma * np.einsum("sat,sa->t", P, eta)
+    np.testing.assert_allclose(flow, 0, atol=1e-6)
+    assert start @ v_star == pytest.approx(expected_return(P, R, best, start, gamma), abs=1e-8)
 
 
 def test_sweeps_are_counted_by_hand():

@@ -20,6 +20,7 @@ from rlcourse.tabular.mdp import (
     random_walk,
     random_walk_values,
     sample_trajectory,
+    two_corridors,
 )
 
 
@@ -170,6 +171,23 @@ def test_the_chain_pays_at_its_end():
     assert mdp.P.argmax(axis=2).tolist() == [[0, 1], [0, 2], [1, 3], [3, 3]]
     assert mdp.R.tolist() == [[0, 0], [0, 0], [0, 1], [0, 0]]
     assert mdp.start.tolist() == [1, 0, 0, 0] and mdp.terminal.tolist() == [False] * 3 + [True]
+
+
+def test_two_corridors_lead_to_their_treasures():
+    mdp = two_corridors(2.0, 5.0, n_near=1, n_far=3, gamma=0.9)
+    assert mdp.P.argmax(axis=2).tolist() == [[3, 1], [2, 2], [3, 3], [3, 3]]
+    assert mdp.R.tolist() == [[2, 0], [0, 0], [5, 5], [0, 0]]
+    assert mdp.start.tolist() == [1, 0, 0, 0] and mdp.terminal.tolist() == [False] * 3 + [True]
+    for near, far in ((2, 4), (3, 1)):
+        mdp = two_corridors(1.0, 1.0, near, far, 1.0)
+        for action, steps in enumerate((near, far)):
+            state, paid = 0, []
+            while not mdp.terminal[state]:
+                paid.append(mdp.R[state, action])
+                state = mdp.P[state, action].argmax()
+            assert paid == [0.0] * (steps - 1) + [1.0]
+    with pytest.raises(ValueError, match="at least one step away"):
+        two_corridors(1.0, 2.0, 0, 2, 0.9)
 
 
 def test_garnet_has_the_branching_asked_for():
