@@ -15,8 +15,8 @@
 #   two ways; and bound what it costs to act on values that are wrong.
 # - **Builds on** lesson 02 (the Bellman equation, backups, contraction).
 # - **Time** 110 minutes alone, 60 as a lecture.
-# - **Sources** Sutton & Barto, 2nd edition, §3.6, §4.2–4.4; Williams & Baird 1993 (the bound); the CS 224R tutorial slides on
-#   Q-learning.
+# - **Sources** Sutton & Barto, 2nd edition, §3.6, §4.2–4.4; Puterman 1994, *Markov Decision Processes*, §6.2–6.4, §6.9; Williams & Baird
+#   1993 (the bound); Max Du's tutorial slides "Review of Q-Learning" (CS 224R, Stanford).
 
 # %%
 from itertools import product
@@ -64,8 +64,7 @@ print(grid.text())
 # $$\pi'(a|s) = 1\quad\text{for}\quad a = \arg\max_b Q^\pi(s,b) \tag{3.2}$$
 #
 # This is the **greedy** policy with respect to $Q^\pi$. On a tie any of the best will do; we take the first, so that results can be
-# compared. (The tutorial slides print $\pi(a|s) = \max_a Q(s,a)$. They mean the argmax: a policy says *which* action, not how much
-# it is worth.)
+# compared. (An argmax, not a max: a policy says *which* action, not how much it is worth.)
 
 # %% [markdown] task="greedy_policy"
 # ### Exercise 3.1 · `greedy_policy`
@@ -132,10 +131,18 @@ assert smallest_gain > -1e-9
 # %% [markdown]
 # ## Optimality
 #
+# What is "best"? One policy may be better in one state and worse in another. So we ask for a lot: a policy $\pi^*$ is **optimal** if it is
+# at least as good as every other one in *every* state at once,
+#
+# $$V^{\pi^*}(s) \ge V^\pi(s)\qquad\text{for all states } s \text{ and all policies } \pi \tag{3.4}$$
+#
+# Nobody has promised that such a policy exists. It does, and the proof stands below (3.7). Write $V^*$ and $Q^*$ for its values. There may be
+# several optimal policies, but by (3.4) they all have the same values.
+#
 # When can the greedy policy not improve any more? When it is greedy for its own values. Then the inner expectation of (3.1), under
 # π, *is* the maximum, and we can write it without knowing π:
 #
-# $$Q^*(s,a) = r(s,a) + \gamma\,\mathbb E_{s'\sim p(\cdot|s,a)}\Big[\max_{a'}Q^*(s',a')\Big] \tag{3.4}$$
+# $$Q^*(s,a) = r(s,a) + \gamma\,\mathbb E_{s'\sim p(\cdot|s,a)}\Big[\max_{a'}Q^*(s',a')\Big] \tag{3.5}$$
 #
 # This is the **Bellman optimality equation**, and $Q^*$ are the values of an optimal policy. Two questions to be clear about:
 #
@@ -143,41 +150,41 @@ assert smallest_gain > -1e-9
 # the best. Switch to the best action there. By (3.3) the new policy is nowhere worse, and in that state better. So the old one was
 # not optimal: a contradiction.
 #
-# *For which functions does (3.4) hold?* For one only. It is not a property of tables in general but a condition that singles out
+# *For which functions does (3.5) hold?* For one only. It is not a property of tables in general but a condition that singles out
 # $Q^*$. As in lesson 02, for any other table the right-hand side is a *different* table, and hopefully a better one:
 #
-# $$(T^*q)(s,a) = r(s,a) + \gamma\sum_{s'}p(s'|s,a)\,\max_{a'}q(s',a') \tag{3.5}$$
+# $$(T^*q)(s,a) = r(s,a) + \gamma\sum_{s'}p(s'|s,a)\,\max_{a'}q(s',a') \tag{3.6}$$
 #
-# Mind the order: the maximum stands *inside* the sum. First the world shows you $s'$, then you choose. (A well-known textbook
-# chapter has it outside, which would make you choose before you see.)
+# Mind the order: the maximum stands *inside* the sum. First the world shows you $s'$, then you choose. With the maximum outside you would have
+# to choose before you see.
 
 # %% [markdown] task="bellman_optimality_backup"
 # ### Exercise 3.2 · `bellman_optimality_backup`
 # **Points** 2 · **Difficulty** ●●○ · **Time** 10 min
 #
-# Compute (3.5), as a new array, all entries from the same old q.
+# Compute (3.6), as a new array, all entries from the same old q.
 
 
 # %% exercise="bellman_optimality_backup" points=2
 def bellman_optimality_backup(q, P, R, gamma):
-    """One Bellman optimality backup of every state and action (3.5).
+    """One Bellman optimality backup of every state and action (3.6).
 
     q, R: (S, A); P: (S, A, S); gamma: in [0, 1]. Returns a new (S, A).
     """
     ### BEGIN SOLUTION
     best_from_here = np.max(q, axis=1)  # max over a', for every s'
-    return R + gamma * np.einsum("sat,t->sa", P, best_from_here)  # (3.5)
+    return R + gamma * np.einsum("sat,t->sa", P, best_from_here)  # (3.6)
     ### END SOLUTION
 
 
 # %% [markdown] hints="bellman_optimality_backup"
 # <details><summary>Where do I begin?</summary>
 #
-# With the innermost thing in (3.5): one number for each next state.
+# With the innermost thing in (3.6): one number for each next state.
 # </details>
 # <details><summary>And then?</summary>
 #
-# You have state values; what is left is exactly exercise 2.1.
+# You have state values; what is left is the look ahead of exercise 2.1.
 # </details>
 # <details><summary>How do I know that the maximum runs over the right axis?</summary>
 #
@@ -191,12 +198,15 @@ bellman_optimality_backup = check("bellman_optimality_backup")
 # Two maxima differ by no more than the things they are taken over, $|\max_a x_a - \max_a y_a| \le \max_a|x_a - y_a|$. So the
 # argument of lesson 02 goes through, and $T^*$ is a contraction as well:
 #
-# $$\|T^*q - T^*q'\|_\infty \le \gamma\,\|q - q'\|_\infty \tag{3.6}$$
+# $$\|T^*q - T^*q'\|_\infty \le \gamma\,\|q - q'\|_\infty \tag{3.7}$$
 #
-# Hence there is exactly one fixed point, and repeated backups lead to it from anywhere. Is it really the best there is? Let
-# $V^*(s) = \max_a Q^*(s,a)$ and take *any* policy π. A mean over actions is at most the maximum, so $T^\pi V^* \le V^*$. Apply
-# $T^\pi$ again and again, as in (3.3), with the signs turned: $V^\pi \le V^*$ in every state. And the greedy policy for $Q^*$ reaches
-# it, because for that one the mean *is* the maximum.
+# Here $\|x\|_\infty$ is the max norm of lesson 02, the largest absolute entry, now of a table over states and actions. Hence there is exactly one
+# fixed point, and repeated backups lead to it from anywhere.
+#
+# **An optimal policy exists.** Call the fixed point $Q^*$, let $V^*(s) = \max_a Q^*(s,a)$ and take *any* policy π. A mean over actions is at
+# most the maximum, so $T^\pi V^* \le V^*$. Apply $T^\pi$ again and again, as in (3.3), with the signs turned: $V^\pi \le V^*$ in every
+# state. And the greedy policy for $Q^*$ reaches $V^*$, because for that one the mean *is* the maximum. So it is optimal, (3.4), and it is
+# deterministic.
 
 # %%
 largest = 0.0
@@ -229,27 +239,144 @@ print(f"policies that are best in all states at once: {in_all_states}")
 assert np.abs(best_anywhere - fixed.max(axis=1)).max() < 1e-9 and in_all_states >= 1
 
 # %% [markdown]
+# ## One decision, on paper
+#
+# The smallest world in which it matters how far one looks: you stand at a crossroads. Action 0 leads to a treasure `near`, and it is the step
+# number `n_near` that pays it; action 1 leads to a larger one, `far`, that the step number `n_far` pays. Nothing else is paid, in the corridors
+# there is nothing to choose, and the treasure ends the episode.
+
+# %% [markdown]
+# **Talk to your neighbour.** `near` is 2, one step away; `far` is 4, five steps away. γ = 0.8. Where would you go? Vote:
+#
+# A · near: 2 now is more than 4 later, whatever γ is  B · near, but with γ = 0.9 I would go far  C · far: 4 is twice as much
+# D · far, but with γ = 0.7 I would go near
+
+# %% [markdown] task="crossroads"
+# ### Exercise 3.3 · `crossroads`
+# **Points** 2 · **Difficulty** ●●○ · **Time** 15 min · with pencil and paper
+#
+# Go back from each treasure with (3.5), step by step, and find $Q^*$ of both actions at the crossroads. From them:
+#
+# - the **advantage of the optimal policy**, $A^{\pi^*} = Q^* - V^*$, of both actions. What sign can it have?
+# - the discount `gamma_even` at which both actions are worth the same. It does not depend on `gamma`.
+#
+# Write both down. γ may be 0 or 1 (and $0^0 = 1$).
+
+
+# %% exercise="crossroads" points=2
+def crossroads(near, far, n_near, n_far, gamma):
+    """The advantages of both actions under the optimal policy, and the discount at which they are worth the same.
+
+    near, far: 0 < near < far; n_near, n_far: whole numbers, 1 ≤ n_near < n_far; gamma: in [0, 1].
+    Returns the advantages (2,), float64, and a float in (0, 1).
+    """
+    ### BEGIN SOLUTION
+    q = np.array(
+        [gamma ** (n_near - 1) * near, gamma ** (n_far - 1) * far], dtype=float
+    )  # (3.5), n − 1 times
+    return q - q.max(), (near / far) ** (1 / (n_far - n_near))
+    ### END SOLUTION
+
+
+# %% [markdown] hints="crossroads"
+# <details><summary>How do I start?</summary>
+#
+# At the end. What is the cell worth whose next step is paid? And the cell before it, where that step pays nothing? Go back cell by cell and
+# look how the value changes.
+# </details>
+# <details><summary>What is V* at the crossroads?</summary>
+#
+# What the best policy gets there. It takes one of the two actions, and which one it is depends on γ.
+# </details>
+# <details><summary>How do I find the discount at which they are even?</summary>
+#
+# Set both values equal and bring all powers of γ to one side: how many are left? Then solve for γ, and test: put it back into both values.
+# </details>
+
+# %% check="crossroads"
+crossroads = check("crossroads")
+
+# %% [markdown]
+# Against value iteration in that very world (the package's; you will write yours below), for the vote and for 200 other crossroads:
+
+# %%
+for gamma in (0.7, 0.8, 0.9):
+    advantages, even = crossroads(2.0, 4.0, 1, 5, gamma)
+    print(f"γ = {gamma}: advantages {advantages.round(3)}; both worth the same at γ = {even:.3f}")
+for _ in range(200):
+    n_near = int(rng.integers(1, 6))
+    n_far, near, gamma = n_near + int(rng.integers(1, 8)), rng.uniform(1, 3), rng.uniform(0, 1)
+    far = near * rng.uniform(1.1, 4)
+    advantages, even = crossroads(near, far, n_near, n_far, gamma)
+    world_ = mdp.two_corridors(near, far, n_near, n_far, gamma)
+    q_fork, _ = dp.value_iteration(world_.P, world_.R, gamma, 1e-12)
+    assert np.allclose(advantages, q_fork[0] - q_fork[0].max())
+    assert (advantages[1] == 0) == (gamma >= even)
+print(f"by {authorship('crossroads')}: right at 200 crossroads")
+
+# %%
+discounts = np.linspace(0, 1, 101)
+worth = np.zeros((2, 101))
+for k, gamma in enumerate(discounts):
+    world_ = mdp.two_corridors(2.0, 4.0, 1, 5, gamma)
+    worth[:, k] = dp.value_iteration(world_.P, world_.R, gamma, 1e-12)[0][0]
+ax = plots.curves({"near: 2, one step away": worth[0], "far: 4, five steps away": worth[1]}, x=discounts,
+                  xlabel="discount γ", ylabel="Q* at the crossroads")  # fmt: skip
+ax.axvline(even_of_vote := crossroads(2.0, 4.0, 1, 5, 0.8)[1], color="black", linewidth=1)
+plots.show(ax, alt="Action values at the crossroads against γ: near is 2 throughout, far rises from 0 to 4 and crosses it "
+           f"at γ = {even_of_vote:.2f}.")  # fmt: skip
+
+# %% [markdown]
+# (B: the far treasure is worth $4\gamma^4$ against 2. It wins from γ = 0.841 on.)
+#
+# What you have seen at the crossroads holds everywhere. $V^*$ is the *maximum* of $Q^*$ over the actions, so against the optimal policy no action
+# has an advantage:
+#
+# $$A^{\pi^*}(s,a) = Q^*(s,a) - \max_b Q^*(s,b) \;\le\; 0,\qquad\text{and } 0 \text{ for the greedy action} \tag{3.8}$$
+#
+# Under any policy that is not optimal some advantage is positive in some state; that is how (3.3) finds something to improve. On the random MDP above:
+
+# %%
+disadvantage = fixed - fixed.max(axis=1, keepdims=True)
+greedy_ones = greedy_policy(fixed) == 1
+print("A of the optimal policy, a row for each state:\n", disadvantage.round(2))
+print("of the greedy actions:", disadvantage[greedy_ones].round(9))
+assert (disadvantage <= 0).all() and (disadvantage[greedy_ones] == 0).all()
+found_better = 0
+for _ in range(100):
+    other_pi = rng.dirichlet(np.ones(3), size=6)
+    v_other = dp.solve_bellman(world.P, world.R, other_pi, world.gamma)
+    found_better += (
+        dp.advantage(dp.q_from_v(v_other, world.P, world.R, world.gamma), other_pi).max() > 0
+    )
+print(f"{found_better} of 100 random policies have a positive advantage somewhere")
+assert found_better == 100
+
+# %% [markdown]
 # ## Value iteration: fake it till you make it
 #
-# Take the equality (3.4) and use it as an assignment. The right-hand side contains a wrong table, but also the true rewards; every
+# Take the equality (3.5) and use it as an assignment. The right-hand side contains a wrong table, but also the true rewards; every
 # sweep mixes in a little more truth.
 #
-# $$q_{k+1} = T^*q_k,\qquad\text{until}\quad\max_{s,a}|q_{k+1}(s,a) - q_k(s,a)| < \text{tolerance} \tag{3.7}$$
+# $$q_k = T^*q_{k-1},\qquad k = 1, 2, \dots\qquad\text{until it has settled} \tag{3.9}$$
 #
 # The same loop can be written on state values, $v_{k+1}(s) = \max_a\big[r(s,a) + \gamma\sum_{s'}p(s'|s,a)\,v_k(s')\big]$, as the book
 # does: these are the row maxima, $v_k(s) = \max_a q_k(s,a)$. We keep q, because it says which action to take.
 
 # %% [markdown] task="value_iteration"
-# ### Exercise 3.3 · `value_iteration`
+# ### Exercise 3.4 · `value_iteration`
 # **Points** 3 · **Difficulty** ●●○ · **Time** 15 min
 #
-# Write (3.7): start from zeros, stop after the first sweep that changes no entry of q by `tolerance` or more. Return the new q and the
-# number of sweeps, the last one included. Sweeping in place is right too.
+# Write (3.9): start from zeros, and stop after the first sweep in which it has settled, to within `tolerance`. Return the new q and the number of
+# sweeps, the last one included. Sweeping in place is right too.
+#
+# - There are several things here that can settle, and they do so at different times. Which of them tells you that what you *return* has settled is
+#   for you to decide; measure it as in exercise 2.5.
 
 
 # %% exercise="value_iteration" points=3
 def value_iteration(P, R, gamma, tolerance):
-    """Value iteration on q (3.7).
+    """Value iteration on q (3.9).
 
     P: (S, A, S); R: (S, A); gamma: in [0, 1]; tolerance > 0.
     Returns q (S, A) and the number of sweeps, an int ≥ 1.
@@ -258,7 +385,7 @@ def value_iteration(P, R, gamma, tolerance):
     q = np.zeros(R.shape)
     sweeps = 0
     while True:
-        new = R + gamma * (P @ q.max(axis=1))  # (3.7)
+        new = R + gamma * (P @ q.max(axis=1))  # (3.9)
         sweeps += 1
         change = np.max(np.abs(new - q))
         q = new
@@ -272,9 +399,10 @@ def value_iteration(P, R, gamma, tolerance):
 #
 # Only the backup, and that the table has a column for each action.
 # </details>
-# <details><summary>Could I stop when the greedy policy no longer changes?</summary>
+# <details><summary>Which things settle here, and in which order?</summary>
 #
-# That would often be much earlier, and the values would be wrong. It is q whose changes are measured.
+# Write down two sweeps of a small world by hand, one with an action that is never the best. Look at the table, at its row maxima, at the greedy
+# actions: which of them may rest while another still moves?
 # </details>
 # <details><summary>It never stops, or stops at once.</summary>
 #
@@ -291,24 +419,26 @@ value_iteration = check("value_iteration")
 # The other way uses (3.3) directly. Start with any policy; evaluate it exactly; make it greedy; and so on:
 #
 # $$\pi_0 \to V^{\pi_0} \to \pi_1 \to V^{\pi_1} \to \dots,\qquad
-# \pi_{k+1}(s) = \arg\max_a\Big[r(s,a) + \gamma\sum_{s'}p(s'|s,a)\,V^{\pi_k}(s')\Big] \tag{3.8}$$
+# \pi_{k+1}(s) = \arg\max_a\Big[r(s,a) + \gamma\sum_{s'}p(s'|s,a)\,V^{\pi_k}(s')\Big] \tag{3.10}$$
 #
 # Every policy is better than the one before, and there are finitely many, so it must end. There is a trap in "better", though. If two
 # actions tie, rounding may call now one, now the other the best, and a plain argmax changes its mind for ever. The remedy: **keep the
 # present action unless another is better by more than a hair** (10⁻⁹, say).
 
 # %% [markdown] task="policy_iteration"
-# ### Exercise 3.4 · `policy_iteration`
+# ### Exercise 3.5 · `policy_iteration`
 # **Points** 3 · **Difficulty** ●●● · **Time** 20 min
 #
-# Write (3.8). Start with action 0 in every state. A round evaluates the policy *exactly* (solve the linear system: your exercise 2.5,
-# or `dp.solve_bellman`) and improves it in all states at once. Stop when the policy is unchanged. Return pi, its values v, and the
-# number of rounds, the one that changed nothing included.
+# Write (3.10). Start with action 0 in every state. A round evaluates the policy *exactly* (solve the linear system: your exercise 2.3,
+# or `dp.solve_bellman`) and improves it in all states at once. The first round that finds nothing to change is the last. Return pi, its values v, and
+# the number of rounds, the last one included.
+#
+# - How you see that nothing changes any more is for you to decide. It should work on every machine, however it rounds.
 
 
 # %% exercise="policy_iteration" points=3
 def policy_iteration(P, R, gamma):
-    """Policy iteration (3.8).
+    """Policy iteration (3.10).
 
     P: (S, A, S); R: (S, A); gamma: in [0, 1).
     Returns pi (S, A) one-hot, v (S,) = V^pi, and the number of rounds, an int ≥ 1.
@@ -336,13 +466,13 @@ def policy_iteration(P, R, gamma):
 #
 # Three things: values of the present policy, action values from them, and the greedy policy of those.
 # </details>
-# <details><summary>When do I stop, and what do I return?</summary>
+# <details><summary>What do I return?</summary>
 #
-# When the round found nothing to improve. Then the values you have just computed belong to the policy you return.
+# When a round has found nothing to improve, the values that you have just computed belong to the policy that you return.
 # </details>
-# <details><summary>Why compare policies and not values?</summary>
+# <details><summary>It stops a round late, or never.</summary>
 #
-# Policies are discrete: equal or not. Values are rounded, and one may wait long for two of them to be equal to the last bit.
+# What do you compare with what, and when are the two equal? One of the things that a round makes can only take finitely many values.
 # </details>
 
 # %% check="policy_iteration"
@@ -468,38 +598,38 @@ assert lost[:, 19].mean() < 0.1 * wrong[:, 19].mean()
 # The same with $T^\pi$ and $V^\pi$. Since π is greedy for $v$, one backup by π *is* the optimality backup, $T^\pi v = T^*v$, so its residual
 # is the same ε:
 #
-# $$\|v - V^\pi\| \le \frac{\varepsilon}{1-\gamma} \tag{3.9}$$
+# $$\|v - V^\pi\| \le \frac{\varepsilon}{1-\gamma} \tag{3.11}$$
 #
 # And from $V^\pi$ to $V^*$ by way of $v$, the triangle inequality:
 #
-# $$\|V^\pi - V^*\|_\infty \le \|V^\pi - v\|_\infty + \|v - V^*\|_\infty \le \frac{2\,\varepsilon}{1-\gamma} \tag{3.10}$$
+# $$\|V^\pi - V^*\|_\infty \le \|V^\pi - v\|_\infty + \|v - V^*\|_\infty \le \frac{2\,\varepsilon}{1-\gamma} \tag{3.12}$$
 #
 # (Williams and Baird (1993) show that even $2\gamma\varepsilon/(1-\gamma)$ holds. We use what we have proved.)
 
 # %% [markdown] task="suboptimality_bound"
-# ### Exercise 3.5 · `suboptimality_bound`
+# ### Exercise 3.6 · `suboptimality_bound`
 # **Points** 2 · **Difficulty** ●●○ · **Time** 10 min
 #
-# Compute the right-hand side of (3.10) for any table v. ε is the residual of the *optimality* backup, in the max norm.
+# Compute the right-hand side of (3.12) for any table v. ε is the residual of the *optimality* backup, in the max norm.
 
 
 # %% exercise="suboptimality_bound" points=2
 def suboptimality_bound(v, P, R, gamma):
-    """The bound (3.10) on what acting greedily on v costs.
+    """The bound (3.12) on what acting greedily on v costs.
 
     v: (S,); P: (S, A, S); R: (S, A); gamma: in [0, 1). Returns a float.
     """
     ### BEGIN SOLUTION
     backed_up = np.max(R + gamma * (P @ v), axis=1)  # T* v, on state values
     epsilon = np.max(np.abs(backed_up - v))
-    return float(2 * epsilon / (1 - gamma))  # (3.10)
+    return float(2 * epsilon / (1 - gamma))  # (3.12)
     ### END SOLUTION
 
 
 # %% [markdown] hints="suboptimality_bound"
 # <details><summary>What is T* on a table of state values?</summary>
 #
-# Look one step ahead for every action (exercise 2.1), then take the best action of each state.
+# Look one step ahead for every action, as in exercise 2.1, then take the best action of each state.
 # </details>
 # <details><summary>What is the max norm?</summary>
 #
@@ -534,7 +664,7 @@ for i in range(30):
 print(f"{authorship('suboptimality_bound')}: the cost is {np.mean(cost / bound):.1%} of the bound on average, at most "
       f"{np.max(cost / bound):.1%}")  # fmt: skip
 assert (cost <= bound).all()
-ax = plots.curves({"bound (3.10)": bound, "true cost": cost}, x=sizes, xlabel="size of the noise on V*",
+ax = plots.curves({"bound (3.12)": bound, "true cost": cost}, x=sizes, xlabel="size of the noise on V*",
                   ylabel="loss of acting greedily")  # fmt: skip
 plots.show(
     ax,
@@ -544,6 +674,53 @@ plots.show(
 # %% [markdown]
 # The bound always holds and is far from tight: it covers the worst MDP and the worst noise. It will matter in Part II, where values are
 # never exact.
+
+# %% [markdown]
+# ## The same problem from two sides
+#
+# So far we looked for a *table*. One can also look for a *policy* directly, and both searches are the two sides of one **linear programme**.
+#
+# **The side of the values.** If $v(s) \ge r(s,a) + \gamma\sum_{s'}p(s'|s,a)\,v(s')$ for all s and a, then $v \ge T^*v \ge T^*T^*v \ge \dots \to V^*$.
+# So $V^*$ is the smallest table that obeys these inequalities:
+#
+# $$\min_v\;(1-\gamma)\sum_s\text{start}(s)\,v(s)\qquad\text{such that}\quad v(s) \ge r(s,a) + \gamma\sum_{s'}p(s'|s,a)\,v(s')\ \text{ for all } s, a \tag{3.13}$$
+#
+# **The side of the policies.** Lesson 01's occupancy says how much of its (discounted) time π spends in a state; $\eta(s,a) = \eta^\pi(s)\,\pi(a|s)$
+# says how much with which action. What flows into a state must flow out again, and every table η that obeys this belongs to a policy:
+#
+# $$\max_{\eta\ge0}\;\sum_{s,a}\eta(s,a)\,r(s,a)\qquad\text{such that}\quad\sum_a\eta(s',a) = (1-\gamma)\,\text{start}(s') + \gamma\sum_{s,a}p(s'|s,a)\,\eta(s,a) \tag{3.14}$$
+#
+# Take any $v$ and any π, multiply the gap in each inequality by $\eta(s,a)$, and add up. By the flow condition nearly everything cancels:
+#
+# $$(1-\gamma)\Big[\sum_s\text{start}(s)\,v(s) - J(\pi)\Big] = \sum_{s,a}\eta(s,a)\,\Big[v(s) - r(s,a) - \gamma\sum_{s'}p(s'|s,a)\,v(s')\Big] \tag{3.15}$$
+#
+# If $v$ obeys its inequalities, the right side is not negative: every $v$ allowed in (3.13) lies above every policy of (3.14). With $v = V^*$ the bracket is
+# $-A^{\pi^*}(s,a)$, by (3.8): **what π loses is the advantage that it gives away, where it goes.** Nothing is lost, and both sides meet, if π only takes actions
+# with $A^{\pi^*} = 0$.
+
+# %%
+world = mdp.garnet(n_states=6, n_actions=3, branching=3, rng=rng)
+v_best = policy_iteration(world.P, world.R, world.gamma)[1]
+q_best = dp.q_from_v(v_best, world.P, world.R, world.gamma)
+gap = v_best[:, None] - q_best  # the bracket of (3.15), −A of the optimal policy
+start, g_ = world.start, world.gamma
+for name, pi in (
+    ("optimal", greedy_policy(q_best)),
+    ("uniform", np.full((6, 3), 1 / 3)),
+    ("some π", rng.dirichlet(np.ones(3), size=6)),
+):
+    eta = mdp.discounted_occupancy(mdp.policy_transition(world.P, pi), start, g_)[:, None] * pi
+    flow = eta.sum(axis=1) - (1 - g_) * start - g_ * np.einsum("sat,sa->t", world.P, eta)
+    value = mdp.expected_return(world.P, world.R, pi, start, g_)
+    lost = np.round((1 - g_) * (start @ v_best - value), 12) + 0.0  # not −0
+    print(f"{name:8} (1 − γ) J = {(eta * world.R).sum():6.3f} of {(1 - g_) * start @ v_best:.3f}; "
+          f"lost {lost:.3f}, given away {np.abs(eta * gap).sum():.3f}")  # fmt: skip
+    assert np.abs(flow).max() < 1e-12 and gap.min() > -1e-9
+    assert abs(lost - (eta * gap).sum()) < 1e-9
+
+# %% [markdown]
+# **Value methods** move $v$ (value iteration, and from lesson 05 on Q-learning); **policy methods** move η by way of π (Part III); what connects them is the
+# advantage. Actor-critics hold both.
 
 # %% [markdown]
 # ## Change one thing: γ
@@ -566,14 +743,14 @@ for gamma in (0.5, 0.8, 0.9, 0.95, 0.99):
 # <details><summary>Answer</summary>
 #
 # Take the largest entry of the row. From $V^*$ you would have to look one step ahead, and for that you need $p$. Remember this: from
-# lesson 05 on, $p$ is unknown.
+# lesson 04 on, $p$ is unknown.
 # </details>
 #
 # **2.** There is always a deterministic optimal policy. Where in this lesson was that shown?
 #
 # <details><summary>Answer</summary>
 #
-# Below (3.6): no policy has larger values than $V^*$, and the greedy policy for $Q^*$, which is deterministic, has just these.
+# Below (3.7): no policy has larger values than $V^*$, and the greedy policy for $Q^*$, which is deterministic, has just these.
 # </details>
 #
 # **3.** A round of policy iteration costs much more than a sweep of value iteration. What lies in between?
@@ -590,4 +767,8 @@ for gamma in (0.5, 0.8, 0.9, 0.95, 0.99):
 # $$Q^*(s,a) = r(s,a) + \gamma\,\mathbb E_{s'\sim p(\cdot|s,a)}\Big[\max_{a'}Q^*(s',a')\Big]$$
 #
 # Solved, if $p$ and $r$ are known and the table is small. Lesson 04 takes the first of these away: **$p$ is unknown, and all we can do is
-# act and see what happens.**
+# act and see what happens.** To see what that takes, we step back to the equation without the max,
+#
+# $$V^\pi(s) = \mathbb E_{a\sim\pi(\cdot|s)}\,\mathbb E_{s'\sim p(\cdot|s,a)}\big[\,r + \gamma V^\pi(s')\,\big]$$
+#
+# The max returns in lesson 05.

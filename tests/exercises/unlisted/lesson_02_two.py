@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from .lesson_02 import ceiled, counted, promise, with_advantage, with_q, with_value
+
 
 def sweeps_of(
     P,
@@ -30,6 +32,10 @@ def swept(**parts):
     return lambda *given: sweeps_of(*given, **parts)
 
 
+def both(q, value):
+    return q, q - value(q)[:, None]
+
+
 MEAN = {"mean": lambda pi, q: q.mean(axis=1)}
 MAX = {"mean": lambda pi, q: q.max(axis=1)}
 NORM = {"moved": lambda new, old: np.linalg.norm(new - old)}
@@ -46,32 +52,47 @@ def by_system(solve):
 
 
 NAMED = {
-    "q_from_v": {
-        "gamma-misplaced/sum": lambda v, P, R, g: g * R + P @ v,
-        "reward-missing/product": lambda v, P, R, g: g * (P @ v),
-        "best-of-all-states/max": lambda v, P, R, g: R + g * np.max(v),
-        "averaged-over-next/mean": lambda v, P, R, g: R + g * (P * v).mean(axis=2),
-        "largest-term/max": lambda v, P, R, g: R + g * (P * v).max(axis=2),
-        "likeliest-next-state/argmax": lambda v, P, R, g: R + g * v[P.argmax(axis=-1)],
-        "sign/minus": lambda v, P, R, g: R - g * (P @ v),
-        "mean-of-states/mean": lambda v, P, R, g: R + g * v.mean(),
-    },
-    "v_from_q": {
-        "averaged-twice/mean": lambda q, pi: np.mean(pi * q, axis=1),
-        "one-number/sum": lambda q, pi: np.sum(pi * q),
-        "all-pairs/matmul": lambda q, pi: pi @ q.T,
-        "not-summed/product": lambda q, pi: q * pi,
-        "largest-share/max": lambda q, pi: np.max(pi * q, axis=1),
-        "likeliest-action/index": lambda q, pi: np.array([r[p.argmax()] for r, p in zip(q, pi)]),  # noqa: B905
-    },
-    "advantage": {
-        "unweighted-sum/sum": lambda q, pi: q - q.sum(axis=1, keepdims=True),
-        "averaged-twice/mean": lambda q, pi: q - (pi * q).mean(axis=1, keepdims=True),
-        "one-number/sum": lambda q, pi: q - (pi * q).sum(),
-        "sum-over-states/axis": lambda q, pi: q - (pi * q).sum(axis=0),
-        "divided/ratio": lambda q, pi: q / (pi * q).sum(axis=1, keepdims=True),
-        "only-q-weighted/product": lambda q, pi: pi * q - (pi * q).sum(axis=1, keepdims=True),
-        "value-only/sum": lambda q, pi: (pi * q).sum(axis=1),
+    "q_and_advantage": {
+        "gamma-misplaced/sum": with_q(lambda v, P, R, g: g * R + P @ v),
+        "reward-missing/product": with_q(lambda v, P, R, g: g * (P @ v)),
+        "best-of-all-states/max": with_q(lambda v, P, R, g: R + g * np.max(v)),
+        "averaged-over-next/mean": with_q(lambda v, P, R, g: R + g * (P * v).mean(axis=2)),
+        "largest-term/max": with_q(lambda v, P, R, g: R + g * (P * v).max(axis=2)),
+        "likeliest-next-state/argmax": with_q(lambda v, P, R, g: R + g * v[P.argmax(axis=-1)]),
+        "next-subtracted/minus": with_q(lambda v, P, R, g: R - g * (P @ v)),
+        "mean-of-states/mean": with_q(lambda v, P, R, g: R + g * v.mean()),
+        "no-gamma/sum": with_q(lambda v, P, R, g: R + P @ v),
+        "gamma-on-reward/sum": with_q(lambda v, P, R, g: g * (R + P @ v)),
+        "own-value/v": with_q(lambda v, P, R, g: R + g * v[:, None]),
+        "averaged-twice/mean": with_value(lambda q, pi: np.mean(pi * q, axis=1)),
+        "one-number/sum": with_advantage(lambda q, pi: q - np.sum(pi * q)),
+        "one-number/of values": with_advantage(lambda q, pi: q - (pi * q).sum(axis=1).mean()),
+        "all-pairs/matmul": with_advantage(lambda q, pi: q - pi @ q.T),
+        "not-summed/product": with_advantage(lambda q, pi: q - q * pi),
+        "largest-share/max": with_value(lambda q, pi: np.max(pi * q, axis=1)),
+        "likeliest-action/index": with_value(
+            lambda q, pi: np.array([r[p.argmax()] for r, p in zip(q, pi)])  # noqa: B905
+        ),
+        "unweighted-sum/sum": with_advantage(lambda q, pi: q - q.sum(axis=1, keepdims=True)),
+        "averaged-twice/keepdims": with_advantage(
+            lambda q, pi: q - (pi * q).mean(axis=1, keepdims=True)
+        ),
+        "sum-over-states/axis": with_advantage(lambda q, pi: q - (pi * q).sum(axis=0)),
+        "divided/ratio": with_advantage(lambda q, pi: q / (pi * q).sum(axis=1, keepdims=True)),
+        "only-q-weighted/product": with_advantage(
+            lambda q, pi: pi * q - (pi * q).sum(axis=1, keepdims=True)
+        ),
+        "value-only/sum": with_advantage(lambda q, pi: (pi * q).sum(axis=1)),
+        "sign/minus": with_advantage(lambda q, pi: (pi * q).sum(axis=1, keepdims=True) - q),
+        "wrong-axis/sum": with_advantage(lambda q, pi: q - (pi * q).sum(axis=1)),
+        "minus-v/subtracted": lambda v, P, R, pi, g: (R + g * P @ v, R + g * P @ v - v[:, None]),
+        "minus-v/td error": lambda v, P, R, pi, g: (
+            R + g * P @ v,
+            R + g * P @ v - np.reshape(v, (-1, 1)),
+        ),
+        "results-exchanged/tuple": lambda *given: with_advantage(
+            lambda q, pi: q - (pi * q).sum(axis=1, keepdims=True)
+        )(*given)[::-1],
     },
     "bellman_backup": {
         "averaged-twice/mean": lambda v, P, R, pi, g: (pi * (R + g * P @ v)).mean(axis=1),
@@ -115,23 +136,50 @@ NAMED = {
 }
 
 WRONG = {
-    "q_from_v": {
-        "no-gamma + no-probabilities": lambda v, P, R, g: R + v.sum(),
-        "no-gamma + best-next-state": lambda v, P, R, g: R + np.where(P > 0, v, -np.inf).max(axis=2),
-        "own-value + no-gamma": lambda v, P, R, g: R + v[:, None],
-        "gamma-on-reward + best-of-all-states": lambda v, P, R, g: g * (R + v.max()),
-        "reward-missing + no-gamma": lambda v, P, R, g: P @ v,
+    "q_and_advantage": {
+        "no-gamma + no-probabilities": with_q(lambda v, P, R, g: R + v.sum()),
+        "no-gamma + best-next-state": with_q(lambda v, P, R, g: R + np.where(P > 0, v, -np.inf).max(axis=2)),
+        "own-value + no-gamma": with_q(lambda v, P, R, g: R + v[:, None]),
+        "gamma-on-reward + best-of-all-states": with_q(lambda v, P, R, g: g * (R + v.max())),
+        "reward-missing + no-gamma": with_q(lambda v, P, R, g: P @ v),
+        "minus-plain-mean + sum-over-states": with_advantage(lambda q, pi: q - q.sum(axis=0) / q.shape[1]),
+        "unweighted-sum + one-number": with_advantage(lambda q, pi: q - q.sum()),
+        "sign + minus-plain-mean": with_advantage(lambda q, pi: q.mean(axis=1, keepdims=True) - q),
+        "minus-max + weighted": with_advantage(lambda q, pi: pi * (q - q.max(axis=1, keepdims=True))),
+        "sign + minus-max": with_advantage(lambda q, pi: q.max(axis=1, keepdims=True) - q),
+        "wrong-axis + minus-plain-mean": with_advantage(lambda q, pi: q - q.mean(axis=1)),
+        "sign + weighted": with_advantage(lambda q, pi: pi * ((pi * q).sum(axis=1, keepdims=True) - q)),
+        "no-gamma + minus-max": lambda v, P, R, pi, g: both(R + P @ v, lambda q: q.max(axis=1)),
+        "own-value + minus-plain-mean": lambda v, P, R, pi, g: both(R + g * v[:, None], lambda q: q.mean(axis=1)),
+        "gamma-on-reward + minus-v": lambda v, P, R, pi, g: both(g * (R + P @ v), lambda q: v),
+        "no-probabilities + likeliest-action": lambda v, P, R, pi, g: both(
+            R + g * (P > 0) @ v, lambda q: q[np.arange(len(q)), pi.argmax(axis=1)]
+        ),
     },
-    "v_from_q": {
-        "unweighted-mean + sum-over-states": lambda q, pi: q.sum(axis=0) / q.shape[1],
-        "unweighted-sum + one-number": lambda q, pi: float(q.sum()),
-    },
-    "advantage": {
-        "sign + minus-plain-mean": lambda q, pi: q.mean(axis=1, keepdims=True) - q,
-        "minus-max + weighted": lambda q, pi: pi * (q - q.max(axis=1, keepdims=True)),
-        "sign + minus-max": lambda q, pi: q.max(axis=1, keepdims=True) - q,
-        "wrong-axis + minus-plain-mean": lambda q, pi: q - q.mean(axis=1),
-        "sign + weighted": lambda q, pi: pi * ((pi * q).sum(axis=1, keepdims=True) - q),
+    "stopping_bound": {
+        "tolerance-for-error + one-sweep-less": promise(
+            lambda tol, g, f: tol, lambda tol, g, f: next(k for k in range(1, 10**6) if g**k * f < tol)
+        ),
+        "bound-of-the-old-table + one-sweep-more": promise(
+            lambda tol, g, f: tol / (1 - g), lambda *given: counted(*given) + 1
+        ),
+        "bound-of-the-old-table + rounds-down": promise(
+            lambda tol, g, f: tol / (1 - g), lambda *given: ceiled(*given, whole=np.floor)
+        ),
+        "tolerance-for-error + by-the-error": promise(
+            lambda tol, g, f: tol,
+            lambda tol, g, f: next(k for k in range(1, 10**6) if g**k * f / (1 - g) < tol),
+        ),
+        "next-sweep-only + one-sweep-more": promise(
+            lambda tol, g, f: g * tol, lambda *given: counted(*given) + 1
+        ),
+        "doubled + one-sweep-less": promise(
+            lambda tol, g, f: 2 * g * tol / (1 - g),
+            lambda tol, g, f: next(k for k in range(1, 10**6) if g**k * f < tol),
+        ),
+        "inverted + one-sweep-more": promise(
+            lambda tol, g, f: (1 - g) * tol, lambda *given: counted(*given) + 1
+        ),
     },
     "bellman_backup": {
         "max-not-mean + no-gamma": lambda v, P, R, pi, g: (R + P @ v).max(axis=1),

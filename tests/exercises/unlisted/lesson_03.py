@@ -76,6 +76,36 @@ def greedy_by_rule(q, first_is_best):
     return pi
 
 
+def forked(
+    q=lambda near, far, n, m, g: [near * g ** (n - 1), far * g ** (m - 1)],
+    advantage=lambda q: q - np.max(q),
+    even=lambda near, far, n, m: (near / far) ** (1 / (m - n)),
+):
+    """The crossroads with another part: both values, what is made of them, the discount."""
+
+    def crossroads(near, far, n_near, n_far, gamma):
+        values = np.array(q(near, far, n_near, n_far, gamma), dtype=float)
+        return advantage(values), even(near, far, n_near, n_far)
+
+    return crossroads
+
+
+def walked(near, far, n_near, n_far, gamma):
+    """Both corridors walked back from the treasure, one step at a time."""
+    ways = []
+    for treasure, steps in ((near, n_near), (far, n_far)):
+        value = float(treasure)
+        for _ in range(steps - 1):
+            value *= gamma
+        ways.append(value)
+    best = max(ways)
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        g = (low + high) / 2
+        low, high = (low, g) if far * g ** (n_far - 1) > near * g ** (n_near - 1) else (g, high)
+    return np.array([way - best for way in ways]), high
+
+
 def spoils_q(q):
     q[:] = one_hot(q.argmax(axis=1), q.shape[1])
     return q
@@ -292,6 +322,38 @@ WRONG = {
         "the change": lambda q, P, R, g: look_ahead(q.max(axis=1), P, R, g) - q,
         "float32": lambda q, P, R, g: look_ahead(q.max(axis=1), P, R, g).astype(np.float32),
     },
+    "crossroads": {
+        "γ^(n − 2)": forked(lambda near, far, n, m, g: [near * g ** max(n - 2, 0), far * g ** max(m - 2, 0)]),
+        "γ·n": forked(lambda near, far, n, m, g: [near * g * (n - 1), far * g * (m - 1)]),
+        "only the far one discounted": forked(lambda near, far, n, m, g: [near, far * g ** (m - n)]),
+        "every step paid": forked(
+            lambda near, far, n, m, g: [near * sum(g**k for k in range(n)), far * sum(g**k for k in range(m))]
+        ),
+        "divided by the steps": forked(lambda near, far, n, m, g: [near / n, far / m]),
+        "γ = 0.9 by heart": forked(lambda near, far, n, m, g: [near * 0.9 ** (n - 1), far * 0.9 ** (m - 1)]),
+        "relative to V*": forked(advantage=lambda q: q / max(q.max(), 1e-300) - 1),
+        "in absolute value": forked(advantage=lambda q: np.abs(q - q.max())),
+        "the greedy policy": forked(advantage=lambda q: np.eye(2)[q.argmax()]),
+        "the value of the best only": forked(advantage=lambda q: np.full(2, q.max())),
+        "minus half of the best": forked(advantage=lambda q: q - q.max() / 2),
+        "softmax average": forked(advantage=lambda q: q - np.exp(q - q.max()) @ q / np.exp(q - q.max()).sum()),
+        "a tuple of advantages": forked(advantage=lambda q: tuple(q - q.max())),
+        "a column": forked(advantage=lambda q: (q - q.max())[:, None]),
+        "float32": forked(advantage=lambda q: (q - q.max()).astype(np.float32)),
+        "a square root": forked(even=lambda near, far, n, m: (near / far) ** 0.5),
+        "1 − near/far": forked(even=lambda near, far, n, m: 1 - near / far),
+        "the steps' mean": forked(even=lambda near, far, n, m: (near / far) ** (2 / (n + m))),
+        "rounded": forked(even=lambda near, far, n, m: round((near / far) ** (1 / (m - n)), 4)),
+        "a grid of γ": forked(
+            even=lambda near, far, n, m: min(np.linspace(0.01, 1, 100), key=lambda g: abs(near - far * g ** (m - n)))
+        ),
+        "γ itself": lambda near, far, n, m, g: (forked()(near, far, n, m, g)[0], g),
+        "0⁰ is not a number": forked(
+            lambda near, far, n, m, g: np.array([near, far]) * np.exp(np.array([n - 1, m - 1]) * np.log(g))
+            if g
+            else [np.nan, np.nan]
+        ),
+    },
     "value_iteration": {
         "change of absolute values": swept(lambda new, old, tol: largest(np.abs(new), np.abs(old)) < tol),
         "mean of each row": swept(lambda new, old, tol: np.abs(new - old).mean(axis=1).max() < tol),
@@ -444,6 +506,21 @@ RIGHT = {
         "amax of columns": lambda q, P, R, g: R + P @ (g * np.amax(q.T, axis=0)),
         "a copy written over": lambda q, P, R, g: np.copyto(new := q.copy(), look_ahead(q.max(axis=1), P, R, g)) or new,
     },
+    "crossroads": {
+        "walked back": walked,
+        "logarithms": forked(even=lambda near, far, n, m: np.exp(np.log(near / far) / (m - n))),
+        "powers of ten": forked(even=lambda near, far, n, m: 10 ** ((np.log10(near) - np.log10(far)) / (m - n))),
+        "the common steps taken out": forked(
+            lambda near, far, n, m, g: np.array([near, far * g ** (m - n)]) * g ** (n - 1)
+        ),
+        "np.roots": forked(
+            even=lambda near, far, n, m: max(
+                x.real for x in np.roots([far, *[0] * (m - n - 1), -near]) if abs(x.imag) < 1e-9
+            )
+        ),
+        "minimum with 0": forked(advantage=lambda q: np.minimum(q - q[::-1], 0.0)),
+        "np.maximum.reduce": forked(advantage=lambda q: q - np.maximum.reduce(q)),
+    },
     "value_iteration": {
         "single entries in place, ≤": single_entries_in_place,
         "rows in place": swept(backup=rows_in_place),
@@ -490,6 +567,24 @@ NAMED = {
         "best-of-all-states/of all": lambda q, P, R, g: R + g * q.max(),
         "max-outside/reward inside": lambda q, P, R, g: (R[..., None] + g * P @ q).max(axis=2),
         "own-max/P summed": lambda q, P, R, g: R + g * np.einsum("sat,s->sa", P, q.max(axis=1)),
+    },
+    "crossroads": {
+        "one-power-too-many/n": forked(lambda near, far, n, m, g: [near * g**n, far * g**m]),
+        "minus-mean/half": forked(advantage=lambda q: np.array([(q[0] - q[1]) / 2, (q[1] - q[0]) / 2])),
+        "sign/loss": forked(advantage=lambda q: max(q) - q),
+        "values/q": forked(advantage=lambda q: q),
+        "minus-the-other/difference": forked(advantage=lambda q: np.array([q[0] - q[1], q[1] - q[0]])),
+        "minus-worst/min": forked(advantage=lambda q: q - min(q)),
+        "always-the-same-action/far": forked(advantage=lambda q: q - q[-1]),
+        "ratio-inverted/far over near": forked(even=lambda near, far, n, m: (far / near) ** (1 / (m - n))),
+        "ratio-inverted/steps turned": forked(even=lambda near, far, n, m: (near / far) ** (1 / (n - m))),
+        "steps-not-difference/far": forked(even=lambda near, far, n, m: (near / far) ** (1 / m)),
+        "steps-not-difference/far − 1": forked(even=lambda near, far, n, m: np.exp(np.log(near / far) / (m - 1))),
+        "no-root/quotient": forked(even=lambda near, far, n, m: near / far),
+        "power-for-root/power": forked(even=lambda near, far, n, m: (near / far) ** (m - n)),
+        "logarithm-left/quotient": forked(even=lambda near, far, n, m: (np.log(near) - np.log(far)) / (m - n)),
+        "undiscounted/treasures": forked(lambda near, far, n, m, g: [near, far]),
+        "results-exchanged/far first": forked(lambda near, far, n, m, g: [far * g ** (m - 1), near * g ** (n - 1)]),
     },
     "value_iteration": {
         "signed-differences/box": boxed(of=float, size=float),

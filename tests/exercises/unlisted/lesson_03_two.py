@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from .lesson_03 import forked
+
 
 def iterate(
     P,
@@ -117,6 +119,29 @@ WRONG = {
         "own-max + no-gamma": lambda q, P, R, g: R + q.max(axis=1, keepdims=True),
         "mean-over-actions + gamma-on-reward": lambda q, P, R, g: g * (R + P @ q.mean(axis=1)),
         "own-max + gamma-on-reward": lambda q, P, R, g: g * (R + q.max(axis=1, keepdims=True)),
+    },
+    "crossroads": {
+        "one-power-too-many + minus-mean": forked(
+            lambda near, far, n, m, g: [near * g**n, far * g**m], lambda q: q - q.mean()
+        ),
+        "one-power-too-many + no-root": forked(
+            lambda near, far, n, m, g: [near * g**n, far * g**m], even=lambda near, far, n, m: near / far
+        ),
+        "values + ratio-inverted": forked(
+            advantage=lambda q: q, even=lambda near, far, n, m: (far / near) ** (1 / (m - n))
+        ),
+        "sign + steps-not-difference": forked(
+            advantage=lambda q: q.max() - q, even=lambda near, far, n, m: (near / far) ** (1 / m)
+        ),
+        "minus-mean + no-root": forked(
+            advantage=lambda q: q - q.mean(), even=lambda near, far, n, m: near / far
+        ),
+        "values + one-power-too-many": forked(
+            lambda near, far, n, m, g: [near * g**n, far * g**m], lambda q: q
+        ),
+        "sign + ratio-inverted": forked(
+            advantage=lambda q: q.max() - q, even=lambda near, far, n, m: (far / near) ** (1 / (m - n))
+        ),
     },
     "value_iteration": {
         # Never settles at γ = 1; stopped after 5000 sweeps.
