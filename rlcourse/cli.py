@@ -509,9 +509,12 @@ def build_command(
     Example: `rlcourse build 05` or, before a commit, `rlcourse build --check`.
     """
     from rlcourse.lessons import build
+    from rlcourse.lessons.linking import Atlas
 
     folder = paths.notebooks_folder()
-    texts = build.build(_chosen(lessons).values(), folder)
+    atlas = Atlas.of(_chosen(None).values())
+    texts = build.build(_chosen(lessons).values(), folder, atlas=atlas)
+    texts[paths.equations_file()] = build.equations(atlas)
     if check:
         old = build.stale(texts)
         orphans = [] if lessons else build.orphans(texts, folder)
@@ -521,9 +524,9 @@ def build_command(
             print(f"{path.name} has no source in solutions/: delete it.")
         if old or orphans:
             raise typer.Exit(1)
-        print(f"All {len(texts)} notebooks are up to date.")
+        print(f"All {len(texts) - 1} notebooks, and the checks' list of equations, are up to date.")
         return
     changed = build.write(texts, force)
     for path in changed:
         print(f"built {path.name}")
-    print(f"{len(changed)} of {len(texts)} notebooks changed.")
+    print(f"{len(changed)} of {len(texts)} files changed.")

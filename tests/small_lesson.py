@@ -11,10 +11,14 @@ LESSON = '''\
 
 # %%
 from rlcourse.checker import check
+from rlcourse.lab import plots
+
+def draw(k):
+    return plots.curves({"error": [0.5**k]}, xlabel="k", ylabel="error")
 
 # %% [markdown]
 # ## Targets
-# $$y = r + \\gamma (1 - d) \\max_a q(s', a)$$
+# $$y = r + \\gamma (1 - d) \\max_a q(s', a) \\tag{5.1}$$
 
 # %% [markdown] task="q_learning_target"
 # ### Exercise 5.4 · `q_learning_target`
@@ -40,7 +44,7 @@ q_learning_target = check("q_learning_target")
 
 # %% [markdown] task="td_error"
 # ### Exercise 5.5 · `td_error`
-# **Points** 1 · **Difficulty** ●○○ · **Time** 5 min
+# **Points** 1 · **Difficulty** ●○○ · **Time** 5 min · ✎ on paper
 
 # %% exercise="td_error" points=1
 def td_error(target, value):
@@ -56,6 +60,39 @@ def td_error(target, value):
 
 # %% check="td_error"
 td_error = check("td_error")
+
+# %% [markdown]
+# ### Talk to your neighbour
+# Is the error of (5.1) zero in the end? **A** yes · **B** no
+
+# %% tags=["hide-input"]
+plots.slide(draw, [1, 2], name="k", alt="The error halves.")
+
+# %% [markdown]
+# ## Talk to your neighbour
+# Why?
+
+# %% [markdown]
+# ## Summary
+# - one
+# - two
+# - three
+# - four
+# - five
+
+# %% [markdown]
+# ## Where this went
+# - one later method
+# - two more
+# - three more
+
+# %% [markdown]
+# ## For readers of the sources
+# <details><summary>Two slips</summary>None was looked at.</details>
+
+# %% [markdown]
+# ## What we hand on
+# $$y$$
 
 # %% slide="fragment" tags=["hide-input"]
 learned = [1.0 - 0.5**k for k in range(5)]

@@ -7,6 +7,7 @@ import os
 import re
 import sys
 
+from . import equations
 from .judging import FAILED, NOT_ATTEMPTED, PASSED, Verdict
 from .registry import get
 
@@ -85,7 +86,13 @@ def as_html(result: Verdict, going_on: bool = True) -> str:
     body = _lines(result, going_on)
     head = f"<code>{html.escape(result.exercise)}</code>"
     title = f"<b>{_SIGN[result.state]} {result.number}</b> {head}: <b>{inline(_told(result))}</b>"
-    return card(title, _CLASS[result.state], *map(inline, body))
+    shown = [f"$${html.escape(latex, quote=False)}$$" for latex in _equations(body)]
+    return card(title, _CLASS[result.state], *map(inline, body), *shown)
+
+
+def _equations(lines: list[str]) -> list[str]:
+    """What the sentences name by its number, as LaTeX."""
+    return list(equations.named_in(" ".join(lines)).values())
 
 
 _COLOUR = {"right": "#009e73", "wrong": "#d55e00", "open": "#56b4e9", "unchecked": "#e69f00"}

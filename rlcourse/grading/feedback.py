@@ -13,6 +13,7 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
+from rlcourse.checker import equations
 from rlcourse.checker.cards import inline
 
 _KIND = {"passed": "right", "not attempted": "open"}
@@ -81,7 +82,7 @@ th { font-weight: 600 } .number { text-align: right; white-space: nowrap }
 _SECTIONS = """
 section { border-left: 4px solid; padding: 0 0 0 1em; margin: 1.8em 0 }
 section > * { color: var(--ink) } section h2 { margin: 0 0 0.4em; display: flex; gap: 0.5em }
-section p { margin: 0.4em 0 } section.right { border-color: var(--right) }
+section p { margin: 0.4em 0 } .equation { overflow-x: auto; margin: 0.6em 0 } section.right { border-color: var(--right) }
 section.open { border-color: var(--open) } section.wrong { border-color: var(--wrong) }
 h2 .points { margin-left: auto; font-weight: normal; white-space: nowrap }
 nav { display: flex; flex-wrap: wrap; gap: 0.4em 1.2em; margin: 1em 0 } nav a { color: inherit }
@@ -136,7 +137,7 @@ def _overview(marks: list[dict[str, Any]]) -> str:
 def _section(mark: dict[str, Any]) -> str:
     kind = _kind(mark)
     lines = [] if kind == "right" else told(mark)[1:]
-    text = "".join(f"<p>{inline(line)}</p>" for line in lines)
+    text = "".join(f"<p>{inline(line)}</p>" for line in lines) + _shown(" ".join(lines))
     code = highlight(mark["source"], PythonLexer(), _LIGHT) if mark["source"].strip() else ""
     return (
         f'<section class="{kind}" id="{_id(mark)}"><h2><span class="{kind}">{_SIGN[kind]}</span>'
@@ -144,6 +145,19 @@ def _section(mark: dict[str, Any]) -> str:
         f"{inline(headline(mark))}</span>"
         f'<span class="points soft">{mark["score"]:g} of {mark["points"]:g}</span></h2>'
         f"{text}{code}</section>\n"
+    )
+
+
+_ARG, _ARG_SPELT = r"\arg", r"\operatorname{arg}"  # the converter does not know the first
+
+
+def _shown(text: str) -> str:
+    """The equations that a text names, set in MathML: it needs no script and no font from elsewhere."""
+    from latex2mathml.converter import convert
+
+    shown = [latex.replace(_ARG, _ARG_SPELT) for latex in equations.named_in(text).values()]
+    return "".join(
+        f"<div class=equation>{convert(latex, display='block')}</div>" for latex in shown
     )
 
 

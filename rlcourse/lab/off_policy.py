@@ -70,7 +70,7 @@ def _train(agent, envs, history, steps, act_rng, replay_rng, warmup, train_every
     bar = progress(
         range(0, steps, n),
         type(agent).__name__,
-        episode_return=lambda: f"{history.recent_return():.1f}",
+        episode_return=history.recent_return,
     )
     for _ in bar:
         if history.steps < warmup:

@@ -80,7 +80,7 @@ def _train(agent, envs: Copies, history: History, steps: int, act_rng, update_rn
     bar = progress(
         _rollouts(agent, envs, history, steps, act_rng),
         type(agent).__name__,
-        episode_return=lambda: f"{history.recent_return():.1f}",
+        episode_return=history.recent_return,
     )
     for rollout in bar:
         agent.anneal(min(history.steps / steps, 1.0))

@@ -4,9 +4,12 @@ Importing this module sets matplotlib's style, so a figure that a lesson or a st
 looks like the rest. Every function draws into `ax` (or makes a figure of one of the sizes in
 `SIZES`) and returns the axes; `show(ax, alt="...")` then puts the figure on the page.
 
-Colours are Okabe and Ito's eight, which people with any common colour blindness tell apart, and no
-figure rests on colour alone: lines differ in dash, bars carry labels, cells carry numbers. In a
-table of values blue is above zero, orange below, white is zero.
+Colours are Okabe and Ito's, which people with any common colour blindness tell apart; the light ones
+are darkened, so that every line stands out at least 3 : 1 from a light page and from a dark one. A
+figure has no sheet of its own: it is transparent, and what is written in it is `INK`, legible on both.
+No figure rests on colour alone: lines differ in dash, bars carry labels, cells carry numbers. A method
+keeps its colour through the course (`METHODS`). In a table of values blue is above zero, orange below,
+white is zero.
 
 Grids take plain data, not an environment: `shape = (rows, columns)`, and `cells`, the
 `(row, column)` of every state in order; without `cells` the states fill the grid row by row. A
@@ -15,30 +18,45 @@ place of the grid that is nobody's cell is a wall.
 
 from __future__ import annotations
 
-import base64
-import html
-import io
 from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.animation import FuncAnimation
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, Normalize
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from .page import show as show
+from .sliders import slide
+
+INK = "#767676"
 PALETTE = {
-    "blue": "#0072B2",
-    "orange": "#E69F00",
+    "blue": "#0A7ABF",
+    "orange": "#C77F00",
     "green": "#009E73",
     "vermilion": "#D55E00",
-    "purple": "#CC79A7",
-    "sky": "#56B4E9",
-    "black": "#000000",
-    "yellow": "#F0E442",
+    "purple": "#BE6499",
+    "sky": "#2E94D0",
+    "ink": INK,
+    "yellow": "#948200",
 }
+METHODS = {
+    "SARSA": "green",
+    "Q-learning": "blue",
+    "expected SARSA": "purple",
+    "double Q-learning": "orange",
+    "Monte Carlo": "orange",
+    "TD(0)": "blue",
+    "DQN": "blue",
+    "REINFORCE": "orange",
+    "A2C": "green",
+    "PPO": "purple",
+    "DDPG": "vermilion",
+    "TD3": "sky",
+    "SAC": "green",
+    "random": "ink",
+}  # how a label begins, the longest that fits: its colour
 _DASHES = ["-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 1)), (0, (3, 3))]
 VALUES = LinearSegmentedColormap.from_list(
     "values", ["#D55E00", "#F6C79A", "#FFFFFF", "#8FC6E6", "#0072B2"]
@@ -51,7 +69,6 @@ SIZES = {
     "tall": (7.0, 6.5),
     "small": (4.6, 3.4),
 }  # inches
-_DPI = 160  # twice the 80 pixels an inch at which figures are laid out: sharp on a projector
 
 STYLE = {
     "figure.figsize": SIZES["single"],
@@ -59,6 +76,7 @@ STYLE = {
     "figure.constrained_layout.w_pad": 0.1,
     "figure.constrained_layout.h_pad": 0.1,
     "figure.dpi": 80,
+    "savefig.dpi": 160,  # twice as many pixels as a figure is laid out in: sharp on a projector
     "font.size": 13,
     "axes.titlesize": 14,
     "axes.labelsize": 13,
@@ -71,8 +89,13 @@ STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
-    "grid.color": "#DDDDDD",
+    "grid.color": INK,
+    "grid.alpha": 0.25,
     "axes.axisbelow": True,
+    "savefig.transparent": True,
+    **dict.fromkeys(
+        ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK
+    ),
     "axes.prop_cycle": mpl.cycler(color=list(PALETTE.values())) + mpl.cycler(linestyle=_DASHES),
 }
 mpl.rcParams.update(STYLE)
@@ -80,9 +103,10 @@ mpl.rcParams.update(STYLE)
 UP_RIGHT_DOWN_LEFT = ((-1, 0), (0, 1), (1, 0), (0, -1))  # (rows, columns) moved by each action
 
 _SPREADS = {"interquartile": (25, 75, "middle half"), "min-max": (0, 100, "lowest to highest")}
+SEEDS_APART = 10  # runs: more thin lines than these are a carpet
 
 
-# --- a figure, and putting it on the page ------------------------------------------------------
+# --- a figure ----------------------------------------------------------------------------------
 
 
 def axes(rows: int = 1, columns: int = 1, *, size: str | tuple[float, float] = "single", **kwargs):
@@ -92,55 +116,6 @@ def axes(rows: int = 1, columns: int = 1, *, size: str | tuple[float, float] = "
             raise ValueError(f"There is no figure size {size!r}; the sizes are {', '.join(SIZES)}.")
         size = SIZES[size]
     return plt.subplots(rows, columns, figsize=size, **kwargs)[1]
-
-
-def show(figure: Figure | Axes, alt: str) -> None:
-    """Display the figure with `alt`, the words that say to somebody who cannot see it what it shows.
-
-    In a notebook it becomes an image with that text; elsewhere it is only closed.
-    Raises ValueError if `alt` is empty.
-    """
-    figure = _figure_of(figure)
-    _require_alt(alt)
-    if _in_notebook():
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=_DPI)
-        data = base64.b64encode(buffer.getvalue()).decode("ascii")
-        width = round(figure.get_figwidth() * STYLE["figure.dpi"])
-        _display(
-            f'<img src="data:image/png;base64,{data}" alt="{html.escape(alt)}" '
-            f'style="width: {width}px; max-width: 100%">',
-            alt,
-        )
-    plt.close(figure)  # or the notebook shows it a second time, without its words
-
-
-def _figure_of(figure: Figure | Axes | np.ndarray) -> Figure:
-    if isinstance(figure, np.ndarray):
-        figure = figure.flat[0]
-    figure = getattr(figure, "figure", figure)
-    if not isinstance(figure, Figure):
-        raise TypeError(f"show() takes a figure or its axes, not {type(figure).__name__}.")
-    return figure
-
-
-def _require_alt(alt: str) -> None:
-    if not isinstance(alt, str) or not alt.strip():
-        raise ValueError("Say in `alt` what the figure shows, for those who cannot see it.")
-
-
-def _in_notebook() -> bool:
-    try:
-        from IPython import get_ipython
-    except ImportError:
-        return False
-    return getattr(get_ipython(), "kernel", None) is not None
-
-
-def _display(markup: str, alt: str) -> None:
-    from IPython.display import display
-
-    display({"text/html": markup, "text/plain": alt}, raw=True)
 
 
 # --- curves and bars ---------------------------------------------------------------------------
@@ -153,30 +128,48 @@ def curves(
     xlabel: str,
     ylabel: str,
     title: str = "",
-    spread: str = "interquartile",
+    spread: str | None = None,
     smooth: int = 1,
     ax: Axes | None = None,
 ) -> Axes:
-    """Mean over seeds with its spread: one line a label, `series[label]` of shape (seeds, T) or (T,).
+    """Mean over seeds with its spread: one thick line a label, `series[label]` of shape (seeds, T) or (T,).
 
-    The band is the middle half of the seeds ("interquartile") or reaches from the lowest to the
-    highest ("min-max"), and the legend says which and over how many. `smooth` averages each seed's
-    curve over that many neighbouring points first (fewer at the start: only points already seen).
+    spread: "seeds" draws a thin line for each, "interquartile" a band over the middle half of them,
+    "min-max" one from the lowest to the highest; not given, up to ten seeds are drawn one by one and of
+    more the middle half. The legend says which and over how many. `smooth` averages each seed's curve
+    over that many neighbouring points first (fewer at the start: only points already seen).
     """
-    low, high, words = _spread(spread)
+    if spread not in (None, "seeds"):
+        _spread(spread)
     ax = axes() if ax is None else ax
-    n_seeds = set()
+    notes: dict[str, set[int]] = {}
     for label, runs in series.items():
         runs = _moving_mean(np.atleast_2d(np.asarray(runs, dtype=float)), smooth)
         steps = np.arange(1, runs.shape[1] + 1) if x is None else np.asarray(x)
-        (line,) = ax.plot(steps, runs.mean(axis=0), label=label)
-        if len(runs) > 1:
+        (line,) = ax.plot(steps, runs.mean(axis=0), label=label, zorder=2.5)
+        if color := color_of(label):
+            line.set_color(color)
+        if len(runs) == 1:
+            continue
+        how = spread or ("seeds" if len(runs) <= SEEDS_APART else "interquartile")
+        if how == "seeds":
+            ax.plot(steps, runs.T, color=line.get_color(), linewidth=0.8, linestyle="-", alpha=0.55)
+            words = "thin: each"
+        else:
+            low, high, words = _spread(how)
             band = np.percentile(runs, [low, high], axis=0)
             ax.fill_between(steps, *band, color=line.get_color(), alpha=0.2, linewidth=0)
-            n_seeds.add(len(runs))
+            words = f"band: {words}"
+        notes.setdefault(words, set()).add(len(runs))
     ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
-    ax.legend(title=_spread_note(words, n_seeds), alignment="left")
+    ax.legend(title=_spread_note(notes), alignment="left")
     return ax
+
+
+def color_of(label: str) -> str | None:
+    """The colour of the method whose name `label` begins with (`METHODS`), if it is one."""
+    fits = [method for method in METHODS if label.startswith(method)]
+    return PALETTE[METHODS[max(fits, key=len)]] if fits else None
 
 
 def bars(
@@ -192,14 +185,14 @@ def bars(
     low, high, words = _spread(spread)
     ax = axes() if ax is None else ax
     n_seeds = set()
-    for i, runs in enumerate(values.values()):
+    for i, (label, runs) in enumerate(values.items()):
         runs = np.atleast_1d(np.asarray(runs, dtype=float))
         mean = runs.mean()
-        color = list(PALETTE.values())[i % len(PALETTE)]
+        color = color_of(label) or list(PALETTE.values())[i % len(PALETTE)]
         ends = np.percentile(runs, [low, high]) if len(runs) > 1 else np.array([mean, mean])
         ax.bar(i, mean, color=color, alpha=0.85, width=0.65)
         if len(runs) > 1:
-            ax.vlines(i, *ends, color="black", linewidth=2)
+            ax.vlines(i, *ends, color=INK, linewidth=2)
             n_seeds.add(len(runs))
         above = mean >= 0  # the number stands beyond the whisker, away from zero
         ax.annotate(
@@ -210,11 +203,11 @@ def bars(
             ha="center",
             va="bottom" if above else "top",
         )
-    ax.axhline(0, color="black", linewidth=1, linestyle="-")
+    ax.axhline(0, color=INK, linewidth=1, linestyle="-")
     ax.margins(y=0.14)
     ax.grid(axis="x", visible=False)
     ax.set_xticks(range(len(values)), labels=list(values))
-    note = _spread_note(words, n_seeds, mark="whisker")
+    note = _spread_note({f"whisker: {words}": n_seeds})
     ax.set(ylabel=ylabel, title=title, xlabel=note or "")
     return ax
 
@@ -225,11 +218,14 @@ def _spread(spread: str) -> tuple[float, float, str]:
     return _SPREADS[spread]
 
 
-def _spread_note(words: str, n_seeds: set[int], mark: str = "band") -> str | None:
-    if not n_seeds:
-        return None
-    count = str(min(n_seeds)) if len(n_seeds) == 1 else f"{min(n_seeds)} to {max(n_seeds)}"
-    return f"mean; {mark}: {words} of {count} seeds"
+def _spread_note(notes: Mapping[str, set[int]]) -> str | None:
+    """What stands beside the mean, and over how many seeds, in words."""
+    told = []
+    for words, n_seeds in notes.items():
+        if n_seeds:
+            count = str(min(n_seeds)) if len(n_seeds) == 1 else f"{min(n_seeds)} to {max(n_seeds)}"
+            told.append(f"{words} of {count} seeds")
+    return f"mean; {', '.join(told)}" if told else None
 
 
 def _moving_mean(runs: np.ndarray, window: int) -> np.ndarray:
@@ -385,30 +381,29 @@ def animate_values(
 
     `title` may name the frame's number `{k}` (0 for the first). One colour scale for all frames.
     """
-    _require_alt(alt)
     if len(values) == 0:
         raise ValueError("There are no tables of values to animate.")
-    ax = axes(size=_size_for(shape))
     limit = max(np.abs(v).max(initial=0.0) for v in values)
 
-    def draw(k: int) -> None:
-        ax.clear()
-        _grid(
-            ax,
-            np.asarray(values[k], dtype=float),
+    def draw(k: int) -> Axes:
+        return grid_values(
+            values[k],
             shape,
-            cells,
-            labels,
-            title.format(k=k),
-            digits,
-            limit,
+            cells=cells,
+            labels=labels,
+            title=title.format(k=k),
+            digits=digits,
+            limit=limit,
         )
 
-    if _in_notebook():
-        animation = FuncAnimation(ax.figure, draw, frames=len(values), interval=milliseconds)
-        player = animation.to_jshtml(default_mode="once")
-        _display(f'<div role="group" aria-label="{html.escape(alt)}">{player}</div>', alt)
-    plt.close(ax.figure)
+    slide(
+        draw,
+        range(len(values)),
+        name="k",
+        alt=alt,
+        start=len(values) - 1,
+        milliseconds=milliseconds,
+    )
 
 
 def _size_for(shape: tuple[int, int], legend: bool = False) -> tuple[float, float]:
@@ -529,20 +524,20 @@ def _tree(
         branches, *below = levels
         children = x + width * ((np.arange(branches) + 0.5) / branches - 0.5)
         for child in children:
-            ax.plot([x, child], [y, y - 1], color="black", linewidth=1.6, linestyle="-", zorder=1)
+            ax.plot([x, child], [y, y - 1], color=INK, linewidth=1.6, linestyle="-", zorder=1)
             _tree(ax, child, y - 1, width / branches, below, 1 - kind, arc)
         if arc and kind == 0 and branches > 1:
             ends = np.arctan2(children[[0, -1]] - x, 1.0)  # the angles of the outermost branches
             angle = np.linspace(*ends, 30)
             bow = (x + 0.42 * np.sin(angle), y - 0.42 * np.cos(angle))
             ax.plot(*bow, color=PALETTE["vermilion"], linewidth=2.5, linestyle="-", zorder=1.5)
-    face = "black" if kind == 1 else "white"
+    face = INK if kind == 1 else "white"
     ax.plot(
         x,
         y,
         "o",
         markersize=9 if kind == 1 else 15,
-        color="black",
+        color=INK,
         markerfacecolor=face,
         markeredgewidth=1.6,
         zorder=2,

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from tqdm import tqdm
 
 T = TypeVar("T")
+
+_seed: list[str] = []  # what `seeds` is at, in words
+
+
+def seeds(runs: Sequence[T]) -> Iterator[T]:
+    """Go through the runs of an experiment; meanwhile every bar begins with "seed 2 of 5"."""
+    for i, run in enumerate(runs, 1):
+        _seed.append(f"seed {i} of {len(runs)}")
+        try:
+            yield run
+        finally:
+            _seed.pop()
 
 
 def progress(iterable: Iterable[T], description: str, **postfix: Any) -> Iterator[T]:
@@ -16,16 +29,23 @@ def progress(iterable: Iterable[T], description: str, **postfix: Any) -> Iterato
 
     Each `postfix` is a number or text shown behind the bar, or a function of no arguments that is
     asked for it as the bar moves: `progress(range(n), "Q-learning", episode_return=lambda: total)`.
+    What is not known yet (a NaN) is not shown.
     In a notebook and in a terminal the bar is drawn as text, which needs no widgets; where the
     output goes to a file, or a lesson is run by a program, nothing is written.
     """
     quiet = not (sys.stdout.isatty() or _notebook_with_a_reader())
+    description = " · ".join([*_seed, description])
     with tqdm(iterable, desc=description, leave=False, file=sys.stdout, disable=quiet) as bar:
         for item in bar:
             yield item
             if postfix and not bar.disable:
                 current = {k: v() if callable(v) else v for k, v in postfix.items()}
-                bar.set_postfix(current, refresh=False)
+                known = {k: _told(v) for k, v in current.items() if v == v}  # a NaN is not itself
+                bar.set_postfix(known, refresh=False)
+
+
+def _told(value: Any) -> Any:
+    return f"{value:.1f}" if isinstance(value, float) and math.isfinite(value) else value
 
 
 def _notebook_with_a_reader() -> bool:

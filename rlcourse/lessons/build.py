@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import json
 import re
 import shutil
 from collections.abc import Iterable
@@ -17,6 +18,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from .form import FOLDED
+from .linking import Atlas, linked
 from .notebook import GOES_ON, checksum, exercise_in, is_untouched, read_notebook
 from .paths import UsageError, lesson_of, write_atomically
 from .refusing import BuildError, Problem, find_problems
@@ -27,10 +30,14 @@ if TYPE_CHECKING:
 
 
 def build_notebook(
-    source_path: Path, solved: bool = False, registry: Declarations | ModuleType | None = None
+    source_path: Path,
+    solved: bool = False,
+    registry: Declarations | ModuleType | None = None,
+    atlas: Atlas | None = None,
 ) -> NotebookNode:
     """The notebook of one lesson: the students' copy, or with the answers left in if `solved`.
 
+    atlas: where links may lead; not given, to this lesson's own equations.
     Raises:
         BuildError: the lesson is refused; it lists every problem of the file.
         UsageError: the file cannot be read.
@@ -41,24 +48,32 @@ def build_notebook(
     problems = sorted(find_problems(source_path, cells, registry), key=lambda p: p.cell or 0)
     if problems:
         raise BuildError(problems)
-    return _assemble(lesson_of(source_path), cells, registry, solved)
+    lesson = lesson_of(source_path)
+    cells = linked(cells, lesson, atlas or Atlas.of([source_path]))
+    return _assemble(lesson, cells, registry, solved)
 
 
 def build(
-    sources: Iterable[Path], folder: Path, registry: Declarations | ModuleType | None = None
+    sources: Iterable[Path],
+    folder: Path,
+    registry: Declarations | ModuleType | None = None,
+    atlas: Atlas | None = None,
 ) -> dict[Path, str]:
     """The text of every students' notebook, as {path in `folder`: text}; writes nothing.
 
+    atlas: where links may lead; not given, to these lessons.
     Raises:
         BuildError: with the problems of all the lessons together.
     """
     import nbformat
 
+    sources = list(sources)
+    atlas = atlas or Atlas.of(sources)
     texts: dict[Path, str] = {}
     problems: list[Problem] = []
     for source in sources:
         try:
-            nb = build_notebook(source, registry=registry)
+            nb = build_notebook(source, registry=registry, atlas=atlas)
         except BuildError as error:
             problems += error.problems
         else:
@@ -66,6 +81,12 @@ def build(
     if problems:
         raise BuildError(problems)
     return texts
+
+
+def equations(atlas: Atlas) -> str:
+    """The text of the file that tells the checks the lessons' equations."""
+    gathered = {number: latex for own in atlas.equations.values() for number, latex in own.items()}
+    return json.dumps(gathered, ensure_ascii=False, indent=0) + "\n"
 
 
 def write(texts: dict[Path, str], force: bool = False) -> list[Path]:
@@ -100,7 +121,7 @@ def work_in(path: Path, text: str) -> list[str]:
     """What somebody has written into the notebook at `path` that is not in `text`, as phrases."""
     import nbformat
 
-    if not path.is_file():
+    if not path.is_file() or path.suffix != ".ipynb":
         return []
     try:
         nb = read_notebook(path)
@@ -219,6 +240,8 @@ def _metadata(cell: Cell, source: str, registry: Declarations | ModuleType) -> d
     if "jupyter" in cell.options:
         metadata["jupyter"] = cell.options["jupyter"]
     tags = list(cell.options.get("tags", ()))
+    if FOLDED in tags:  # a site reads the tag, JupyterLab this
+        metadata.setdefault("jupyter", {})["source_hidden"] = True
     if cell.role == "exercise":
         tags.append(GOES_ON)
     if tags:

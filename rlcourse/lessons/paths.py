@@ -37,6 +37,10 @@ def notebooks_folder() -> Path:
     return root() / "notebooks"
 
 
+def equations_file() -> Path:
+    return root() / "rlcourse" / "exercises" / "equations.json"
+
+
 def lesson_of(path: Path) -> str | None:
     """ "05" for `05_topic.py`, `05_topic.ipynb`; None for a file that is not named like a lesson."""
     match = LESSON_FILE.match(path.name)

@@ -1,9 +1,12 @@
 """Figures say what they show, show what they are given, and stay readable."""
 
 import base64
+import contextlib
+import io
 import re
 import subprocess
 import sys
+import time
 
 import matplotlib.pyplot as plt
 import nbformat
@@ -13,7 +16,7 @@ from matplotlib.colors import to_rgb
 from nbclient import NotebookClient
 
 from rlcourse.lab import plots
-from rlcourse.lab.progress import progress
+from rlcourse.lab.progress import progress, seeds
 
 
 @pytest.fixture(autouse=True)
@@ -61,17 +64,116 @@ def test_in_a_notebook_every_figure_is_shown_once_with_its_words():
     assert 'alt="one bar, &lt;b&gt; &amp; &quot;c&quot;"' in markup
     png = base64.b64decode(re.search(r"base64,([^\"]+)", markup)[1])
     assert png.startswith(b"\x89PNG") and len(png) < 100_000
-    (player,) = notebook.cells[2].outputs
-    assert 'aria-label="ones spread"' in player.data["text/html"]
-    assert len(player.data["text/html"]) < 200_000
+    slider, still = notebook.cells[2].outputs
+    assert "application/vnd.jupyter.widget-view+json" in slider.data
+    assert slider.data["text/plain"] == "k = 1 (run this cell to drag it)"
+    assert 'alt="ones spread"' in still.data["text/html"]
+    assert still.metadata.rlcourse.seconds > 0
+    assert len(still.data["text/html"]) < 100_000
+
+
+# --- sliders -----------------------------------------------------------------------------------
+
+
+def lines_of(value):
+    return plots.curves({"a": np.arange(3.0) * value}, xlabel="x", ylabel="y")
+
+
+@pytest.mark.parametrize(
+    ("values", "alt", "words"),
+    [([], "a line", "at least one value"), ([1], " ", "what the figure")],
+)
+def test_a_slider_needs_values_and_words(values, alt, words):
+    with pytest.raises(ValueError, match=words):
+        plots.slide(lines_of, values, name="γ", alt=alt)
+
+
+def test_outside_a_notebook_a_slider_draws_its_first_position_only():
+    drawn = []
+    plots.slide(lambda v: drawn.append(v) or lines_of(v), [1, 2, 3], name="γ", alt="a line")
+    assert drawn == [2]
+    assert plt.get_fignums() == []
+
+
+def test_a_slider_changes_the_picture_below_it_and_draws_each_once():
+    cells = [
+        "from rlcourse.lab import plots, sliders; import ipywidgets; drawn = []\n"
+        "def draw(value):\n"
+        "    drawn.append(value)\n"
+        "    return plots.bars({'a': value}, ylabel='y')\n"
+        "plots.slide(draw, [0.5, 1.0, 2.0], name='γ', alt='one bar', start=0)",
+        "import warnings; warnings.simplefilter('ignore')\n"
+        "(slider,) = [w for w in ipywidgets.widget.Widget.widgets.values()"
+        " if isinstance(w, ipywidgets.SelectionSlider)]\n"
+        "slider.value = 2; slider.value = 0; slider.value = 2\n"
+        "print(drawn, slider.description, [label for label, _ in slider.options])",
+    ]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    NotebookClient(notebook, timeout=1800, kernel_name="python3").execute()
+    said = "".join(o.text for o in notebook.cells[1].outputs if o.output_type == "stream")
+    assert said == "[0.5, 2.0] γ ['0.5', '1', '2']\n"
+    # nbclient keeps a display up to date: what stands under the first cell is the last picture.
+    first = notebook.cells[0].outputs[1].data["text/html"]
+    assert first.startswith('<img src="data:image/png;base64,') and 'alt="one bar"' in first
 
 
 # --- curves and bars ---------------------------------------------------------------------------
 
 
+def test_curves_of_few_seeds_draw_each_and_their_mean():
+    runs = np.arange(3.0)[:, None] + np.array([0.0, 10.0, 20.0])
+    ax = plots.curves({"agent": runs}, xlabel="episode", ylabel="return")
+    thick, *thin = ax.lines
+    assert thick.get_ydata() == pytest.approx([1, 11, 21])
+    assert [line.get_ydata()[0] for line in thin] == [0, 1, 2]
+    assert all(line.get_linewidth() < thick.get_linewidth() / 2 for line in thin)
+    assert ax.get_legend().get_title().get_text() == "mean; thin: each of 3 seeds"
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["agent"]
+
+
+def test_many_seeds_are_a_band():
+    ax = plots.curves({"agent": np.zeros((11, 4))}, xlabel="episode", ylabel="return")
+    assert len(ax.lines) == 1
+    assert "band: middle half of 11 seeds" in ax.get_legend().get_title().get_text()
+
+
+def test_a_method_keeps_its_colour():
+    ax = plots.curves(
+        {"random": np.zeros(2), "Q-learning, your target": np.ones(2)}, xlabel="x", ylabel="y"
+    )
+    assert [line.get_color() for line in ax.lines] == [plots.INK, plots.PALETTE["blue"]]
+    assert plots.color_of("double Q-learning") == plots.PALETTE["orange"]
+    assert plots.color_of("nobody's method") is None
+
+
+def test_every_colour_stands_out_on_a_light_page_and_on_a_dark_one():
+    def luminance(color):
+        rgb = np.array(to_rgb(color))
+        linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+        return linear @ [0.2126, 0.7152, 0.0722]
+
+    def contrast(a, b):
+        darker, lighter = sorted((luminance(a), luminance(b)))
+        return (lighter + 0.05) / (darker + 0.05)
+
+    for page in ("#FFFFFF", "#111111"):
+        assert min(contrast(color, page) for color in plots.PALETTE.values()) > 3
+        assert contrast(plots.INK, page) > 4  # words
+
+
+def test_a_figure_has_no_sheet_of_its_own():
+    from PIL import Image
+
+    from rlcourse.lab.page import as_image
+
+    markup = as_image(plots.curves({"a": np.arange(3.0)}, xlabel="x", ylabel="y"), "a line")
+    png = base64.b64decode(re.search(r"base64,([^\"]+)", markup)[1])
+    assert Image.open(io.BytesIO(png)).convert("RGBA").getpixel((2, 2))[3] == 0
+
+
 def test_curves_draw_the_mean_and_the_middle_half():
     runs = np.arange(5.0)[:, None] + np.array([0.0, 10.0, 20.0])
-    ax = plots.curves({"agent": runs}, xlabel="episode", ylabel="return")
+    ax = plots.curves({"agent": runs}, xlabel="episode", ylabel="return", spread="interquartile")
     assert ax.lines[0].get_ydata() == pytest.approx([2, 12, 22])
     assert ax.lines[0].get_xdata() == pytest.approx([1, 2, 3])
     corners = ax.collections[0].get_paths()[0].vertices
@@ -196,6 +298,29 @@ def test_progress_passes_everything_on_and_is_quiet_here(capsys):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+class Screen(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_a_bar_says_which_seed_it_is_at():
+    with contextlib.redirect_stdout(Screen()) as screen:
+        for seed in seeds([7, 8]):
+            assert list(progress(range(2), f"run {seed}")) == [0, 1]
+        list(progress(range(2), "after"))
+    assert "seed 1 of 2 · run 7" in screen.getvalue()
+    assert "seed 2 of 2 · run 8" in screen.getvalue()
+    assert "after" in screen.getvalue() and "of 2 · after" not in screen.getvalue()
+
+
+def test_what_is_not_known_yet_is_not_shown():
+    known = iter([float("nan"), 1.25])
+    with contextlib.redirect_stdout(Screen()) as screen:
+        for _ in progress(range(2), "DQN", episode_return=lambda: next(known)):
+            time.sleep(0.15)
+    assert "episode_return=1.2" in screen.getvalue() and "nan" not in screen.getvalue()
+
+
 def test_progress_shows_itself_in_a_terminal():
     import os
     import pty
