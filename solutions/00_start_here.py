@@ -15,19 +15,25 @@
 #   lesson; and you will have met the four things every later lesson uses: returns, the two ways an episode stops,
 #   array shapes, and the loop in which an agent meets its world.
 # - **Builds on** Python and a little NumPy. No reinforcement learning.
-# - **Time** 45 minutes alone, 20 as a lecture.
+# - **Time** 60 minutes alone, 25 as a lecture.
 # - **Sources** Sutton & Barto, *Reinforcement Learning*, 2nd edition (2018), §3.1–3.4; the Gymnasium documentation;
 #   Pardo et al., *Time Limits in Reinforcement Learning* (2018).
+#
+# **Reinforcement learning** is about an **agent**, whatever it is that chooses, and a **world** that answers each of its
+# choices with a number, the **reward**. The agent is to learn to choose so that the rewards are large in the long run. Nobody
+# tells it which choice would have been right.
 #
 # The whole course follows one thought. **Write down a Bellman equation, ask which part of it cannot be computed any
 # more, and replace that part by something that can.** Lesson 02 writes it down; lesson 19 arrives at Soft Actor-Critic.
 
 # %%
+import math
+
 import gymnasium
 import numpy as np
 
 from rlcourse.checker import authorship, check
-from rlcourse.lab import plots
+from rlcourse.lab import diagrams, plots
 from rlcourse.tabular import gridworlds
 from rlcourse.tabular.envs import TabularEnv
 
@@ -59,25 +65,27 @@ from rlcourse.tabular.envs import TabularEnv
 # %% [markdown]
 # ## What a reward is worth: the return
 #
-# An agent takes a step and gets a reward $r_0$, another step and gets $r_1$, and so on to the last, $r_{T-1}$. How good was
-# that? The **return** adds the rewards up, but counts later ones less: a reward that is $t$ steps away counts $\gamma^t$ of
-# itself, with a **discount** γ between 0 and 1.
+# An agent takes a step and gets a reward $r_0$, another step and gets $r_1$, and so on to the last, $r_{T-1}$: an **episode** of
+# T steps. How good was that? The **return** adds the rewards up, but counts later ones less: a reward that is $t$ steps away
+# counts $\gamma^t$ of itself, with a **discount** γ between 0 and 1.
 #
 # $$G = r_0 + \gamma r_1 + \gamma^2 r_2 + \dots = \sum_{t=0}^{T-1}\gamma^t\,r_t \tag{0.1}$$
 #
-# The first reward counts in full: it comes *now*. (Some texts start the sum at $t = 1$, which discounts it too; the CS 224R
-# tutorial slides do. It makes every return smaller by the same factor and changes no decision, but a course has to choose
-# one convention, and ours is (0.1).)
+# The first reward counts in full: it comes *now*.
 
 # %% [markdown]
 # ### Guess first
 #
-# Ten steps that pay 1 each, with γ = ½. **Is the return nearer to 2, to 5 or to 10?**
+# A reward of 1 at every step, **for ever**, with γ = 0.9. **What is that worth?** Vote, with your fingers:
 #
-# <details><summary>I have guessed.</summary>
+# 1. infinitely much
+# 2. about 100
+# 3. about 10
+# 4. less than 2
 #
-# The weights are 1, ½, ¼, …: however long the episode, they never add up to more than 2. A discount is a horizon: the next
-# cell will tell you exactly, with your own function.
+# <details><summary>I have voted.</summary>
+#
+# Keep your vote in mind. In ten minutes you will know it exactly, by a formula of your own.
 # </details>
 
 # %% [markdown] task="discounted_return"
@@ -117,9 +125,6 @@ def discounted_return(rewards, gamma):
 # %% check="discounted_return"
 discounted_return = check("discounted_return")
 
-# %%
-print(f"ten steps of reward 1, γ = ½: G = {discounted_return(np.ones(10), 0.5):.3f}")
-
 # %% [markdown]
 # ### Break it on purpose
 #
@@ -146,45 +151,151 @@ _ = check(somebody_elses, "discounted_return")
 # You cannot damage anything.
 
 # %% [markdown]
+# ## A closed form
+#
+# Back to your vote. For ever takes too long to add up, but we can look at longer and longer episodes that pay 1 at every step:
+
+# %%
+for n in (1, 2, 5, 10, 20, 50, 100, 200):
+    print(f"{n:4} steps, γ = 0.9: G = {discounted_return(np.ones(n), 0.9):.6f}")
+
+# %% [markdown]
+# It seems to stop somewhere. Where, exactly, and why there? And must one add up a million numbers that are all the same? Take
+# paper. With one reward $c$ for every step, (0.1) is
+#
+# $$G = \sum_{t=0}^{n-1}\gamma^t\,c \tag{0.2}$$
+#
+# Write the sum out, term by term. Below it write γ times the sum, moved to the right by one place, so that equal powers of γ
+# stand below each other. Subtract the second line from the first.
+
+# %% [markdown] task="constant_return"
+# ### Exercise 0.2 · `constant_return`
+# **Points** 1 · **Difficulty** ●●○ · **Time** 12 min · with **paper and pencil**
+#
+# Find (0.2) in **closed form**: an expression without a sum, without a loop and without dots. Then write it down as a function.
+#
+# `n_steps` is a whole number, 0 included, or `math.inf`: a reward at every step, for ever (then γ is below 1). `gamma` is in
+# [0, 1], both ends included. The check asks for $10^{15}$ steps, too: no loop gets there, and no computer has the memory for an
+# array of so many.
+
+
+# %% exercise="constant_return" points=1
+def constant_return(reward, gamma, n_steps):
+    """The return (0.2) of the same reward at each of n steps, in closed form.
+
+    reward: a number; gamma: in [0, 1]; n_steps: 0, 1, 2, … or math.inf. Returns a float.
+    """
+    ### BEGIN SOLUTION
+    if gamma == 1:
+        return float(n_steps * reward)  # (0.2) without discount: n equal numbers
+    # G − γG = c − γⁿc: all other terms of (0.2) stand in both lines.
+    return float(reward * (1 - gamma**n_steps) / (1 - gamma))
+    ### END SOLUTION
+
+
+# %% [markdown] hints="constant_return"
+# <details><summary>What is left when I subtract?</summary>
+#
+# Write the two lines for $n = 3$, with all their terms. Which terms stand in both of them? Cross those out. What is left of the
+# first line, and what of the second? Nothing about it is special to 3.
+# </details>
+# <details><summary>I get <code>nan</code>, or a ZeroDivisionError.</summary>
+#
+# Solving for G, you divide. For which γ may you not do that? Look at (0.2) for this γ: it is a very simple sum.
+# </details>
+# <details><summary>What do I do about <code>math.inf</code>?</summary>
+#
+# Ask what becomes of a power of γ when the exponent grows, for γ below 1. Python knows as well: try `0.9**math.inf`. And test
+# the other end: no step, one step, two steps, by hand.
+# </details>
+
+# %% check="constant_return"
+constant_return = check("constant_return")
+
+# %% [markdown]
+# A formula that was found on paper is checked by number: yours against the sum, for several γ and lengths. Then your vote.
+
+# %%
+for gamma in (0.0, 0.3, 0.9, 0.99, 1.0):
+    for n in (0, 1, 2, 10, 1000):
+        assert np.isclose(constant_return(2.5, gamma, n), discounted_return(np.full(n, 2.5), gamma))
+print(f"1 at every step, for ever, γ = 0.9: G = {constant_return(1, 0.9, math.inf):.6f}")
+
+# %% [markdown]
+# So even an endless life has a finite return, and γ says how far it reaches. A discount is a **horizon**:
+
+# %%
+print("    γ    worth of 1 for ever    a reward so many steps away still counts")
+for gamma in (0.5, 0.9, 0.99, 0.999):
+    horizon = constant_return(1, gamma, math.inf)
+    print(f"{gamma:5}   {horizon:10.1f}   {gamma**horizon:30.2f} of itself")
+
+# %% [markdown]
+# Read a line as "with this γ an agent looks about so many steps ahead". It is a soft horizon: what lies beyond it counts less
+# and less, but nothing is forgotten altogether.
+
+# %% [markdown]
 # ## Two ways to stop
 #
 # An episode can stop for two reasons, and it matters which:
 #
 # - **terminated**: the world has come to an end. The pole has fallen, the goal is reached. Nothing comes afterwards.
 # - **truncated**: *we* stopped watching, because of a time limit. The world would have gone on.
+
+# %% [markdown]
+# ### Talk to your neighbour
 #
-# Later we will often add to a reward the value of the state that comes next. After a terminal state there is nothing to add;
-# after a cut there is: the future we did not watch. So for each step we need a **mask** that is 1 where the next state's value
-# counts and 0 where it does not. With $d_i = 1$ if step $i$ terminated:
+# In the game CartPole a pole is balanced on a cart. Every step pays 1. The game stops when the pole falls; it also stops after 500
+# steps, though the pole may stand as well as ever. An agent writes down what each state is worth: the rewards that will still come.
+# **What is a perfectly balanced pole worth at step 499?** Vote:
 #
-# $$m_i = 1 - d_i \tag{0.2}$$
+# 1. about 1: one more step, and then it is over
+# 2. as much as at step 100: the pole does not know what time it is
+# 3. nothing: the episode is as good as over
 #
-# What about `truncated`? Look: it is not in the formula. Treating a time limit as an end is a common bug: it teaches
-# the agent that the world itself ends at step 500.
+# <details><summary>We have voted.</summary>
+#
+# As much as at step 100. The limit is ours; the world knows nothing of it, and the agent cannot see the clock. Whoever answers 1
+# teaches the agent that balanced poles are worth little, now and then, for no reason that it can see.
+# </details>
+
+# %% [markdown]
+# ### The mask
+#
+# Later we will often add to a reward what the state that comes next is worth, by our own estimate, instead of waiting for the
+# rewards that follow. That is called to **bootstrap** (from lesson 04 on we do it all the time). After a terminal state there is
+# nothing to add; after a cut there is: the future we did not watch. So for each step we need a **mask** that is 1 where the next
+# state's value counts and 0 where it does not. Several steps that are worked on at once, as rows of an array, are a **batch**. With
+# $d_i = 1$ if step $i$ of the batch terminated:
+#
+# $$m_i = 1 - d_i \tag{0.3}$$
+#
+# What about `truncated`? Look: it is not in the formula. To take a time limit for an end is a common bug: it teaches
+# the agent that the world itself ends at step 500. In this course $d$ is termination, and nothing else.
 
 # %% [markdown] task="bootstrap_mask"
-# ### Exercise 0.2 · `bootstrap_mask`
+# ### Exercise 0.3 · `bootstrap_mask`
 # **Points** 1 · **Difficulty** ●○○ · **Time** 5 min
 #
-# Compute (0.2) for a batch of B steps. The flags may come as bools, as integers or as floats. Both may be set at once: the
+# Compute (0.3) for a batch of B steps. The flags may come as bools, as integers or as floats. Both may be set at once: the
 # state is then terminal, whatever the clock says.
 
 
 # %% exercise="bootstrap_mask" points=1
 def bootstrap_mask(terminated, truncated):
-    """1 where the next state's value counts, 0 where it does not (0.2).
+    """1 where the next state's value counts, 0 where it does not (0.3).
 
     terminated, truncated: (B,) bool or 0/1. Returns (B,).
     """
     ### BEGIN SOLUTION
-    return 1.0 - np.asarray(terminated, dtype=float)  # (0.2); truncation plays no part
+    return 1.0 - np.asarray(terminated, dtype=float)  # (0.3); truncation plays no part
     ### END SOLUTION
 
 
 # %% [markdown] hints="bootstrap_mask"
 # <details><summary>Do I need both arguments?</summary>
 #
-# Read (0.2) again. A function may be given more than it needs.
+# Read (0.3) again. A function may be given more than it needs.
 # </details>
 # <details><summary>NumPy refuses to subtract booleans.</summary>
 #
@@ -209,7 +320,7 @@ print(table - table.mean(axis=1, keepdims=True))  # (2, 3) − (2, 1): each row 
 
 # %% [markdown]
 # and it is dangerous. The last layer of a network gives predictions of shape (B, 1). Targets have the shape (B,). Their
-# difference should be B numbers:
+# difference should be B numbers. **What is the shape of (3, 1) minus (3,)?** Vote: (3,) · (3, 1) · (3, 3) · there is an error.
 
 # %%
 prediction, target = np.ones((3, 1)), np.array([1.0, 2.0, 3.0])
@@ -217,26 +328,26 @@ print("shape of the difference:", (prediction - target).shape)
 
 # %% [markdown]
 # Nine numbers: every prediction compared with every target, and no error message. Published implementations have had this
-# bug. The mean squared error pairs row $i$ with row $i$, and with nothing else:
+# bug, and learnt with it, badly. The mean squared error pairs row $i$ with row $i$, and with nothing else:
 #
-# $$\mathrm{MSE} = \frac1B\sum_{i=1}^{B}\big(\hat y_i - y_i\big)^2 \tag{0.3}$$
+# $$\mathrm{MSE} = \frac1B\sum_{i=1}^{B}\big(\hat y_i - y_i\big)^2 \tag{0.4}$$
 
 # %% [markdown] task="mean_squared_error"
-# ### Exercise 0.3 · `mean_squared_error`
+# ### Exercise 0.4 · `mean_squared_error`
 # **Points** 1 · **Difficulty** ●○○ · **Time** 6 min
 #
-# Compute (0.3), without a factor ½. `prediction` may have the shape (B, 1) or (B,); `target` has (B,).
+# Compute (0.4), without a factor ½. `prediction` may have the shape (B, 1) or (B,); `target` has (B,).
 
 
 # %% exercise="mean_squared_error" points=1
 def mean_squared_error(prediction, target):
-    """The mean squared error (0.3).
+    """The mean squared error (0.4).
 
     prediction: (B, 1) or (B,); target: (B,), B ≥ 1. Returns a float.
     """
     ### BEGIN SOLUTION
     error = prediction.reshape(target.shape) - target  # (B,): row i with row i
-    return float(np.mean(error**2))  # (0.3)
+    return float(np.mean(error**2))  # (0.4)
     ### END SOLUTION
 
 
@@ -247,7 +358,7 @@ def mean_squared_error(prediction, target):
 # </details>
 # <details><summary>In which order: mean, square, difference?</summary>
 #
-# Read (0.3) from the inside out.
+# Read (0.4) from the inside out.
 # </details>
 # <details><summary>It works for some batches only.</summary>
 #
@@ -279,11 +390,19 @@ assert gradient.item() == 2 * (2 - 6)  # detached: the derivative of (w − 6)²
 # %% [markdown]
 # ## The loop
 #
-# An agent and its world take turns. The world shows a state $s$, the agent's **policy** chooses an action $a$, the world
-# answers with a reward $r$ and the next state $s'$, until one of the two flags says stop:
+# An agent and its world take turns. The world shows a **state** $s$; the agent's **policy** π chooses an **action** $a$; the world
+# answers with a reward $r$ and the next state $s'$. And so on, until the episode is over:
 #
-# $$s_0,\ a_0,\ r_0,\ s_1,\ a_1,\ r_1,\ \dots \qquad a_t \sim \pi(\cdot\,|\,s_t) \tag{0.4}$$
-#
+# $$s_0,\ a_0,\ r_0,\ s_1,\ a_1,\ r_1,\ \dots \qquad a_t \sim \pi(\cdot\,|\,s_t) \tag{0.5}$$
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+ax = diagrams.agent_and_world()
+plots.show(
+    ax,
+    alt="A loop: the agent gives an action to the world, the world gives a reward and the next state back.",
+)
+
+# %% [markdown]
 # In code, worlds have the interface of the library Gymnasium: `env.reset()` begins an episode and returns the first state
 # (and a dictionary we do not need); `env.step(action)` returns five things.
 
@@ -296,18 +415,20 @@ print("next state", next_state.round(2))
 print(f"reward {reward}, terminated {terminated}, truncated {truncated}")
 
 # %% [markdown] task="run_episode"
-# ### Exercise 0.4 · `run_episode`
-# **Points** 2 · **Difficulty** ●●○ · **Time** 10 min
+# ### Exercise 0.5 · `run_episode`
+# **Points** 2 · **Difficulty** ●●○ · **Time** 12 min
 #
-# Run one episode, (0.4), and return its rewards, in order, and whether it *terminated*.
+# Run one episode, (0.5), until it is over, and return its rewards, in order, and whether it *terminated*.
 #
 # - One `reset()`, without arguments; one call of `policy(state, rng)` a step; no step after the end.
-# - Either flag ends the episode. The second result says how: `True` only for a terminal state.
+# - The second result says how the episode ended: `True` only for a terminal state.
+#
+# One decision is yours, and the check asks for it: when is an episode over?
 
 
 # %% exercise="run_episode" points=2
 def run_episode(env, policy, rng):
-    """Run one episode (0.4).
+    """Run one episode (0.5).
 
     env: Gymnasium's API; policy(state, rng) -> int; rng: a numpy.random.Generator.
     Returns rewards (T,) float64, and terminated: a bool.
@@ -327,7 +448,8 @@ def run_episode(env, policy, rng):
 # %% [markdown] hints="run_episode"
 # <details><summary>What does the loop look like?</summary>
 #
-# Before it: reset. In it: ask the policy, step, keep the reward. It ends when one of *two* things is true.
+# Before it: reset. In it: ask the policy, step, keep the reward. What ends it? Read "Two ways to stop" once more, with this
+# question in mind.
 # </details>
 # <details><summary>What is easily forgotten?</summary>
 #
@@ -335,7 +457,7 @@ def run_episode(env, policy, rng):
 # </details>
 # <details><summary>What do I return?</summary>
 #
-# An array made of the list of rewards, and one of the two flags. Which of them says that nothing comes afterwards?
+# An array made of the list of rewards, and a flag. Which of the two says that nothing comes afterwards?
 # </details>
 
 # %% check="run_episode"
@@ -400,20 +522,53 @@ for name in policies:
 # %% [markdown]
 # ## Talk to your neighbour
 #
-# **1.** With γ = 0.99, about how many steps ahead does an agent look? With γ = 0.5?
+# **1.** What would an agent learn in CartPole that takes the flag of the 500 steps for the other one?
 #
 # <details><summary>Answer</summary>
 #
-# The weights add up to 1/(1 − γ): about 100 steps, and about 2. It is a soft horizon: nothing is forgotten altogether.
+# That even a perfectly balanced pole is worth little shortly before step 500; and since it cannot see the clock, that balanced
+# poles are worth less everywhere, now more, now less. Its estimates never come to rest.
 # </details>
 #
-# **2.** CartPole stops when the pole falls, and also after 500 steps. Which flag is which? What would an agent learn that takes
-# the second for the first?
+# **2.** "The agent should look as far ahead as possible, so let us take γ = 1." The task never ends. What goes wrong?
 #
 # <details><summary>Answer</summary>
 #
-# Falling terminates, 500 steps truncate. It would learn that even a perfectly balanced pole is worth little shortly before
-# step 500; and since it cannot see the clock, that balanced poles are worth less everywhere.
+# Returns grow without end. Whoever gets 1 at every step and whoever gets 1 at every tenth have the same return, infinity: returns
+# no longer say who is better. In a task that is sure to end γ = 1 is fine.
+# </details>
+
+# %% [markdown]
+# ## Summary
+#
+# - The **return** (0.1) adds up rewards, each weighed by $\gamma^t$, $t$ steps ahead; the first counts in full.
+# - γ is a **horizon**. If γ is below 1, even an endless sum of rewards is finite, and for a constant reward you have its formula.
+# - **Terminated** is the end of the world; **truncated** is the end of our watching. Only the first cuts off what comes: $m = 1 - d$.
+# - (B, 1) minus (B,) is **(B, B)**, and nobody says so. Bring arrays to one shape before you subtract.
+# - **The loop**: reset once; ask the policy, step, keep the reward, go on from the new state; stop when the episode is over, and say
+#   how it ended.
+
+# %% [markdown]
+# ## Where this went
+#
+# What later methods change in the sum $G = \sum_{t=0}^{T-1}\gamma^t\,r_t$:
+#
+# - **n-step and λ-returns** (lesson 04) keep its first n terms and put $\gamma^n$ times an *estimate* in the place of the others.
+# - **Maximum entropy** (lessons 16 to 19) adds to each $r_t$ a bonus for a policy that keeps its choices open.
+# - **Average reward** (Sutton & Barto §10.3) drops γ and takes $\lim_{T\to\infty}\frac1T\sum_{t=0}^{T-1}r_t$: for tasks that never end.
+# - **General value functions** (Sutton et al. 2011) let γ depend on the state: $\gamma^t$ becomes the product
+#   $\gamma(s_1)\cdots\gamma(s_t)$, and a terminal state is one where it is 0.
+# - **Distributional methods** (Bellemare, Dabney & Munos 2017) keep the sum and learn its whole distribution, not its mean alone.
+
+# %% [markdown]
+# <details><summary><b>For readers of the sources</b></summary>
+#
+# - **Sutton & Barto**, *Reinforcement Learning*: their $R_{t+1}$ is our $r_t$, the reward for leaving $s_t$; their (3.8) is (0.1), and
+#   their (3.10) is your formula of exercise 0.2 for an endless sum.
+# - **Du**, *CS 224R Tutorial: Review of Q-Learning*: the slides number steps from 1 and weigh the reward of step $t$ by $\gamma^t$, so
+#   that the first one is discounted, too. That is a convention: every return is smaller by the factor γ, and no decision changes.
+# - **Gym**, the library that Gymnasium continues, had a single flag `done` before version 0.26, for both ways to stop. Code of that
+#   time had to look elsewhere to know which of the two it was.
 # </details>
 
 # %% [markdown]

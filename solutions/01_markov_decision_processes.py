@@ -14,17 +14,19 @@
 # - **You will be able to** describe a world in which averages can be computed; turn a policy into a Markov chain; say how often
 #   each state is visited; and compute the number that all of reinforcement learning is about, the mean return of a policy.
 # - **Builds on** lesson 00 (returns, the loop).
-# - **Time** 90 minutes alone, 50 as a lecture.
-# - **Sources** Sutton & Barto, 2nd edition, §3.1–3.5; Puterman, *Markov Decision Processes* (1994), §5.6 and §6.9; Kakade & Langford
-#   2002 (occupancy); the CS 224R tutorial slides on Q-learning.
+# - **Time** 110 minutes alone, 60 as a lecture.
+# - **Sources** Sutton & Barto, 2nd edition, §3.1–3.5; Puterman, *Markov Decision Processes* (1994), §5.3, §5.6 and §6.9; Kakade &
+#   Langford 2002 (occupancy); Archibald, McKinnon & Thomas 1995 (random MDPs); Du, *CS 224R Tutorial: Review of Q-Learning*.
 
 # %%
+import math
+
 import gymnasium
 import numpy as np
 
 from rlcourse.checker import authorship, check
-from rlcourse.lab import plots
-from rlcourse.tabular import gridworlds, mdp
+from rlcourse.lab import diagrams, plots
+from rlcourse.tabular import gridworlds, mdp, returns
 from rlcourse.tabular.envs import TabularEnv
 
 # %% [markdown]
@@ -32,7 +34,7 @@ from rlcourse.tabular.envs import TabularEnv
 #
 # Lesson 00 gave a number to what *has* happened: the return
 #
-# $$G = \sum_{t=0}^{T-1}\gamma^t r_t \tag{1.1}$$
+# $$G = \sum_{t=0}^{T-1}\gamma^t\,r_t \tag{1.1}$$
 #
 # Run the same policy twice and you get two different numbers. Which of them counts? Neither: what counts is the mean. To speak of a
 # mean we have to say what is random, and how. That is all a Markov decision process is.
@@ -50,17 +52,71 @@ from rlcourse.tabular.envs import TabularEnv
 # | start distribution | where $s_0$ comes from | `start[s]` |
 # | γ | the discount, in [0, 1] | `gamma` |
 #
-# Sometimes there is a horizon T, too. *Markov* means that $p$ and $r$ need only the present state: the past does not matter, except
-# through where it has brought us. (The tutorial slides count states from $s_1$ and let a trajectory end with a state but no action;
-# we count from 0, and T actions join T + 1 states.)
+# Sometimes there is a horizon T, too: the number of steps after which we stop watching. *Markov* means that $p$ and $r$ need only the
+# present state: the past does not matter, except through where it has brought us.
+
+# %% [markdown]
+# ### Talk to your neighbour
 #
-# A chain of five states, with the actions left and right, of which only the last step to the right end pays:
+# A robot has a heavy body and a weak motor. We call its position on the floor the state, and the direction in which the motor pushes
+# the action. **Is that Markov?** Vote: 1. yes, the world decides where it goes next · 2. no · 3. that depends on the robot.
+#
+# <details><summary>We have voted.</summary>
+#
+# No: a heavy body goes on moving, so where it is next depends on how fast it is now, and a position does not say that. With position
+# *and* velocity it is. Being Markov is a property of what you *call* the state, not of the world.
+# </details>
+
+# %% [markdown]
+# ### An example, with its numbers
+#
+# A machine is new, worn or broken. Every morning one can run it or repair it:
+
+# %%
+NEW, WORN, BROKEN = range(3)
+RUN, REPAIR = range(2)
+P_machine, R_machine = np.zeros((3, 2, 3)), np.zeros((3, 2))
+P_machine[NEW, RUN, [NEW, WORN]] = 0.7, 0.3
+P_machine[WORN, RUN, [WORN, BROKEN]] = 0.6, 0.4
+P_machine[BROKEN, RUN, BROKEN] = 1.0  # running a broken machine mends nothing
+P_machine[:, REPAIR, NEW] = 1.0
+R_machine[:, RUN], R_machine[:, REPAIR] = (3, 2, 0), -2
+machine = mdp.MDP(P_machine, R_machine, start=[1, 0, 0], gamma=0.9)
+
+# %% [markdown]
+# Below is the same as a graph. An open circle is a state, a dot is an action, and beside the dot stands what the action pays. From the
+# dot on the world decides: an arrow for every next state, with its probability.
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+ax = diagrams.mdp_graph(
+    machine.P,
+    machine.R,
+    places=[(0, 0), (4, 0), (8, 0)],
+    dots={
+        (NEW, RUN): (1.2, 1.5), (WORN, RUN): (5.2, 1.5), (BROKEN, RUN): (9.2, 1.5),
+        (NEW, REPAIR): (-1.2, -1.5), (WORN, REPAIR): (2.8, -1.5), (BROKEN, REPAIR): (6.8, -2.5),
+    },
+    states=("new", "worn", "broken"),
+    actions=("run", "repair"),
+)  # fmt: skip
+plots.show(ax, alt="The machine as a graph: running leads from new to worn and from worn to broken, each with the "
+           "probability in its arrow; repairing leads from every state to new.")  # fmt: skip
+
+# %% [markdown]
+# **What about the end?** An episode is over when a **terminal** state is reached. The arrays have no room for "over", and need none: a
+# terminal state is one that no action leaves and that pays nothing, $p(s|s,a) = 1$ and $r(s,a) = 0$ for every $a$. Whoever is there gets 0
+# for ever, and no sum of rewards notices. So every row of $P$ sums to 1, and every sum over $t$ may run to infinity. This is our convention
+# in all lessons, and the builder of MDPs, `mdp.MDP`, insists on it.
+#
+# A chain of five states, with the actions left and right. Only the last step to the right pays, and it leads into the terminal state:
 
 # %%
 chain = mdp.chain(5)
 print("P of going right:")
 print(chain.P[:, 1].astype(int))
 print("R:", chain.R.tolist())
+print("terminal:", np.flatnonzero(chain.terminal))
+assert (chain.P[4, :, 4] == 1).all() and (chain.R[4] == 0).all()
 
 # %% [markdown]
 # ## Guess first
@@ -131,38 +187,132 @@ def returns_to_go(rewards, gamma):
 returns_to_go = check("returns_to_go")
 
 # %% [markdown]
-# ## A policy turns an MDP into a Markov chain
+# ## γ as a coin
 #
-# Fix the policy, and the choice of an action is just one more random thing between $s$ and $s'$. Sum over it:
+# Why should a reward that comes later count less? One answer: because there may be no later. Take γ for a **probability of
+# survival**. Nothing is discounted now: every step pays $c$. But after each step a coin is tossed. With probability γ the episode goes
+# on, else it ends, there and then. With $L$ the number of steps, the return is $cL$: a random number.
 #
-# $$P^\pi(s'|s) = \sum_a\pi(a|s)\,p(s'|s,a) \tag{1.4}$$
-#
-# $$r^\pi(s) = \sum_a\pi(a|s)\,r(s,a) \tag{1.5}$$
-#
-# What is left has no actions any more: a matrix that says where one goes, and a vector of mean rewards.
+# **Talk to your neighbour.** World A pays 1 at every step, for ever, discounted by γ = 0.9. World B pays 1 at every step, undiscounted, and ends
+# after each step with probability 0.1. **Whose mean return is larger?** Vote: 1. A's · 2. B's · 3. they are equal · 4. B's is infinite.
 
-# %% [markdown] task="policy_transition"
-# ### Exercise 1.2 · `policy_transition`
-# **Points** 1 · **Difficulty** ●●○ · **Time** 8 min
+# %% [markdown]
+# ### Mean and spread, on paper
 #
-# Compute (1.4): `[s, s']`, first index where from, second where to. Its rows sum to 1.
+# What is the mean of $cL$? The trick is the one of (1.3): **peel off the first step**. It is taken in any case. After it, with probability γ, we
+# stand where we stood before, and have as many steps still to come as we had then; else there are none.
+#
+# $$\mathbb E[L] = 1 + \gamma\,\mathbb E[L] \tag{1.4}$$
+#
+# One equation with one unknown, which stands on both sides. The same trick works for $L^2$: write $L = 1 + B L'$, where $B$ is 1 if the coin
+# says "go on" and 0 if not, and $L'$ is a fresh number of steps, independent of the coin. Square, and take the mean, term by term.
+
+# %% [markdown] task="coin_stopped_return"
+# ### Exercise 1.2 · `coin_stopped_return`
+# **Points** 2 · **Difficulty** ●●● · **Time** 20 min · with **paper and pencil**
+#
+# Find the **mean** and the **standard deviation** of the return $cL$ on paper, from (1.4) and from the same equation for $L^2$. Write both
+# formulas down: `reward` is $c$, of either sign; `gamma` is in [0, 1). Return the two numbers, the mean first. A simulation is not exact
+# enough for the check, nor is a sum that is cut off somewhere.
 
 
-# %% exercise="policy_transition" points=1
-def policy_transition(P, pi):
-    """The Markov chain of a policy (1.4).
+# %% exercise="coin_stopped_return" points=2
+def coin_stopped_return(reward, gamma):
+    """Mean and standard deviation of the return if a coin ends the episode (1.4).
 
-    P: (S, A, S); pi: (S, A). Returns (S, S).
+    reward: paid at each step; gamma: in [0, 1), the probability of going on. Returns two floats.
     """
     ### BEGIN SOLUTION
-    return np.einsum("sa,sat->st", pi, P)  # (1.4): sum over a
+    mean_length = 1 / (1 - gamma)  # (1.4), solved for E[L]
+    mean_square = (1 + 2 * gamma * mean_length) / (1 - gamma)  # E[L²] = 1 + 2γ E[L] + γ E[L²]
+    variance = mean_square - mean_length**2  # of L
+    return reward * mean_length, abs(reward) * math.sqrt(variance)
     ### END SOLUTION
 
 
-# %% [markdown] hints="policy_transition"
+# %% [markdown] hints="coin_stopped_return"
+# <details><summary>What is the mean of L²?</summary>
+#
+# $(1 + BL')^2$ has three terms. $B$ is 0 or 1, so $B^2 = B$; it is independent of $L'$, so the mean of a product is the product of the
+# means; and $L'$ has the same mean, and the same mean square, as $L$.
+# </details>
+# <details><summary>I have E[L] and E[L²]. How do I get the standard deviation?</summary>
+#
+# The variance of $L$ is what is left of $\mathbb E[L^2]$ when the square of the mean is taken away. Then think of the unit: a standard
+# deviation is measured in rewards, as the mean is, not in squared rewards. And it is never negative, whatever $c$ is.
+# </details>
+# <details><summary>How do I test it?</summary>
+#
+# γ = 0: there is exactly one step. What are mean and spread of a number that is always the same? Then γ = ½: how likely is $L = 1$, 2, 3, …?
+# Add up a few terms of the mean.
+# </details>
+
+# %% check="coin_stopped_return"
+coin_stopped_return = check("coin_stopped_return")
+
+# %% [markdown]
+# Your two formulas against 100 000 episodes with a real coin (a pseudorandom one), for a step that pays 1; and beside them what the *discounted*
+# return of a world is that pays 1 at every step and never ends, by the formula of lesson 00:
+
+# %%
+rng = np.random.default_rng(0)
+print(
+    "  γ    mean, tossed      by formula     spread, tossed   by formula     discounted, for ever"
+)
+for g in (0.5, 0.9, 0.98):
+    going, steps = np.ones(100_000, dtype=bool), np.zeros(100_000)
+    while going.any():
+        steps[going] += 1
+        going &= rng.random(100_000) < g
+    mean, std = coin_stopped_return(1.0, g)
+    for_ever = returns.constant_return(1.0, g, math.inf)
+    print(
+        f"{g:4} {steps.mean():12.2f} {mean:15.2f} {steps.std():18.2f} {std:12.2f} {for_ever:18.2f}"
+    )
+    assert abs(steps.mean() - mean) < 5 * std / np.sqrt(100_000)
+    assert np.isclose(mean, for_ever)
+
+# %% [markdown]
+# Your vote: the means agree. Discounting, and being mortal without discounting, **cannot be told apart in the mean**. That is true of any rewards and any
+# policy: a reward at step $t$ is discounted by $\gamma^t$, or else it is paid with probability $\gamma^t$, which is how likely $t$ coins in a row say "go
+# on". What differs is the spread: the discounted return of a constant reward has none; the coin's, for γ near 1, is nearly as large as its mean.
+
+# %% [markdown]
+# ## A policy turns an MDP into a Markov chain
+#
+# Fix the policy, and the choice of an action is just one more random thing between $s$ and $s'$. Sum over it, once for where one goes and once
+# for what one gets:
+#
+# $$\begin{aligned}P^\pi(s'|s) &= \sum_a\pi(a|s)\,p(s'|s,a)\\ r^\pi(s) &= \sum_a\pi(a|s)\,r(s,a)\end{aligned} \tag{1.5}$$
+#
+# What is left has no actions any more: a matrix that says where one goes, and a vector of mean rewards. That is a **Markov chain** with rewards.
+
+# %% [markdown] task="policy_chain"
+# ### Exercise 1.3 · `policy_chain`
+# **Points** 2 · **Difficulty** ●●○ · **Time** 12 min
+#
+# Compute both lines of (1.5) and return them in this order. $P^\pi$ is `[s, s']`, first index where from, second where to. `R` may hold whole
+# numbers.
+
+
+# %% exercise="policy_chain" points=2
+def policy_chain(P, R, pi):
+    """The Markov chain with rewards that a policy makes of an MDP (1.5).
+
+    P: (S, A, S); R, pi: (S, A). Returns P_pi (S, S) and r_pi (S,).
+    """
+    ### BEGIN SOLUTION
+    P_pi = np.einsum("sa,sat->st", pi, P)  # (1.5), first line: the sum over a
+    r_pi = np.sum(pi * R, axis=1)  # (1.5), second line
+    return P_pi, r_pi
+    ### END SOLUTION
+
+
+# %% [markdown] hints="policy_chain"
 # <details><summary>Which index disappears?</summary>
 #
-# The action: it is summed over, weighed by how likely the policy takes it *in the state that is left*.
+# The action: it is summed over, weighed by how likely the policy takes it *in the state that is left*. The weights of a state sum to 1, so the
+# weighted sum *is* the mean.
 # </details>
 # <details><summary>How do I multiply (S, A) with (S, A, S)?</summary>
 #
@@ -170,57 +320,24 @@ def policy_transition(P, pi):
 # </details>
 # <details><summary>How do I test it?</summary>
 #
-# Sum the rows. If they sum to A, the weights are missing; if the columns sum to 1 instead, the two indices are exchanged.
+# Sum the rows of the matrix. If they sum to A, the weights are missing; if the columns sum to 1 instead, the two indices are exchanged. For the
+# rewards: if all actions are paid the same, that is what should come out.
 # </details>
 
-# %% check="policy_transition"
-policy_transition = check("policy_transition")
-
-# %% [markdown] task="policy_reward"
-# ### Exercise 1.3 · `policy_reward`
-# **Points** 1 · **Difficulty** ●○○ · **Time** 4 min
-#
-# Compute (1.5). `R` may hold whole numbers.
-
-
-# %% exercise="policy_reward" points=1
-def policy_reward(R, pi):
-    """The mean reward of each state under a policy (1.5).
-
-    R, pi: (S, A). Returns (S,).
-    """
-    ### BEGIN SOLUTION
-    return np.sum(pi * R, axis=1)  # (1.5)
-    ### END SOLUTION
-
-
-# %% [markdown] hints="policy_reward"
-# <details><summary>What kind of average is it?</summary>
-#
-# One over the actions of a row, with the policy's probabilities as weights.
-# </details>
-# <details><summary>Which axis?</summary>
-#
-# States are the first index and stay; actions are the second and go.
-# </details>
-# <details><summary>Sum or mean?</summary>
-#
-# The weights sum to 1 already, so the weighted sum *is* the mean.
-# </details>
-
-# %% check="policy_reward"
-policy_reward = check("policy_reward")
+# %% check="policy_chain"
+policy_chain = check("policy_chain")
 
 # %% [markdown]
 # Powers of $P^\pi$ say where one is after several steps: the row vector $\text{start}\,(P^\pi)^t$ is the distribution of $s_t$. Compared with 20 000
-# simulated walks of six steps, in a random MDP:
+# simulated walks of six steps, in a random MDP. (A *Garnet* MDP: from every state and action as many next states can be reached as its
+# **branching** says, here three of five, with random probabilities; and the rewards are random too.)
 
 # %%
 rng = np.random.default_rng(0)
 world = mdp.garnet(n_states=5, n_actions=3, branching=3, rng=rng)
 P, R, start, gamma = world.P, world.R, world.start, world.gamma
 pi = rng.dirichlet(np.ones(3), size=5)
-P_pi = policy_transition(P, pi)
+P_pi, r_pi = policy_chain(P, R, pi)
 exact = start @ np.linalg.matrix_power(P_pi, 6)
 s = rng.integers(5, size=20_000)  # this MDP starts in any state alike
 for _ in range(6):
@@ -237,13 +354,16 @@ assert np.abs(exact - simulated).max() < 0.02
 # With a discount, a visit at step t counts $\gamma^t$. Add that up over all steps, and scale it so that it is a distribution: the weights
 # $\gamma^t$ add up to $\frac1{1-\gamma}$, so multiply by $1-\gamma$.
 #
-# $$d(s) = (1-\gamma)\sum_{t=0}^\infty\gamma^t\Pr(s_t = s) \tag{1.6}$$
+# $$\eta^\pi(s) = (1-\gamma)\sum_{t=0}^\infty\gamma^t\Pr(s_t = s) \tag{1.6}$$
 #
-# This is the **discounted occupancy** of the policy. An infinite sum, but look at its first term and the rest. The first is
-# $(1-\gamma)\,\text{start}(s)$. In the rest, $\Pr(s_{t+1} = s) = \sum_{\bar s}\Pr(s_t = \bar s)\,P^\pi(s|\bar s)$: one step of the chain. So
-# $d = (1-\gamma)\,\text{start} + \gamma\,P_\pi^\top d$, or
+# This is the **discounted occupancy** of the policy. The coin says what it means: $\gamma^t$ is the probability of getting as far as step $t$, and
+# $1-\gamma$ that of being stopped just then. So $\eta^\pi(s)$ is the probability of **standing in $s$ when the coin ends the episode**.
 #
-# $$(I - \gamma P_\pi^\top)\,d = (1-\gamma)\,\text{start} \tag{1.7}$$
+# It is an infinite sum, but look at its first term and the rest. The first is $(1-\gamma)\,\text{start}(s)$. In the rest,
+# $\Pr(s_{t+1} = s) = \sum_{\bar s}\Pr(s_t = \bar s)\,P^\pi(s|\bar s)$: one step of the chain. So
+# $\eta^\pi = (1-\gamma)\,\text{start} + \gamma\,P_\pi^\top\eta^\pi$, or
+#
+# $$(I - \gamma P_\pi^\top)\,\eta^\pi = (1-\gamma)\,\text{start} \tag{1.7}$$
 #
 # The **transpose** is there because probability flows *forwards*: what arrives in $s$ comes from all $\bar s$, so the sum runs over the first
 # index. (Values will flow backwards, and need the matrix as it is: lesson 02.)
@@ -252,7 +372,7 @@ assert np.abs(exact - simulated).max() < 0.02
 # ### Exercise 1.4 · `discounted_occupancy`
 # **Points** 2 · **Difficulty** ●●○ · **Time** 12 min
 #
-# Compute $d$. You may solve (1.7), or add up (1.6) until nothing changes.
+# Compute $\eta^\pi$. You may solve (1.7), or add up (1.6) until nothing changes.
 
 
 # %% exercise="discounted_occupancy" points=2
@@ -293,7 +413,8 @@ field = gridworlds.gridworld("......\n......\n......\nS.....")
 drift = np.tile([0.4, 0.4, 0.1, 0.1], (24, 1))  # up, right, down, left
 axes = plots.axes(1, 2, size="wide")
 for ax, g in zip(axes, (0.7, 0.97), strict=True):
-    occupancy = discounted_occupancy(policy_transition(field.mdp.P, drift), field.mdp.start, g)
+    drifting, _ = policy_chain(field.mdp.P, field.mdp.R, drift)
+    occupancy = discounted_occupancy(drifting, field.mdp.start, g)
     plots.grid_values(
         100 * occupancy, field.shape, cells=field.cells, title=f"γ = {g}, in %", digits=0, ax=ax
     )
@@ -307,7 +428,7 @@ plots.show(axes, alt="Discounted occupancy of a drifting policy on a 4 by 6 grid
 # $\sum_s\Pr(s_t = s)\,r^\pi(s)$, so
 #
 # $$J(\pi) = \mathbb E_\tau\Big[\sum_{t\ge0}\gamma^t r_t\Big] = \sum_s\Big[\sum_{t\ge0}\gamma^t\Pr(s_t = s)\Big]r^\pi(s)
-# = \frac1{1-\gamma}\sum_s d(s)\,r^\pi(s) \tag{1.8}$$
+# = \frac1{1-\gamma}\sum_s\eta^\pi(s)\,r^\pi(s) \tag{1.8}$$
 
 # %% [markdown] task="expected_return"
 # ### Exercise 1.5 · `expected_return`
@@ -325,7 +446,7 @@ def expected_return(P, R, pi, start, gamma):
     ### BEGIN SOLUTION
     chain_of_pi = np.einsum("sa,sat->st", pi, P)
     mean_reward = np.einsum("sa,sa->s", pi, R)
-    visits = np.linalg.solve(np.eye(len(start)) - gamma * chain_of_pi.T, start)  # d / (1 − γ)
+    visits = np.linalg.solve(np.eye(len(start)) - gamma * chain_of_pi.T, start)  # η / (1 − γ)
     return float(visits @ mean_reward)  # (1.8)
     ### END SOLUTION
 
@@ -333,7 +454,7 @@ def expected_return(P, R, pi, start, gamma):
 # %% [markdown] hints="expected_return"
 # <details><summary>Which pieces do I need?</summary>
 #
-# The chain of the policy, its mean rewards, and its occupancy: exercises 1.2, 1.3, 1.4.
+# The chain of the policy with its mean rewards, and its occupancy: exercises 1.3 and 1.4.
 # </details>
 # <details><summary>What is left to do?</summary>
 #
@@ -368,11 +489,13 @@ assert abs(straight - 0.9**3) < 1e-12
 # ### Exercise 1.6 · `sample_trajectory`
 # **Points** 2 · **Difficulty** ●●○ · **Time** 15 min
 #
-# Sample (1.2) for `horizon` steps. Draw $s_0$ from `start`; then for $t = 0, …, T-1$: $a_t$ from `pi[s_t]`, the reward `R[s_t, a_t]`, $s_{t+1}$ from
-# `P[s_t, a_t]`. Exactly these draws, in this order, each one `rng.choice(n, p=row)`, and nothing else from `rng`.
+# Sample (1.2) for `horizon` steps. Draw $s_0$ from `start`; then for $t = 0, …, T-1$: $a_t$ from `pi[s_t]` and $s_{t+1}$ from `P[s_t, a_t]`.
+# Exactly these draws, in this order, each one `rng.choice(n, p=row)`, and nothing else from `rng`. Keep the reward of each step as well; a reward
+# needs no draw.
 #
-# Return states (T + 1,), actions (T,) and rewards (T,), as arrays; T = 0 is allowed. States from which there is no way out are walked on in like any
-# other.
+# Return states (T + 1,), actions (T,) and rewards (T,), as arrays; T = 0 is allowed. Terminal states are walked on in like any other.
+#
+# One decision is yours, and the check asks for it: when do you look up the reward?
 
 
 # %% exercise="sample_trajectory" points=2
@@ -402,7 +525,7 @@ def sample_trajectory(P, R, pi, start, horizon, rng):
 # </details>
 # <details><summary>Which state pays the reward?</summary>
 #
-# The one you leave. Look it up before you move on.
+# (1.2) says which two indices $r_t$ has. At the point where your code looks it up: which state does your variable hold?
 # </details>
 # <details><summary>My numbers are plausible, but the check says they are not the right ones.</summary>
 #
@@ -503,27 +626,57 @@ for g in (0.1, 0.5, 0.9, 0.99):
 # %% [markdown]
 # ## Talk to your neighbour
 #
-# **1.** A robot's state is its position. Is that Markov, if its motor has momentum?
+# **1.** Why is $\eta^\pi$ made a distribution, if the factor is divided out again in (1.8)?
 #
 # <details><summary>Answer</summary>
 #
-# No: where it goes next depends on how fast it is. With position *and* velocity it is. Being Markov is a property of what you call the state, not of the
-# world.
+# Because then "a state drawn from $\eta^\pi$" makes sense (toss the coin!), and a mean over $\eta^\pi$ can be sampled. From lesson 10 on
+# that is what we shall do.
 # </details>
 #
-# **2.** Why is d made a distribution, if the factor is divided out again in (1.8)?
+# **2.** What is γ = 1 good for, and why do (1.7) and (1.8) exclude it?
 #
 # <details><summary>Answer</summary>
 #
-# Because then "a state drawn from d" makes sense, and a mean over d can be sampled. From lesson 10 on that is what we shall do.
+# For tasks that are sure to end. In the formulas the sum of the weights would be infinite, and the matrix singular: a chain that never
+# ends, and one that has ended and stands in its terminal state, visits its states infinitely often.
 # </details>
+
+# %% [markdown]
+# ## Summary
 #
-# **3.** What is γ = 1 good for, and why do (1.7) and (1.8) exclude it?
+# - An **MDP** is `P[s, a, s']`, `R[s, a]`, a start and γ. The present state is all that matters; a terminal state leads to itself and pays
+#   nothing.
+# - A **return** is a reward now and γ times the return that begins one step later (1.3); computed backwards, without a division.
+# - γ can be read as a **probability of going on**: the same mean, another spread (1.4).
+# - A **policy** turns an MDP into a Markov chain with rewards (1.5). Its **occupancy** says where the coin finds us when it ends the episode (1.7);
+#   probability flows forwards, with the transpose.
+# - $J(\pi)$ weighs mean rewards by the occupancy (1.8). Sampling finds it without $p$ and $r$, and its error falls as $1/\sqrt n$.
+
+# %% [markdown]
+# ## Where this went
 #
-# <details><summary>Answer</summary>
+# What later methods change in $J(\pi) = \mathbb E_\tau\big[\sum_{t\ge0}\gamma^t r_t\big]$ and $G_t = r_t + \gamma\,G_{t+1}$:
 #
-# For tasks that end by themselves. In the formulas the sum of the weights would be infinite, and the matrix singular: a chain that never ends visits its
-# states infinitely often.
+# - **Bellman equations** (lesson 02) take the mean of the second one, state by state; **policy gradients** (lesson 10) give π parameters θ and climb the
+#   first, $J(\pi_\theta)$.
+# - **Linear programmes** (Puterman §6.9) make the occupancies of states and actions the unknown: $J$ is linear in them. **GAIL** (Ho & Ermon 2016)
+#   makes them equal to an expert's, in place of making $J$ large.
+# - The **successor representation** (Dayan 1993) keeps the matrix $(I-\gamma P^\pi)^{-1}$, the discounted visits from every start: a new reward, and the new
+#   $J$ is one product away.
+# - **Constrained MDPs** (Altman 1999) add a second $J$, of costs, that must stay below a bound.
+# - **Average reward** (Puterman, chapter 8) has no γ: $J(\pi) = \lim_{T\to\infty}\frac1T\,\mathbb E_\tau\big[\sum_{t=0}^{T-1}r_t\big]$.
+
+# %% [markdown]
+# <details><summary><b>For readers of the sources</b></summary>
+#
+# - **Sutton & Barto**: their $p(s',r\,|\,s,a)$ holds the whole distribution of a reward; our $p(s'|s,a)$ and $r(s,a)$ are their (3.4) and (3.5). Their η(s) in (9.2) is
+#   the number of steps in $s$ in an episode, neither discounted nor scaled; their μ(s) in (9.3) is that, divided by its sum.
+# - **Sutton, McAllester, Singh & Mansour**, *Policy Gradient Methods* (2000): their $d^\pi(s)$ is the sum in (1.6) without the factor $1-\gamma$. In this course
+#   $d$ is the flag of a terminal state, and nothing else.
+# - **Puterman**, *Markov Decision Processes*: the discount is λ, and the occupancies $x(s,a)$ of §6.9 are not scaled to sum to 1. That a coin and a discount have the
+#   same mean is in his §5.3.
+# - **Du**, *CS 224R Tutorial: Review of Q-Learning*: states count from $s_1$. Ours count from $s_0$, and T actions join T + 1 states.
 # </details>
 
 # %% [markdown]

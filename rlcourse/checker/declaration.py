@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from .harness import Case, Outcome
+from .timing import SECONDS
 
 Function = Callable[..., Any]
 
@@ -171,7 +172,8 @@ class Exercise:
     by_itself: `agrees` and `tells` look at the value alone (a distribution, say): no reference is run;
     tells: (case, value, reference value) -> how a wrong value differs, in a sentence;
     partial: tag -> points earned if all cases with this tag are right, though others are not;
-    rtol, atol: tolerance; may_ignore: arguments that a right answer need not use.
+    rtol, atol: tolerance; may_ignore: arguments that a right answer need not use;
+    seconds: the processor time that all cases together may take, where that is a part of what is asked.
     """
 
     name: str
@@ -194,6 +196,7 @@ class Exercise:
     rtol: float = 1e-9
     atol: float = 1e-10
     may_ignore: Sequence[str] = ()
+    seconds: float = SECONDS
     lesson: str = ""
     number: str = ""
 

@@ -110,6 +110,7 @@ def outcomes_of(
 ) -> list[Outcome]:
     """Run `function` on the cases; stops early at a stub, a wrong signature or a time limit."""
     outcomes: list[Outcome] = []
+    seconds = min(seconds, exercise.seconds)
     if not callable(function):
         problem = f"{exercise.name} should be a function; it is of type {type(function).__name__}"
         return [Outcome(failure=Failure("TypeError", "signature", problem, ""))]

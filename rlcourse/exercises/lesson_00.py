@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -190,6 +191,245 @@ discounted_return = Exercise(
     ],
 )
 
+# ------------------------------------------------------------------------------- constant_return
+
+MANY = 10**15  # no loop gets there, and no computer has the memory for an array of so many
+
+
+def _constant_cases(rng: np.random.Generator) -> list[Case]:
+    def case(name: str, reward, gamma, n_steps, *tags: str) -> Case:
+        return Case(name, {"reward": reward, "gamma": gamma, "n_steps": n_steps}, tags)
+
+    def paid() -> float:
+        return float(rng.uniform(0.5, 3))
+
+    between = float(rng.uniform(0.3, 0.9))
+    return [
+        case("ten rewards, γ = 0.9", paid(), 0.9, 10),
+        case("three costs, γ = 0.5", -paid(), 0.5, 3),
+        case("seven rewards, another γ", paid(), between, 7),
+        case("one reward", paid(), 0.8, 1, "n = 1"),
+        case("no step at all", paid(), 0.9, 0, "n = 0"),
+        case("γ = 0", paid(), 0.0, 5, "γ = 0"),
+        case("γ = 0 and no step", paid(), 0.0, 0, "n = 0"),
+        case("γ = 1", paid(), 1.0, 6, "γ = 1"),
+        case("whole numbers", 3, 0, 4, "γ = 0"),
+        case("whole numbers, γ = 1", -2, 1, 5, "γ = 1"),
+        case("ten thousand steps, γ = 0.9999", paid(), 0.9999, 10_000),
+        case("steps without end", paid(), 0.95, math.inf, "n = ∞"),
+        case("costs without end, γ = 0", -paid(), 0.0, math.inf, "n = ∞"),
+        case("10¹⁵ steps, γ = 1", paid(), 1.0, MANY, "γ = 1"),
+        case("10¹⁵ steps, γ = 0.9999", -paid(), 0.9999, MANY),
+    ]
+
+
+@composable
+def _constant(
+    above: str = "1 − γ^n",
+    terms: int = 0,
+    first: int = 0,
+    below: str = "1 − γ",
+    sign: int = 1,
+    at_one: str = "added",
+    numbers: str = "Python",
+) -> Callable:
+    """The closed form with its parts exchangeable.
+
+    above, below: the two sides of the fraction; terms: rewards too many; first: how often the first
+    one is discounted; at_one: what is done where γ = 1, "added" up, "added, so many", or "divided" as
+    ever; numbers: "Python", which refuses to divide by 0, or "NumPy", which does not.
+    """
+
+    def constant_return(reward, gamma, n_steps):
+        n = n_steps + terms
+        if gamma == 1 and at_one.startswith("added"):
+            return float(sign * reward * (n if at_one == "added, so many" else n_steps))
+        number = np.float64 if numbers == "NumPy" else float
+        gamma = number(gamma)
+        top = {
+            "1 − γ^n": lambda: 1 - gamma**n,
+            "1": lambda: number(1),
+            "1 + γ^n": lambda: 1 + gamma**n,
+            "1 − γn": lambda: 1 - gamma * n,
+        }[above]()
+        bottom = {"1 − γ": lambda: 1 - gamma, "1": lambda: 1.0, "1 + γ": lambda: 1 + gamma}[below]()
+        return float(sign * gamma**first * reward * top / bottom)
+
+    return constant_return
+
+
+def _cut_off(most: int) -> Callable:
+    """The sum of at most so many rewards."""
+
+    def constant_return(reward, gamma, n_steps):
+        weights = float(gamma) ** np.arange(int(min(n_steps, most)))
+        return float(reward * weights.sum())
+
+    return constant_return
+
+
+def _first_left_out(reward, gamma, n_steps):
+    if gamma == 1:
+        return float(reward * (n_steps - 1))
+    return float(reward * (gamma - float(gamma) ** n_steps) / (1 - gamma))
+
+
+def _by_logarithms(reward, gamma, n_steps):
+    if gamma == 1 or n_steps == 0:
+        return reward * n_steps
+    if gamma == 0:
+        return reward
+    return -reward * math.expm1(n_steps * math.log(gamma)) / (1 - gamma)
+
+
+def _by_doubling(reward, gamma, n_steps):
+    """Twice as many weights: those there are, and the same again, further away."""
+    if math.isinf(n_steps):
+        return reward / (1 - gamma)
+    total, weight = 0.0, 1.0  # of the steps so far: the weights' sum, and the weight of the next
+    for digit in bin(n_steps)[2:]:
+        total, weight = total + weight * total, weight * weight
+        if digit == "1":
+            total, weight = 1 + gamma * total, gamma * weight
+    return reward * total
+
+
+_GIVE_UP = ("TimeLimit", "MemoryError", "_ArrayMemoryError", "RecursionError", "OverflowError", "TypeError", "ValueError")  # fmt: skip
+
+
+def _adds_one_by_one(cases: Sequence[Case], outcomes: Sequence[Outcome]) -> bool:
+    """Whether the answer is right as long as the rewards can be added up, and gives none where they cannot."""
+
+    def added_up(case: Case, outcome: Outcome | None) -> bool:
+        n = case.inputs["n_steps"]
+        gave_up = outcome is None or getattr(outcome.failure, "type_name", "") in _GIVE_UP
+        if gave_up or n >= MANY:
+            return gave_up and n >= 1000  # a recursion goes no deeper
+        value = returns.constant_return(**case.inputs)
+        return outcome.failure is None and same(outcome.value, value)
+
+    return all(map(added_up, cases, [*outcomes, *[None] * (len(cases) - len(outcomes))]))
+
+
+constant_return = Exercise(
+    "constant_return",
+    reference=returns.constant_return,
+    cases=_constant_cases,
+    returns=number(),
+    points=1,
+    equation="(0.2)",
+    seconds=2.0,  # a formula takes no time, and who adds up need not wait to be told
+    mistakes=[
+        Mistake(
+            "added-up",
+            "You add the rewards up one by one. That is right, and gets nowhere with 10¹⁵ of them, or without an "
+            "end: a closed form takes as long for those as for two.",
+            "Write G below γG, term under term of the same power, and look at what the two have in common.",
+            lambda reward, gamma, n_steps: float(np.sum(reward * float(gamma) ** np.arange(n_steps))),
+            shows=_adds_one_by_one,
+        ),
+        Mistake(
+            "cut-off",
+            "You add up a fixed number of rewards and leave the others out. How many matter depends on γ; and with "
+            "γ = 1 all of them count the same.",
+            "What is your result for γ = 1 and 10¹⁵ steps? Write G below γG, and look for a formula.",
+            *map(_cut_off, (100, 200, 500, 1000, 10_000, 100_000)),
+        ),
+        Mistake(
+            "one-term-too-many",
+            "You count one reward too many: n rewards carry the weights γ⁰ … γ^{n−1}.",
+            "Try n = 1: the return is the one reward. And n = 0?",
+            _constant(terms=1),
+            _constant(terms=1, at_one="added, so many"),
+        ),
+        Mistake(
+            "one-term-too-few",
+            "You count one reward too few: n rewards carry the weights γ⁰ … γ^{n−1}.",
+            "Try n = 1: the return is the one reward.",
+            _constant(terms=-1),
+            _constant(terms=-1, at_one="added, so many"),
+            _constant(terms=-1, numbers="NumPy"),
+            _constant(terms=-1, at_one="added, so many", numbers="NumPy"),
+        ),
+        Mistake(
+            "first-discounted",
+            "You discount the first reward too: your result is γ times the return. In equation (0.2) it has the "
+            "weight γ⁰ = 1.",
+            "Try n = 1: the return is the one reward.",
+            _constant(first=1),
+        ),
+        Mistake(
+            "first-reward-lost",
+            "The first reward never enters your sum. The weights in equation (0.2) begin with γ⁰ = 1.",
+            "Try n = 1: the return is the one reward.",
+            _first_left_out,
+            lambda reward, gamma, n_steps: float(reward * (gamma - float(gamma) ** n_steps) / (1 - gamma)),
+        ),
+        Mistake(
+            "endless",
+            "Where γ < 1 your result does not depend on how many steps there are. That is the return of an episode that "
+            "never ends.",
+            "What is left of your difference at the far end of the two sums?",
+            _constant(above="1"),
+            _constant(above="1", at_one="divided"),
+            _constant(above="1", at_one="divided", numbers="NumPy"),
+        ),
+        Mistake(
+            "gamma-one",
+            "With γ = 1 your formula is 0/0. Nothing is discounted then: n equal numbers are added.",
+            "Where did you divide, and by what? That step needs γ < 1; the sum itself does not.",
+            _constant(at_one="divided"),
+            _constant(at_one="divided", numbers="NumPy"),
+        ),
+        Mistake(
+            "numerator-missing",
+            "You normalised the weights so that they sum to 1 for n = ∞: what comes out is an average. A return is a "
+            "sum.",
+            "Try n = 2 with γ = 0.5 by hand.",
+            _constant(below="1"),
+            _constant(below="1", at_one="divided"),
+        ),
+        Mistake(
+            "sign",
+            "Your result has the wrong sign: rewards above 0 give a return below 0. In one of your subtractions the "
+            "two sides have changed places.",
+            "Which of the two is larger, G or γG? Keep the order on both sides of the equation.",
+            _constant(sign=-1),
+            _constant(sign=-1, at_one="divided"),
+            lambda reward, gamma, n_steps: (1 if gamma == 1 else -1) * returns.constant_return(reward, gamma, n_steps),
+        ),
+        Mistake(
+            "plus-for-minus",
+            "One of your signs is a plus that should be a minus: subtracting γG from G leaves two differences.",
+            "Do the subtraction for n = 2, with all its terms.",
+            _constant(above="1 + γ^n"),
+            _constant(below="1 + γ"),
+            _constant(above="1 + γ^n", below="1 + γ"),
+        ),
+        Mistake(
+            "multiplied-not-power",
+            "Your formula has γ times n. Each step multiplies once more by γ: that is a power, not a product.",
+            "What is the weight of the reward two steps ahead? Two factors γ.",
+            _constant(above="1 − γn"),
+        ),
+        Mistake(
+            "undiscounted",
+            "γ is never used: a reward that is t steps away counts γ^t of itself.",
+            "Try two rewards of 1 and γ = 0.5: what should come out, and what does?",
+            lambda reward, gamma, n_steps: float(reward * n_steps),
+            lambda reward, gamma, n_steps: reward * n_steps if n_steps < math.inf else reward / (1 - gamma),
+        ),
+    ],
+    also_correct=[
+        _constant(),
+        _by_logarithms,
+        _by_doubling,
+        lambda reward, gamma, n_steps: (
+            reward * n_steps if gamma == 1 else reward / (1 - gamma) - gamma**n_steps * reward / (1 - gamma)
+        ),
+    ],
+)  # fmt: skip
+
 # -------------------------------------------------------------------------------- bootstrap_mask
 
 
@@ -256,7 +496,7 @@ bootstrap_mask = Exercise(
     cases=_mask_cases,
     returns=array("mask"),
     points=1,
-    equation="(0.2)",
+    equation="(0.3)",
     # A mask may be bool, int or float: its dtype says nothing about which mistake it is.
     alike=lambda case, a, b: same(a, b),
     may_ignore=["truncated"],
@@ -284,21 +524,21 @@ bootstrap_mask = Exercise(
             "truncation-wins",
             "Where both flags are set, you let the time limit win. The state is terminal whatever the "
             "clock says: the mask is 0.",
-            "Make the table of all four combinations of the flags, and fill in equation (0.2).",
+            "Make the table of all four combinations of the flags, and fill in equation (0.3).",
             _mask("terminated only"),
         ),
         Mistake(
             "needs-both",
             "Your mask is 0 only where *both* flags are set. A state is terminal whether or not a time "
             "limit comes at the same step.",
-            "Make the table of all four combinations of the flags, and fill in equation (0.2).",
+            "Make the table of all four combinations of the flags, and fill in equation (0.3).",
             # One and the same mask: what ends is both, or termination with the clock's leave.
             _mask("both"),
         ),
         Mistake(
             "compares-flags",
-            "Your mask depends on whether the two flags are equal. Equation (0.2) looks at one of them.",
-            "Make the table of all four combinations of the flags, and fill in equation (0.2).",
+            "Your mask depends on whether the two flags are equal. Equation (0.3) looks at one of them.",
+            "Make the table of all four combinations of the flags, and fill in equation (0.3).",
             _mask("exactly one"),
             _mask("equal"),
         ),
@@ -413,7 +653,7 @@ mean_squared_error = Exercise(
     cases=_error_cases,
     returns=number(),
     points=1,
-    equation="(0.3)",
+    equation="(0.4)",
     mistakes=[
         Mistake(
             "all-pairs",
@@ -432,20 +672,20 @@ mean_squared_error = Exercise(
         ),
         Mistake(
             "half",
-            "You put a ½ in front. Many losses have one; equation (0.3) has not.",
+            "You put a ½ in front. Many losses have one; equation (0.4) has not.",
             "Compute the error of one prediction that is off by 2, by hand.",
             _error(factor=0.5),
         ),
         Mistake(
             "root",
             "You took the square root: that is the RMSE, another measure.",
-            "Equation (0.3) stops at the mean of the squares.",
+            "Equation (0.4) stops at the mean of the squares.",
             _error(root=True),
         ),
         Mistake(
             "mean-before-square",
             "You average before you square, so errors of opposite sign cancel.",
-            "Which comes first in equation (0.3): the square or the mean?",
+            "Which comes first in equation (0.4): the square or the mean?",
             _error(reduce="mean first"),
         ),
         Mistake(
@@ -470,7 +710,7 @@ mean_squared_error = Exercise(
         ),
         Mistake(
             "divides-by-b-minus-1",
-            "You divide by B − 1. That is for estimating a variance when the mean is estimated too; equation (0.3) "
+            "You divide by B − 1. That is for estimating a variance when the mean is estimated too; equation (0.4) "
             "averages over all B.",
             "What comes out for a batch of one?",
             _error(reduce="by B − 1"),
@@ -622,7 +862,7 @@ run_episode = Exercise(
     cases=_episode_cases,
     returns=several(rewards=array(), terminated=boolean()),
     points=2,
-    equation="(0.4)",
+    equation="(0.5)",
     notes=["resets", "steps", "choices", "rng"],
     mistakes=[
         Mistake(
@@ -652,14 +892,14 @@ run_episode = Exercise(
             "waits-for-terminated",
             "Your loop goes on until `terminated`, but a time limit ends an episode too: you stepped "
             "on after the end.",
-            "Which two flags can end an episode? Leave the loop when either is true.",
+            "What does your loop do when only the clock has run out?",
             _episode(ends_on="terminated"),
         ),
         Mistake(
             "waits-for-truncated",
             "Your loop goes on until `truncated`, but a terminal state ends an episode too: you stepped "
             "on after the end.",
-            "Which two flags can end an episode? Leave the loop when either is true.",
+            "What does your loop do when the world has come to an end before the clock?",
             _episode(ends_on="truncated"),
         ),
         Mistake(
@@ -697,7 +937,7 @@ run_episode = Exercise(
         Mistake(
             "done-not-terminated",
             "The second result is true after a time limit too. The caller must know *how* the episode "
-            "ended, to bootstrap or not (equation (0.2)).",
+            "ended, to bootstrap or not (equation (0.3)).",
             "Two flags end the loop; only one of them is asked for.",
             _episode(flag="either"),
             _episode(flag="always"),
@@ -763,5 +1003,5 @@ run_episode = Exercise(
 LESSON = Lesson(
     "00",
     "Start here",
-    [discounted_return, bootstrap_mask, mean_squared_error, run_episode],
+    [discounted_return, constant_return, bootstrap_mask, mean_squared_error, run_episode],
 )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -209,16 +210,193 @@ returns_to_go = Exercise(
     also_correct=[_to_go(), _double_sum, _triangular, _reversed_list],
 )
 
-# --------------------------------------------------------------------- policy_transition, _reward
+# --------------------------------------------------------------------------- coin_stopped_return
 
 
-def _sizes(rng: np.random.Generator, make: Callable) -> list[Case]:
+def _coin_cases(rng: np.random.Generator) -> list[Case]:
+    def case(name: str, reward, gamma, *tags: str) -> Case:
+        return Case(name, {"reward": reward, "gamma": gamma}, tags)
+
+    def paid() -> float:
+        return float(rng.uniform(0.5, 3))
+
+    return [
+        case("a reward, γ = 0.9", paid(), 0.9),
+        case("another, γ = 0.3", paid(), 0.3),
+        case("a third", paid(), float(rng.uniform(0.4, 0.8))),
+        case("a cost, γ = 0.9", -paid(), 0.9, "a cost"),
+        case("a cost, γ = 0.6", -paid(), 0.6, "a cost"),
+        case("γ = 0: one step", paid(), 0.0, "γ = 0"),
+        case("no reward at all", 0.0, 0.8),
+        case("a whole-number reward", 2, 0.75),
+        case("whole numbers, γ = 0", -3, 0, "γ = 0", "a cost"),
+        case("γ = 0.999", paid(), 0.999, "γ near 1"),
+    ]
+
+
+@composable
+def _stopped(
+    mean: str = "c E[L]",
+    on: str = "γ",
+    ended: str = "Python",
+    about: str = "its mean",
+    root: bool = True,
+    scaled: str = "c²",
+    signed: bool = False,
+    exchanged: bool = False,
+) -> Callable:
+    """Mean and spread with their parts exchangeable.
+
+    mean: "c E[L]", or of so many steps: "failures" before the end, "more" by one; on: the probability of
+    going on, "γ" or "1 − γ", there in the "mean" or the "spread" only; ended: what divides by 0, "Python"
+    or "NumPy"; about: the variance is taken about "its mean", "zero", or with "γ²" or "1" in the place of γ;
+    scaled: what the variance of L is multiplied with, "c²", "c" or "1".
+    """
+
+    def coin_stopped_return(reward, gamma):
+        number = np.float64 if ended == "NumPy" else float
+        go_on = {"mean": number(gamma), "spread": number(gamma)}
+        for which in go_on:
+            if on in ("1 − γ", which):
+                go_on[which] = 1 - go_on[which]
+        p = go_on["mean"]
+        steps = {"c E[L]": 1, "failures": p, "more": 2 - p, "1": 1}[mean] / (1 - p)
+        p = go_on["spread"]
+        above = {"its mean": p, "zero": 1 + p, "γ²": p**2, "1": 1.0, "nothing": 0.0}[about]
+        factor = {"c²": reward**2, "c": reward, "1": 1}[scaled]
+        spread = factor * above / (1 - p) ** 2
+        if root:
+            spread = float(np.sqrt(spread) if ended == "NumPy" else math.sqrt(spread))
+        spread = -spread if signed and reward < 0 else spread
+        paid = float((1 if mean == "1" else reward) * steps)
+        return (float(spread), paid) if exchanged else (paid, float(spread))
+
+    return coin_stopped_return
+
+
+def _through_the_raw_moment(reward, gamma):
+    mean_length = 1 / (1 - gamma)
+    mean_square = (1 + 2 * gamma * mean_length) / (1 - gamma)
+    return reward * mean_length, np.abs(reward) * np.sqrt(mean_square - mean_length**2)
+
+
+coin_stopped_return = Exercise(
+    "coin_stopped_return",
+    reference=returns.coin_stopped_return,
+    cases=_coin_cases,
+    returns=several(mean=number(), std=number()),
+    points=2,
+    equation="(1.4)",
+    mistakes=[
+        Mistake(
+            "failures-counted",
+            "You count only the tosses that let the episode go on. The first step is taken before any coin: L ≥ 1.",
+            "What should the mean be for γ = 0, when the episode ends after its first step?",
+            _stopped(mean="failures"),
+        ),
+        Mistake(
+            "one-step-too-many",
+            "Your mean has one step too many. The first step is the only one that is sure to be taken.",
+            "What should the mean be for γ = 0, when the episode ends after its first step?",
+            _stopped(mean="more"),
+        ),
+        Mistake(
+            "other-probability",
+            "γ and 1 − γ have changed places. γ is the probability of going *on*.",
+            "Is an episode with γ = 0.99 long or short? And by your formula?",
+            _stopped(on="1 − γ"),
+            _stopped(on="1 − γ", ended="NumPy"),
+            _stopped(on="mean"),
+            _stopped(on="mean", ended="NumPy"),
+            _stopped(on="spread"),
+            _stopped(on="spread", ended="NumPy"),
+        ),
+        Mistake(
+            "variance",
+            "Your second result is the variance; a standard deviation was asked for. Take the root.",
+            "In which unit is the reward measured, and in which your spread?",
+            _stopped(root=False),
+        ),
+        Mistake(
+            "second-moment",
+            "Your spread is measured from zero: it comes of the mean of the *square*. Subtract the square of the mean "
+            "first.",
+            "What should the spread be for γ = 0, when every episode has one step?",
+            _stopped(about="zero"),
+        ),
+        Mistake(
+            "negative-spread",
+            "For a cost your spread is negative. A spread is never negative: L varies as much whether a step pays c "
+            "or −c.",
+            "What is the root of c², for c = −2?",
+            _stopped(signed=True),
+        ),
+        Mistake(
+            "no-root-of-gamma",
+            "Your spread has γ where its root belongs. In the variance of L there is one factor γ above the line.",
+            "Compute the variance of L for γ = ½ from E[L] and E[L²], and take its root.",
+            _stopped(about="γ²"),
+        ),
+        Mistake(
+            "spread-is-the-mean",
+            "Your spread is as large as the mean: that is so for a time that is measured continuously, not for a count "
+            "of steps.",
+            "What should the spread be for γ = 0, when every episode has one step?",
+            _stopped(about="1"),
+            _stopped(about="1", signed=True),
+        ),
+        Mistake(
+            "no-spread",
+            "You say that there is no spread at all. The number of steps is random, and the return with it; only the "
+            "*discounted* return of a constant reward is the same every time.",
+            "What is the return if the first coin ends the episode? And what if only the tenth does?",
+            _stopped(about="nothing"),
+        ),
+        Mistake(
+            "reward-not-squared",
+            "The spread does not grow with the reward as it should: the variance of cL is c² times that of L.",
+            "Pay twice as much at each step. How much wider are the returns spread?",
+            _stopped(scaled="c"),
+            _stopped(scaled="c", ended="NumPy"),
+            lambda reward, gamma: (reward / (1 - gamma), math.sqrt(abs(reward) * gamma) / (1 - gamma)),
+        ),
+        Mistake(
+            "reward-missing",
+            "What a step pays does not enter as it should: you speak of the number of steps L. The return is cL.",
+            "Pay twice as much at each step. What becomes of the mean, and of the spread?",
+            _stopped(mean="1", scaled="1"),
+            _stopped(mean="1"),
+            _stopped(scaled="1"),
+        ),
+        Mistake(
+            "results-exchanged",
+            "Your two results stand in the wrong order: the mean comes first, then the standard deviation.",
+            "What does the docstring say is returned?",
+            _stopped(exchanged=True),
+        ),
+    ],
+    also_correct=[
+        _stopped(),
+        _through_the_raw_moment,
+        lambda reward, gamma: (
+            reward / (1 - gamma),
+            math.hypot(reward) * math.sqrt((1 + gamma) / (1 - gamma) ** 2 - 1 / (1 - gamma) ** 2),
+        ),
+    ],
+)  # fmt: skip
+
+# --------------------------------------------------------------------------------- policy_chain
+
+
+def _policy_cases(rng: np.random.Generator) -> list[Case]:
     """Cases over many shapes: S = A, S = 1, A = 1, one-hot and stochastic policies."""
 
     def case(name, n_states, n_actions, *tags, deterministic=False, branching=None) -> Case:
         P, R = random_mdp(rng, n_states, n_actions, branching)
+        if "whole-number rewards" in tags:
+            R = rng.integers(-9, 10, size=R.shape)
         pi = random_policy(rng, n_states, n_actions, deterministic)
-        return Case(name, make(P, R, pi), tags)
+        return Case(name, {"P": P, "R": R, "pi": pi}, tags)
 
     return [
         case("four states, three actions", 4, 3),
@@ -230,16 +408,8 @@ def _sizes(rng: np.random.Generator, make: Callable) -> list[Case]:
         case("one state", 1, 3, "S = 1"),
         case("one action", 4, 1, "A = 1"),
         case("a larger one", 12, 4, branching=3),
+        case("whole-number rewards", 4, 3, "whole-number rewards"),
     ]  # fmt: skip
-
-
-def _transition_by_loop(P, pi):
-    n_states, n_actions, _ = P.shape
-    result = np.zeros((n_states, n_states))
-    for s in range(n_states):
-        for a in range(n_actions):
-            result[s] += pi[s, a] * P[s, a]
-    return result
 
 
 @composable
@@ -254,191 +424,219 @@ def _mixed(kind: str = "pi", of: str = "s", transposed: bool = False) -> Callabl
     return policy_transition
 
 
-policy_transition = Exercise(
-    "policy_transition",
-    reference=mdp.policy_transition,
-    cases=lambda rng: _sizes(rng, lambda P, R, pi: {"P": P, "pi": pi}),
-    returns=array(),
-    points=1,
-    equation="(1.4)",
+# What is no mean with weights: name -> function(P, pi), and function(R, pi).
+MOVES: dict[str, Callable] = {
+    "largest": lambda P, pi: P.max(axis=1),
+    "largest share": lambda P, pi: (pi[:, :, None] * P).max(axis=1),
+    "all pairs": lambda P, pi: pi @ P,
+    "all pairs, turned": lambda P, pi: np.einsum("ua,sat->ust", pi, P),
+    "not lined up": lambda P, pi: (pi * P).sum(axis=1),
+    "not lined up, by states": lambda P, pi: (pi[:, None] * P).sum(axis=1),
+    "not lined up, by actions": lambda P, pi: (pi[None] * P).sum(axis=0),
+    "not summed": lambda P, pi: pi[:, :, None] * P,
+    "over s": lambda P, pi: (pi[:, :, None] * P).sum(axis=0),
+    "over s'": lambda P, pi: (pi[:, :, None] * P).sum(axis=2),
+}
+PAYS: dict[str, Callable] = {
+    "largest": lambda R, pi: R.max(axis=1),
+    "largest, as a float": lambda R, pi: R.max(axis=1) * 1.0,
+    "sum, as given": lambda R, pi: R.sum(axis=1),
+    "largest share": lambda R, pi: (pi * R).max(axis=1),
+    "mean of all": lambda R, pi: np.float64((pi * R).mean()),
+    "not summed": lambda R, pi: pi * R,
+    "all pairs": lambda R, pi: R @ pi.T,
+    "all pairs, turned": lambda R, pi: pi @ R.T,
+}
+
+
+@composable
+def _chain(
+    moves: str = "pi",
+    of: str = "s",
+    transposed: bool = False,
+    pays: str = "pi",
+    axis: int | None = 1,
+    exchanged: bool = False,
+) -> Callable:
+    """P^π and r^π with their parts exchangeable; moves, pays: weights, or a name in MOVES and in PAYS."""
+
+    def policy_chain(P, R, pi):
+        P_pi = MOVES[moves](P, pi) if moves in MOVES else _mixed(moves, of)(P, pi)
+        r_pi = PAYS[pays](R, pi) if pays in PAYS else weighed(pays, axis)(R, pi)
+        P_pi = P_pi.T.copy() if transposed else P_pi
+        return (r_pi, P_pi) if exchanged else (P_pi, r_pi)
+
+    return policy_chain
+
+
+def _in_either(moves: Sequence[str], pays: Sequence[str]) -> list[Callable]:
+    """One mistake in P^π, in r^π, or in both of them."""
+    return [
+        *(_chain(moves=m) for m in moves),
+        *(_chain(pays=p) for p in pays),
+        *(_chain(moves=m, pays=p) for m in moves for p in pays),
+    ]
+
+
+def _chain_by_loop(P, R, pi):
+    n_states, n_actions = pi.shape
+    P_pi, r_pi = np.zeros((n_states, n_states)), np.zeros(n_states)
+    for s in range(n_states):
+        for a in range(n_actions):
+            P_pi[s] += pi[s, a] * P[s, a]
+            r_pi[s] += pi[s, a] * R[s, a]
+    return P_pi, r_pi
+
+
+policy_chain = Exercise(
+    "policy_chain",
+    reference=mdp.policy_chain,
+    cases=_policy_cases,
+    returns=several(P_pi=array(), r_pi=array()),
+    points=2,
+    equation="(1.5)",
     mistakes=[
         Mistake(
             "mean-over-actions",
-            "You average over the actions as if all were equally likely. The policy decides how often each one "
+            "In P^π you average over the actions as if all were equally likely. The policy decides how often each one "
             "is taken.",
-            "Where does `pi` enter equation (1.4)?",
-            _mixed("equal"),
+            "Where does `pi` enter equation (1.5)?",
+            _chain(moves="equal"),
+            _chain(moves="equal", pays="equal"),
+        ),
+        Mistake(
+            "unweighted-mean",
+            "In r^π you average over the actions without the policy. Weigh each reward by how often π takes the "
+            "action.",
+            "Where does `pi` enter your rewards?",
+            _chain(pays="equal"),
         ),
         Mistake(
             "sum-over-actions",
-            "You add up the actions without weights: your rows sum to A. The rows of a Markov chain sum to 1.",
+            "In P^π you add up the actions without weights: your rows sum to A. The rows of a Markov chain sum to 1.",
             "Print the sums of your rows. What is missing in front of p(s′|s, a)?",
-            _mixed("none"),
+            _chain(moves="none"),
+            _chain(moves="none", pays="none"),
+            _chain(moves="none", pays="sum, as given"),
+        ),
+        Mistake(
+            "unweighted-sum",
+            "In r^π you add up the rewards of all actions. Only one action is taken at a time: weigh each by π(a|s).",
+            "What should come out where the policy always takes the same action?",
+            _chain(pays="none"),
+            _chain(pays="sum, as given"),
         ),
         Mistake(
             "transposed",
-            "Rows and columns are exchanged. The first index says where from, the second where to.",
+            "Rows and columns of P^π are exchanged. The first index says where from, the second where to.",
             "Which axis of your result sums to 1?",
-            _mixed(transposed=True),
+            _chain(transposed=True),
         ),
         Mistake(
             "next-state-policy",
-            "You weigh with the policy of the state that is reached. The action is chosen in s, before the move.",
+            "In P^π you weigh with the policy of the state that is reached. The action is chosen in s, before the move.",
             "Whose row of `pi` decides about the step from s?",
-            _mixed(of="s'"),
+            _chain(of="s'"),
         ),
         Mistake(
             "likeliest-action",
             "You follow only the likeliest action. Every action counts, by its probability.",
             "Try a state with probabilities 0.6 and 0.4.",
-            _mixed("likeliest"),
+            *_in_either(["likeliest"], ["likeliest"]),
+            lambda P, R, pi: (
+                mdp.policy_transition(P, pi),
+                R[np.arange(len(R)), pi.argmax(axis=1)],
+            ),
+        ),
+        Mistake(
+            "best-action",
+            "In r^π you take the largest reward. That is what a greedy policy would get, not π.",
+            "What should come out where the policy never takes the best action?",
+            _chain(pays="largest"),
+            _chain(pays="largest, as a float"),
+        ),
+        Mistake(
+            "sum-over-states",
+            "You sum over the states. Both sums in equation (1.5) run over the actions.",
+            "Which axis of `P` and of `R` are the actions? Print the shapes of your results.",
+            _chain(axis=0),
+            *(
+                _chain(moves=moves, axis=axis)
+                for moves in ("over s", "over s'")
+                for axis in (1, 0)
+            ),
         ),
         Mistake(
             "averaged-twice",
             AVERAGED_TWICE,
-            "Print the sums of your rows. What should they be?",
-            _mixed("pi, averaged"),
+            "Print the sums of your rows. And what should a reward be if all actions are paid the same?",
+            *_in_either(["pi, averaged"], ["pi, averaged"]),
         ),
         Mistake(
             "first-action",
             "You follow action 0 in every state. Every action counts, by its probability under π.",
-            "Where does `pi` enter equation (1.4)?",
-            _mixed("first"),
+            "Where does `pi` enter equation (1.5)?",
+            *_in_either(["first"], ["first"]),
         ),
         Mistake(
             "largest",
-            "You take the largest of the actions' probabilities for each s′. Equation (1.4) adds them up, weighed "
+            "You take the largest of the actions' probabilities for each s′. Equation (1.5) adds them up, weighed "
             "by π.",
             "Print the sums of your rows. What should they be?",
-            lambda P, pi: P.max(axis=1),
-            lambda P, pi: (pi[:, :, None] * P).max(axis=1),
+            _chain(moves="largest"),
+            _chain(moves="largest share"),
+        ),
+        Mistake(
+            "largest-share",
+            "You take the largest of the products π(a|s) r(s, a). Equation (1.5) adds them up.",
+            "What should come out if all actions are paid the same?",
+            _chain(pays="largest share"),
         ),
         Mistake(
             "all-pairs",
-            "Every row of π meets every state: you get (S, S, S). The row π(·|s) belongs to state s alone.",
-            "How often does the index s occur in equation (1.4), and how often in your product?",
-            lambda P, pi: pi @ P,
-            lambda P, pi: np.einsum("ua,sat->ust", pi, P).swapaxes(0, 1),
+            "Every row of π meets every state: you get an index too many. The row π(·|s) belongs to state s alone.",
+            "How often does the index s occur in equation (1.5), and how often in your product?",
+            *_in_either(["all pairs", "all pairs, turned"], ["all pairs", "all pairs, turned"]),
         ),
         Mistake(
             "not-lined-up",
             "`pi * P` lines up the *last* axes: the actions of π with the next states of P. They have to meet on the "
             "actions.",
             "Print both shapes. Where does π need a further axis, of length 1?",
-            lambda P, pi: (pi * P).sum(axis=1),
-            lambda P, pi: (pi[:, None] * P).sum(axis=1),
-            lambda P, pi: (pi[None] * P).sum(axis=0),
+            _chain(moves="not lined up"),
+            _chain(moves="not lined up, by states"),
+            _chain(moves="not lined up, by actions"),
         ),
         Mistake(
             "not-summed",
-            "You weigh every action, but do not add them up: there is still one matrix for each action.",
-            "Over which index does the sum in equation (1.4) run?",
-            lambda P, pi: pi[:, :, None] * P,
-        ),
-        Mistake(
-            "sum-over-states",
-            "You sum over the states that one comes *from*. The sum in equation (1.4) runs over the actions.",
-            "Which axis of P are the actions? Print the shape of your result.",
-            lambda P, pi: (pi[:, :, None] * P).sum(axis=0),
-            lambda P, pi: (pi[:, :, None] * P).sum(axis=2),
-        ),
-    ],
-    also_correct=[
-        _mixed(),
-        _transition_by_loop,
-        lambda P, pi: (pi[:, :, None] * P).sum(axis=1),
-        lambda P, pi: (pi[:, None, :] @ P)[:, 0],
-        lambda P, pi: np.stack([pi[s] @ P[s] for s in range(len(P))]),
-    ],
-)
-
-
-def _reward_cases(rng: np.random.Generator) -> list[Case]:
-    cases = _sizes(rng, lambda P, R, pi: {"R": R, "pi": pi})
-    whole = {"R": rng.integers(-9, 10, size=(4, 3)), "pi": random_policy(rng, 4, 3)}
-    return [*cases, Case("whole-number rewards", whole, ("whole-number rewards",))]
-
-
-policy_reward = Exercise(
-    "policy_reward",
-    reference=mdp.policy_reward,
-    cases=_reward_cases,
-    returns=array(),
-    points=1,
-    equation="(1.5)",
-    mistakes=[
-        Mistake(
-            "unweighted-mean",
-            "You average over the actions without the policy. Weigh each reward by how often π takes the action.",
-            "Which argument have you not used?",
-            weighed("equal"),
-        ),
-        Mistake(
-            "averaged-twice",
-            AVERAGED_TWICE,
-            "What should come out if all actions are paid the same?",
-            weighed("pi, averaged"),
-        ),
-        Mistake(
-            "unweighted-sum",
-            "You add up the rewards of all actions. Only one action is taken at a time: weigh each by π(a|s).",
-            "What should come out where the policy always takes the same action?",
-            weighed("none"),
-            lambda R, pi: R.sum(axis=1),
-        ),
-        Mistake(
-            "best-action",
-            "You take the largest reward. That is what a greedy policy would get, not π.",
-            "What should come out where the policy never takes the best action?",
-            lambda R, pi: R.max(axis=1),
-            lambda R, pi: R.max(axis=1) * 1.0,
-        ),
-        Mistake(
-            "largest-share",
-            "You take the largest of the products π(a|s) r(s, a). Equation (1.5) adds them up.",
-            "What should come out if all actions are paid the same?",
-            lambda R, pi: (pi * R).max(axis=1),
-        ),
-        Mistake(
-            "likeliest-action",
-            "You take only the likeliest action's reward. Every action counts, by its probability.",
-            "Try a state with probabilities 0.6 and 0.4.",
-            weighed("likeliest"),
-            lambda R, pi: R[np.arange(len(R)), pi.argmax(axis=1)],
-        ),
-        Mistake(
-            "sum-over-states",
-            "You sum over the states. One number is asked for each state, so the sum runs over the actions.",
-            "Which axis of `R` are the actions? Print the shape of your result.",
-            weighed(axis=0),
+            "You weigh every action, but do not add them up: there is still one entry for each action.",
+            "Over which index do the sums in equation (1.5) run?",
+            *_in_either(["not summed"], ["not summed"]),
         ),
         Mistake(
             "one-number",
-            "You sum over everything, and get a single number. One is asked for each state.",
+            "Of the rewards you sum over everything, and get a single number. One is asked for each state.",
             "Over which index does the sum in equation (1.5) run? Which one stays?",
-            weighed(axis=None),
-            lambda R, pi: np.float64((pi * R).mean()),
+            _chain(axis=None),
+            _chain(pays="mean of all"),
         ),
         Mistake(
-            "not-summed",
-            "You weigh every reward, but do not add them up: there is still one number for each action.",
-            "Over which index does the sum in equation (1.5) run?",
-            lambda R, pi: pi * R,
-        ),
-        Mistake(
-            "all-pairs",
-            "Every row of π meets every row of R: you get (S, S). The row π(·|s) belongs to state s alone.",
-            "Print the shape of your product. Which of its entries do you need?",
-            lambda R, pi: R @ pi.T,
-            lambda R, pi: pi @ R.T,
+            "results-exchanged",
+            "Your two results stand in the wrong order: the matrix comes first, then the rewards.",
+            "What does the docstring say is returned?",
+            _chain(exchanged=True),
         ),
     ],
     also_correct=[
-        weighed(),
-        lambda R, pi: np.average(R, axis=1, weights=pi),
-        lambda R, pi: np.diag(R @ pi.T).copy(),
-        lambda R, pi: np.einsum("sa,sa->s", R, pi),
-        lambda R, pi: np.array([sum(p * r for p, r in zip(*rows, strict=True)) for rows in zip(pi, R, strict=True)]),
+        _chain(),
+        _chain_by_loop,
+        lambda P, R, pi: ((pi[:, :, None] * P).sum(axis=1), np.average(R, axis=1, weights=pi)),
+        lambda P, R, pi: ((pi[:, None, :] @ P)[:, 0], np.diag(R @ pi.T).copy()),
+        lambda P, R, pi: (np.stack([pi[s] @ P[s] for s in range(len(P))]), np.einsum("sa,sa->s", R, pi)),
+        lambda P, R, pi: (
+            np.einsum("sa,sat->st", pi, P),
+            np.array([sum(p * r for p, r in zip(*rows, strict=True)) for rows in zip(pi, R, strict=True)]),
+        ),
     ],
 )  # fmt: skip
 
@@ -627,8 +825,8 @@ discounted_occupancy = Exercise(
         ),
         Mistake(
             "plus-gamma",
-            "The sign before γ is wrong: bringing γPᵀd to the left-hand side turns it into minus.",
-            "Start again from d = (1 − γ) start + γ Pᵀ d and collect the terms with d.",
+            "The sign before γ is wrong: bringing γPᵀη to the left-hand side turns it into minus.",
+            "Start again from η = (1 − γ) start + γ Pᵀ η and collect the terms with η.",
             _occupancy(sign=1),
         ),
         Mistake(
@@ -641,7 +839,7 @@ discounted_occupancy = Exercise(
             "no-gamma",
             "γ is missing from your matrix, which then has no inverse: the columns of I − Pᵀ sum to 0, and numbers "
             "that come out mean nothing.",
-            "Where does γ stand in d = (1 − γ) start + γ Pᵀ d?",
+            "Where does γ stand in η = (1 − γ) start + γ Pᵀ η?",
             lambda P_pi, start, gamma: np.linalg.solve(np.eye(len(start)) - P_pi.T, (1 - gamma) * start),
             lambda P_pi, start, gamma: np.linalg.solve(np.eye(len(start)) - P_pi, (1 - gamma) * start),
             lambda P_pi, start, gamma: np.linalg.solve(np.eye(len(start)) - P_pi.T, start),
@@ -735,7 +933,7 @@ expected_return = Exercise(
     mistakes=[
         Mistake(
             "not-divided",
-            "You do not divide by 1 − γ. d sums to 1, but the weights γ^t sum to 1/(1 − γ).",
+            "You do not divide by 1 − γ. η^π sums to 1, but the weights γ^t sum to 1/(1 − γ).",
             "If every step paid 1, what should the return be? And what do you get?",
             _expected(scale=1),
         ),
@@ -768,7 +966,7 @@ expected_return = Exercise(
         Mistake(
             "reward-unweighted",
             "The rewards of the actions are not weighed by π. What a step pays on average is r^π, as in "
-            "`policy_reward`.",
+            "`policy_chain`.",
             "How does one number a state come out of R[s, a] in your code?",
             _expected(reward="equal"),
             _expected(reward="none"),
@@ -777,7 +975,7 @@ expected_return = Exercise(
         Mistake(
             "transition-unweighted",
             "The moves are not weighed by π: where a step leads depends on the action, and π draws it, as in "
-            "`policy_transition`.",
+            "`policy_chain`.",
             "Where does `pi` enter your P^π?",
             _expected(moves="equal"),
         ),
@@ -1040,8 +1238,8 @@ LESSON = Lesson(
     "Markov decision processes",
     [
         returns_to_go,
-        policy_transition,
-        policy_reward,
+        coin_stopped_return,
+        policy_chain,
         discounted_occupancy,
         expected_return,
         sample_trajectory,

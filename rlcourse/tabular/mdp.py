@@ -100,10 +100,21 @@ def policy_reward(R, pi) -> np.ndarray:
     return (pi * R).sum(axis=1)
 
 
-def discounted_occupancy(P_pi, start, gamma) -> np.ndarray:
-    r"""$d(s) = (1-\gamma) \sum_{t \ge 0} \gamma^t \Pr(s_t = s)$, a distribution.
+def policy_chain(P, R, pi) -> tuple[np.ndarray, np.ndarray]:
+    r"""What is left of an MDP when a policy is fixed: a Markov chain with rewards.
 
-    Solves $(I - \gamma P_\pi^\top)\, d = (1-\gamma)\, start$ — Puterman 1994 §6.9; Kakade &
+    $P^\pi(s'|s) = \sum_a \pi(a|s)\, p(s'|s,a)$ and $r^\pi(s) = \sum_a \pi(a|s)\, r(s,a)$
+    — Puterman 1994 §5.6.
+
+    P: (S, A, S); R: (S, A), may be whole numbers; pi: (S, A). Returns (S, S) [s, s'] and (S,).
+    """
+    return policy_transition(P, pi), policy_reward(R, pi)
+
+
+def discounted_occupancy(P_pi, start, gamma) -> np.ndarray:
+    r"""$\eta^\pi(s) = (1-\gamma) \sum_{t \ge 0} \gamma^t \Pr(s_t = s)$, a distribution.
+
+    Solves $(I - \gamma P_\pi^\top)\, \eta^\pi = (1-\gamma)\, start$ — Puterman 1994 §6.9; Kakade &
     Langford 2002. S&B (9.2) leaves out the factor 1−γ.
 
     P_pi: (S, S); start: (S,); gamma: in [0, 1). Returns (S,).
@@ -112,12 +123,12 @@ def discounted_occupancy(P_pi, start, gamma) -> np.ndarray:
 
 
 def expected_return(P, R, pi, start, gamma) -> float:
-    r"""$J(\pi) = \mathbb E_\tau[\sum_t \gamma^t r_t] = \frac{1}{1-\gamma} \sum_s d(s)\, r^\pi(s)$.
+    r"""$J(\pi) = \mathbb E_\tau[\sum_t \gamma^t r_t] = \frac{1}{1-\gamma} \sum_s \eta^\pi(s)\, r^\pi(s)$.
 
     P: (S, A, S); R, pi: (S, A); start: (S,); gamma: in [0, 1). Returns a float.
     """
-    d = discounted_occupancy(policy_transition(P, pi), start, gamma)
-    return float(d @ policy_reward(R, pi) / (1 - gamma))
+    P_pi, r_pi = policy_chain(P, R, pi)
+    return float(discounted_occupancy(P_pi, start, gamma) @ r_pi / (1 - gamma))
 
 
 def sample_trajectory(P, R, pi, start, horizon, rng) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

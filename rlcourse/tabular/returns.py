@@ -18,6 +18,34 @@ def discounted_return(rewards, gamma) -> float:
     return float(total)
 
 
+def constant_return(reward, gamma, n_steps) -> float:
+    r"""The return of one and the same reward c at each of n steps, in closed form.
+
+    $\sum_{t=0}^{n-1} \gamma^t c = c\,\frac{1-\gamma^n}{1-\gamma}$; for γ = 1 it is $n\,c$, for n = ∞
+    $\frac{c}{1-\gamma}$ — S&B (3.10).
+
+    reward: any number; gamma: in [0, 1]; n_steps: a whole number ≥ 0, or `math.inf` with γ < 1.
+    Returns a float; 0 for n = 0.
+    """
+    if gamma == 1:
+        return float(n_steps * reward)
+    return float(reward * (1 - float(gamma) ** n_steps) / (1 - gamma))
+
+
+def coin_stopped_return(reward, gamma) -> tuple[float, float]:
+    r"""Mean and standard deviation of the return of an episode that a coin ends.
+
+    Every step pays c, undiscounted; after each the episode goes on with probability γ. The return is
+    $cL$, $L \ge 1$ the number of steps. Peeling off the first step, $\mathbb E[L] = 1 + \gamma\,\mathbb E[L]$
+    and $\mathbb E[L^2] = 1 + 2\gamma\,\mathbb E[L] + \gamma\,\mathbb E[L^2]$, so
+
+    mean $= \frac{c}{1-\gamma}$, standard deviation $= |c|\,\frac{\sqrt\gamma}{1-\gamma}$ — Puterman 1994 §5.3.
+
+    reward: any number; gamma: in [0, 1), the probability of going on. Returns two floats.
+    """
+    return float(reward / (1 - gamma)), float(abs(reward) * np.sqrt(gamma) / (1 - gamma))
+
+
 def returns_to_go(rewards, gamma) -> np.ndarray:
     r"""The return from every step on.
 

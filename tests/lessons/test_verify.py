@@ -306,7 +306,7 @@ def test_the_exit_status_says_which(student, tmp_path):
     wrong = run(path)
     assert wrong.returncode == 1
     assert "✓ 0.1 discounted_return: solved" in wrong.stdout
-    assert "✗ 0.3 mean_squared_error: not solved: " in wrong.stdout
+    assert "✗ 0.4 mean_squared_error: not solved: " in wrong.stdout
     unusable = run(path, tmp_path / "missing.ipynb")
     assert unusable.returncode == 2
     assert unusable.stdout == ""

@@ -15,6 +15,7 @@ from rlcourse.tabular.mdp import (
     expected_return,
     garnet,
     maximisation_bias_mdp,
+    policy_chain,
     policy_reward,
     policy_transition,
     random_walk,
@@ -29,7 +30,8 @@ from rlcourse.tabular.mdp import (
 def test_a_policy_makes_a_markov_chain(problem):
     P, R, pi, *_ = problem
     n_states, n_actions = pi.shape
-    P_pi, r_pi = policy_transition(P, pi), policy_reward(R, pi)
+    P_pi, r_pi = policy_chain(P, R, pi)
+    assert (P_pi == policy_transition(P, pi)).all() and (r_pi == policy_reward(R, pi)).all()
     np.testing.assert_allclose(P_pi.sum(axis=1), 1.0)
     for s in range(n_states):
         assert r_pi[s] == pytest.approx(sum(pi[s, a] * R[s, a] for a in range(n_actions)))
@@ -52,6 +54,17 @@ def test_occupancy_is_the_series(problem):
     np.testing.assert_allclose(d, series, atol=1e-12)
     assert d.sum() == pytest.approx(1.0)
     assert expected_return(P, R, pi, start, gamma) == pytest.approx(total, abs=1e-10)
+
+
+@few
+@given(problems())
+def test_occupancy_is_where_the_coin_stops_the_walk(problem):
+    """A chain with a second copy of every state, in which a walk that the coin has stopped stays for good."""
+    P, _, pi, start, gamma, _ = problem
+    P_pi, n = policy_transition(P, pi), len(start)
+    stops = np.block([[gamma * P_pi, (1 - gamma) * np.eye(n)], [np.zeros((n, n)), np.eye(n)]])
+    after = np.r_[start, np.zeros(n)] @ np.linalg.matrix_power(stops, 1024)  # 0.95**1024 < 1e-22
+    np.testing.assert_allclose(after[n:], discounted_occupancy(P_pi, start, gamma), atol=1e-12)
 
 
 def test_expected_return_is_the_mean_over_all_trajectories():

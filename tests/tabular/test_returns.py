@@ -1,5 +1,7 @@
 """Returns against the literal sum, episodes against an environment that refuses to be misused."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,6 +10,8 @@ from random_mdps import few
 
 from rlcourse.tabular.returns import (
     bootstrap_mask,
+    coin_stopped_return,
+    constant_return,
     discounted_return,
     mean_squared_error,
     returns_to_go,
@@ -33,6 +37,53 @@ def test_returns_to_go_is_the_double_sum(rewards, gamma):
     found = returns_to_go(np.array(rewards), gamma)
     assert found.shape == (n,) and found.dtype == np.float64
     np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+# ------------------------------------------------------------------------------- closed forms
+
+
+@few
+@given(st.integers(-5, 5) | st.floats(-10, 10), gammas | st.floats(0, 0.99), st.integers(0, 60))
+def test_constant_return_is_the_sum(reward, gamma, n):
+    found = constant_return(reward, gamma, n)
+    assert type(found) is float
+    assert found == pytest.approx(discounted_return(np.full(n, reward), gamma), rel=1e-9, abs=1e-10)
+
+
+@pytest.mark.parametrize("gamma", [0, 0.0, 0.5, 0.99, 0.9999])
+def test_constant_return_without_end_is_what_a_step_more_does_not_change(gamma):
+    g = constant_return(3, gamma, math.inf)
+    assert g == pytest.approx(3 + gamma * g)
+    assert constant_return(3, gamma, 10**15) == pytest.approx(g)
+
+
+def test_constant_return_at_the_edges():
+    assert [constant_return(2.5, gamma, 0) for gamma in (0.0, 0.5, 1.0)] == [0.0] * 3
+    assert constant_return(-2, 1, 10**15) == -2e15
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.3, 0.9, 0.99])
+@pytest.mark.parametrize("reward", [2, -0.5, 0.0])
+def test_coin_stopped_return_against_the_series_over_all_lengths(reward, gamma):
+    steps = np.arange(1, 20_000)
+    probability = (1 - gamma) * gamma ** (steps - 1)
+    mean = probability @ (reward * steps)
+    variance = probability @ (reward * steps - mean) ** 2
+    found = coin_stopped_return(reward, gamma)
+    assert found == pytest.approx((mean, math.sqrt(variance)), rel=1e-9, abs=1e-12)
+    assert found[0] == pytest.approx(constant_return(reward, gamma, math.inf))
+
+
+def test_coin_stopped_return_against_tosses():
+    rng, n = np.random.default_rng(0), 20_000
+    going, steps = np.ones(n, dtype=bool), np.zeros(n)
+    while going.any():
+        steps[going] += 1
+        going &= rng.random(n) < 0.8
+    mean, std = coin_stopped_return(-2.0, 0.8)
+    assert abs((-2 * steps).mean() - mean) < 5 * std / math.sqrt(n)
+    fourth = ((-2 * steps - mean) ** 4).mean()  # of it comes the error of a measured variance
+    assert abs((2 * steps).var() - std**2) < 5 * math.sqrt((fourth - std**4) / n)
 
 
 def test_whole_numbers_become_floats():

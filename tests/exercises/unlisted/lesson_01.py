@@ -5,6 +5,8 @@ from itertools import accumulate
 
 import numpy as np
 
+from unlisted import halves
+
 # ------------------------------------------------------------------------------------ parts of answers
 
 
@@ -230,39 +232,41 @@ WRONG = {
         "undoes-by-division": lambda r, g: np.cumsum((r * float(g) ** np.arange(len(r)))[::-1])[::-1]
         / np.maximum(float(g) ** np.arange(len(r)), 1e-300),
     },
-    "policy_transition": {
-        "three-actions": partial(chain_of, actions=3),
-        "keeps-the-actions": lambda P, pi: pi[:, :, None] * P,
-        "rows-normalised": lambda P, pi: P.sum(axis=1) / P.sum(axis=(1, 2))[:, None],
-        "first-state's-policy": partial(chain_of, weight=lambda pi, s, a: pi[0, a]),
-        "squared": partial(chain_of, weight=lambda pi, s, a: pi[s, a] ** 2),
-        "in-place": spoils_P,
-        "list": lambda P, pi: chain_of(P, pi).tolist(),
-        "single-precision": lambda P, pi: chain_of(P, pi).astype(np.float32),
-        "mean-of-products": lambda P, pi: (pi[:, :, None] * P).mean(axis=1),
-        "two-steps": lambda P, pi: chain_of(P, pi) @ chain_of(P, pi),
-        "first-action": lambda P, pi: P[:, 0],
-        "sums-over-s": lambda P, pi: np.einsum("sa,sat->at", pi, P),
-        "rounded": lambda P, pi: chain_of(P, pi).round(6),
-        "squeezes-all": lambda P, pi: (pi[:, None] @ P).squeeze(),
-        "last-action-missed": partial(
-            chain_of, weight=lambda pi, s, a: pi[s, a] * (a < pi.shape[1] - 1)
-        ),
-    },
-    "policy_reward": {
-        "one-number": lambda R, pi: float((pi * R).sum()),
-        "column": lambda R, pi: (pi * R).sum(axis=1, keepdims=True),
-        "matrix": lambda R, pi: R @ pi.T,
-        "products": lambda R, pi: pi * R,
-        "likeliest-action": lambda R, pi: R[np.arange(len(R)), pi.argmax(axis=1)] * 1.0,
-        "whole-numbers": lambda R, pi: (pi * R).sum(axis=1).astype(R.dtype),
-        "first-state's-policy": lambda R, pi: R @ pi[0],
-        "in-place": spoils_R,
-        "list": lambda R, pi: [float(p @ r) for p, r in zip(pi, R, strict=True)],
-        "centred": lambda R, pi: (pi * R).sum(axis=1) - R.mean(axis=1),
-        "first-three-actions": lambda R, pi: (pi * R)[:, :3].sum(axis=1),
-        "running-total": lambda R, pi: np.cumsum((pi * R).sum(axis=1)),
-    },
+    "policy_chain": halves(
+        {
+            "three-actions": partial(chain_of, actions=3),
+            "keeps-the-actions": lambda P, pi: pi[:, :, None] * P,
+            "rows-normalised": lambda P, pi: P.sum(axis=1) / P.sum(axis=(1, 2))[:, None],
+            "first-state's-policy": partial(chain_of, weight=lambda pi, s, a: pi[0, a]),
+            "squared": partial(chain_of, weight=lambda pi, s, a: pi[s, a] ** 2),
+            "in-place": spoils_P,
+            "list": lambda P, pi: chain_of(P, pi).tolist(),
+            "single-precision": lambda P, pi: chain_of(P, pi).astype(np.float32),
+            "mean-of-products": lambda P, pi: (pi[:, :, None] * P).mean(axis=1),
+            "two-steps": lambda P, pi: chain_of(P, pi) @ chain_of(P, pi),
+            "first-action": lambda P, pi: P[:, 0],
+            "sums-over-s": lambda P, pi: np.einsum("sa,sat->at", pi, P),
+            "rounded": lambda P, pi: chain_of(P, pi).round(6),
+            "squeezes-all": lambda P, pi: (pi[:, None] @ P).squeeze(),
+            "last-action-missed": partial(
+                chain_of, weight=lambda pi, s, a: pi[s, a] * (a < pi.shape[1] - 1)
+            ),
+        },
+        {
+            "one-number": lambda R, pi: float((pi * R).sum()),
+            "column": lambda R, pi: (pi * R).sum(axis=1, keepdims=True),
+            "matrix": lambda R, pi: R @ pi.T,
+            "products": lambda R, pi: pi * R,
+            "likeliest-action": lambda R, pi: R[np.arange(len(R)), pi.argmax(axis=1)] * 1.0,
+            "whole-numbers": lambda R, pi: (pi * R).sum(axis=1).astype(R.dtype),
+            "first-state's-policy": lambda R, pi: R @ pi[0],
+            "in-place": spoils_R,
+            "list": lambda R, pi: [float(p @ r) for p, r in zip(pi, R, strict=True)],
+            "centred": lambda R, pi: (pi * R).sum(axis=1) - R.mean(axis=1),
+            "first-three-actions": lambda R, pi: (pi * R)[:, :3].sum(axis=1),
+            "running-total": lambda R, pi: np.cumsum((pi * R).sum(axis=1)),
+        },
+    ),
     "discounted_occupancy": {
         "hundred-steps": after(100),
         "hundred-sweeps": lambda P, start, g: after(100)(P, start, g)
@@ -353,25 +357,27 @@ RIGHT = {
         else np.zeros(0),
         "extra-arguments": lambda rewards, gamma, last=0.0: to_go(rewards, gamma, last),
     },
-    "policy_transition": {
-        "loops": chain_of,
-        "tensordot": lambda P, pi: np.stack(
-            [np.tensordot(p, q, axes=1) for p, q in zip(pi, P, strict=True)]
-        ),
-        "other-order": lambda P, pi: np.einsum("ast,sa->st", P.transpose(1, 0, 2), pi),
-        "average": lambda P, pi: np.array(
-            [np.average(q, axis=0, weights=p) for p, q in zip(pi, P, strict=True)]
-        ),
-        "fortran-order": lambda P, pi: np.asfortranarray(chain_of(P, pi)),
-    },
-    "policy_reward": {
-        "loops": lambda R, pi: np.array(
-            [sum(pi[s, a] * R[s, a] for a in range(R.shape[1])) for s in range(len(R))]
-        ),
-        "batched-matmul": lambda R, pi: (R[:, None, :] @ pi[:, :, None])[:, 0, 0],
-        "by-actions": lambda R, pi: sum(pi[:, a] * R[:, a] for a in range(R.shape[1])),
-        "vecdot": lambda R, pi: np.trace(R[:, :, None] * pi[:, None, :], axis1=1, axis2=2),
-    },
+    "policy_chain": halves(
+        {
+            "loops": chain_of,
+            "tensordot": lambda P, pi: np.stack(
+                [np.tensordot(p, q, axes=1) for p, q in zip(pi, P, strict=True)]
+            ),
+            "other-order": lambda P, pi: np.einsum("ast,sa->st", P.transpose(1, 0, 2), pi),
+            "average": lambda P, pi: np.array(
+                [np.average(q, axis=0, weights=p) for p, q in zip(pi, P, strict=True)]
+            ),
+            "fortran-order": lambda P, pi: np.asfortranarray(chain_of(P, pi)),
+        },
+        {
+            "loops": lambda R, pi: np.array(
+                [sum(pi[s, a] * R[s, a] for a in range(R.shape[1])) for s in range(len(R))]
+            ),
+            "batched-matmul": lambda R, pi: (R[:, None, :] @ pi[:, :, None])[:, 0, 0],
+            "by-actions": lambda R, pi: sum(pi[:, a] * R[:, a] for a in range(R.shape[1])),
+            "vecdot": lambda R, pi: np.trace(R[:, :, None] * pi[:, None, :], axis1=1, axis2=2),
+        },
+    ),
     "discounted_occupancy": {
         "row-vector": lambda P, start, g: (1 - g) * start @ np.linalg.inv(np.eye(len(start)) - g * P),
         "solved-with-the-transpose-outside": lambda P, start, g: np.linalg.solve(
@@ -457,22 +463,24 @@ NAMED = {
             to_go(r, g)[1:], np.zeros(min(len(r), 1))
         ),
     },
-    "policy_transition": {
-        "mean-over-actions/loop": partial(chain_of, weight=lambda pi, s, a: 1 / pi.shape[1]),
-        "sum-over-actions/loop": partial(chain_of, weight=lambda pi, s, a: 1.0),
-        "transposed/einsum": lambda P, pi: np.einsum("sa,sat->ts", pi, P),
-        "likeliest-action/loop": partial(
-            chain_of, weight=lambda pi, s, a: float(a == np.argmax(pi[s]))
-        ),
-    },
-    "policy_reward": {
-        "unweighted-mean/loop": lambda R, pi: np.array([sum(row) / len(row) for row in R], float),
-        "unweighted-sum/as-given": lambda R, pi: R.sum(axis=1),
-        "best-action/as-given": lambda R, pi: np.max(R, axis=1),
-        "unweighted-sum/loop": lambda R, pi: np.array([sum(row) for row in R], float),
-        "best-action/loop": lambda R, pi: np.array([max(row) for row in R], float),
-        "sum-over-states/einsum": lambda R, pi: np.einsum("sa,sa->a", R, pi),
-    },
+    "policy_chain": halves(
+        {
+            "mean-over-actions/loop": partial(chain_of, weight=lambda pi, s, a: 1 / pi.shape[1]),
+            "sum-over-actions/loop": partial(chain_of, weight=lambda pi, s, a: 1.0),
+            "transposed/einsum": lambda P, pi: np.einsum("sa,sat->ts", pi, P),
+            "likeliest-action/loop": partial(
+                chain_of, weight=lambda pi, s, a: float(a == np.argmax(pi[s]))
+            ),
+        },
+        {
+            "unweighted-mean/loop": lambda R, pi: np.array([sum(row) / len(row) for row in R], float),
+            "unweighted-sum/as-given": lambda R, pi: R.sum(axis=1),
+            "best-action/as-given": lambda R, pi: np.max(R, axis=1),
+            "unweighted-sum/loop": lambda R, pi: np.array([sum(row) for row in R], float),
+            "best-action/loop": lambda R, pi: np.array([max(row) for row in R], float),
+            "sum-over-states/einsum": lambda R, pi: np.einsum("sa,sa->a", R, pi),
+        },
+    ),
     "discounted_occupancy": {
         "unnormalised/series": after(5000, weight=lambda gamma, t: gamma**t),
         "not-transposed/inverse": lambda P, start, g: np.linalg.inv(np.eye(len(start)) - g * P)

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from unlisted import halves
+
 
 def backwards(rewards, gamma, update, turn=True, start=0):
     g, out = 0.0, []
@@ -92,33 +94,35 @@ NAMED = {
             backwards(r, g, bellman) * np.array([g**t for t in range(len(r))])
         ),
     },
-    "policy_transition": {
-        "averaged-twice/mean": lambda P, pi: (pi[..., None] * P).mean(axis=1),
-        "all-pairs/matmul": lambda P, pi: np.matmul(pi, P),
-        "all-pairs/dot": lambda P, pi: pi.dot(P).swapaxes(0, 1),
-        "not-lined-up/product": lambda P, pi: np.sum(P * pi, axis=1),
-        "not-summed/product": lambda P, pi: P * pi[..., None],
-        "sum-over-states/axis": lambda P, pi: np.sum(pi[..., None] * P, axis=0),
-        "largest/max": lambda P, pi: np.max(P, axis=1),
-        "first-action/index": lambda P, pi: P[:, 0].copy(),
-        "transposed/einsum": lambda P, pi: np.einsum("sa,sat->ts", pi, P),
-        "likeliest-action/index": lambda P, pi: np.array(
-            [P[s, np.argmax(pi[s])] for s in range(len(P))]
-        ),
-    },
-    "policy_reward": {
-        "averaged-twice/mean": lambda R, pi: np.mean(R * pi, axis=1),
-        "all-pairs/matmul": lambda R, pi: R @ pi.T,
-        "not-summed/product": lambda R, pi: R * pi,
-        "one-number/sum": lambda R, pi: float(np.sum(R * pi)),
-        "likeliest-action/index": lambda R, pi: np.array(
-            [float(R[s][pi[s].argmax()]) for s in range(len(R))]
-        ),
-        "largest-share/max": lambda R, pi: np.max(R * pi, axis=1),
-        "sum-over-states/axis": lambda R, pi: np.sum(R * pi, axis=0),
-        "unweighted-mean/mean": lambda R, pi: np.mean(R, axis=1),
-        "best-action/max": lambda R, pi: np.max(R, axis=1),
-    },
+    "policy_chain": halves(
+        {
+            "averaged-twice/mean": lambda P, pi: (pi[..., None] * P).mean(axis=1),
+            "all-pairs/matmul": lambda P, pi: np.matmul(pi, P),
+            "all-pairs/dot": lambda P, pi: pi.dot(P).swapaxes(0, 1),
+            "not-lined-up/product": lambda P, pi: np.sum(P * pi, axis=1),
+            "not-summed/product": lambda P, pi: P * pi[..., None],
+            "sum-over-states/axis": lambda P, pi: np.sum(pi[..., None] * P, axis=0),
+            "largest/max": lambda P, pi: np.max(P, axis=1),
+            "first-action/index": lambda P, pi: P[:, 0].copy(),
+            "transposed/einsum": lambda P, pi: np.einsum("sa,sat->ts", pi, P),
+            "likeliest-action/index": lambda P, pi: np.array(
+                [P[s, np.argmax(pi[s])] for s in range(len(P))]
+            ),
+        },
+        {
+            "averaged-twice/mean": lambda R, pi: np.mean(R * pi, axis=1),
+            "all-pairs/matmul": lambda R, pi: R @ pi.T,
+            "not-summed/product": lambda R, pi: R * pi,
+            "one-number/sum": lambda R, pi: float(np.sum(R * pi)),
+            "likeliest-action/index": lambda R, pi: np.array(
+                [float(R[s][pi[s].argmax()]) for s in range(len(R))]
+            ),
+            "largest-share/max": lambda R, pi: np.max(R * pi, axis=1),
+            "sum-over-states/axis": lambda R, pi: np.sum(R * pi, axis=0),
+            "unweighted-mean/mean": lambda R, pi: np.mean(R, axis=1),
+            "best-action/max": lambda R, pi: np.max(R, axis=1),
+        },
+    ),
     "discounted_occupancy": {
         "ones-not-identity/plain": lambda P, start, g: np.linalg.solve(
             1 - g * P.T, (1 - g) * start
@@ -204,23 +208,25 @@ WRONG = {
         "skips one, at the wrong end": lambda r, g: backwards(r, g, bellman, True, 1)[::-1].copy(),
         "cumulative products": lambda r, g: np.cumsum(np.cumprod(np.full(len(r), g)) * r),
     },
-    "policy_transition": {
-        "mean-over-actions + transposed": lambda P, pi: P.mean(axis=1).T.copy(),
-        "sum-over-actions + transposed": lambda P, pi: P.sum(axis=1).T.copy(),
-        "likeliest-action + transposed": lambda P, pi: np.array(
-            [P[s, np.argmax(pi[s])] for s in range(len(P))]
-        ).T.copy(),
-        "averaged-twice + transposed": lambda P, pi: (pi[..., None] * P).mean(axis=1).T.copy(),
-        "next-state-policy + transposed": lambda P, pi: np.einsum("ta,sat->ts", pi, P),
-        "column sums": lambda P, pi: (lambda m: m / m.sum(axis=0))(np.einsum("sa,sat->st", pi, P)),
-    },
-    "policy_reward": {
-        "averaged-twice + sum-over-states": lambda R, pi: (pi * R).sum(axis=0) / R.shape[1],
-        "unweighted-mean + sum-over-states": lambda R, pi: R.sum(axis=0) / R.shape[1],
-        "unweighted-sum + sum-over-states": lambda R, pi: R.sum(axis=0) * 1.0,
-        "mean over states": lambda R, pi: R.mean(axis=0),
-        "unweighted-sum + one-number": lambda R, pi: float(R.sum()),
-    },
+    "policy_chain": halves(
+        {
+            "mean-over-actions + transposed": lambda P, pi: P.mean(axis=1).T.copy(),
+            "sum-over-actions + transposed": lambda P, pi: P.sum(axis=1).T.copy(),
+            "likeliest-action + transposed": lambda P, pi: np.array(
+                [P[s, np.argmax(pi[s])] for s in range(len(P))]
+            ).T.copy(),
+            "averaged-twice + transposed": lambda P, pi: (pi[..., None] * P).mean(axis=1).T.copy(),
+            "next-state-policy + transposed": lambda P, pi: np.einsum("ta,sat->ts", pi, P),
+            "column sums": lambda P, pi: (lambda m: m / m.sum(axis=0))(np.einsum("sa,sat->st", pi, P)),
+        },
+        {
+            "averaged-twice + sum-over-states": lambda R, pi: (pi * R).sum(axis=0) / R.shape[1],
+            "unweighted-mean + sum-over-states": lambda R, pi: R.sum(axis=0) / R.shape[1],
+            "unweighted-sum + sum-over-states": lambda R, pi: R.sum(axis=0) * 1.0,
+            "mean over states": lambda R, pi: R.mean(axis=0),
+            "unweighted-sum + one-number": lambda R, pi: float(R.sum()),
+        },
+    ),
     "discounted_occupancy": {
         "unnormalised + not-transposed": lambda P, start, g: np.linalg.solve(
             np.eye(len(P)) - g * P, start
