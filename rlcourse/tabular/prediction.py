@@ -26,7 +26,7 @@ def mc_prediction(episodes, gamma, n_states, first_visit) -> np.ndarray:
 
 
 def td0_target(reward, v_next, terminated, gamma) -> np.ndarray:
-    r"""$y = r + \gamma (1-d)\, V(s')$ — S&B (6.2).
+    r"""$y = r + \gamma (1-d)\, v(s')$ — S&B (6.2).
 
     reward, v_next, terminated: (B,); v_next is any number where terminated. Returns (B,).
     """
@@ -35,11 +35,11 @@ def td0_target(reward, v_next, terminated, gamma) -> np.ndarray:
 
 
 def n_step_return(rewards, v_boot, terminated, gamma) -> float:
-    r"""$\sum_{k<n} \gamma^k r_k + \gamma^n V(s_{t+n})$ — S&B (7.1); nothing counts after an end.
+    r"""$\sum_{k<n} \gamma^k r_k + \gamma^n v(s_{t+n})$ — S&B (7.1); nothing counts after an end.
 
-    Backwards: $g \leftarrow V$; $g \leftarrow r_k + \gamma (1 - d_k)\, g$.
+    Backwards: $g \leftarrow v$; $g \leftarrow r_k + \gamma (1 - d_k)\, g$.
 
-    rewards, terminated: (n,), n ≥ 1, of successive steps; v_boot: $V(s_{t+n})$. Returns a float.
+    rewards, terminated: (n,), n ≥ 1, of successive steps; v_boot: $v(s_{t+n})$. Returns a float.
     """
     g = v_boot
     for reward, d in zip(reversed(rewards), reversed(terminated), strict=True):
@@ -47,12 +47,28 @@ def n_step_return(rewards, v_boot, terminated, gamma) -> float:
     return float(g)
 
 
+def lambda_weights(steps_left, gamma, lam) -> tuple[np.ndarray, np.ndarray]:
+    r"""What a λ-return is made of, $N$ steps before the end of the episode — S&B (12.3).
+
+    The return of n steps weighs $w_n = (1-\lambda)\lambda^{n-1}$ for n < N, and the last one, which is
+    the whole rest of the episode, $w_N = \lambda^{N-1}$: all that longer ones would have had. The reward
+    k steps ahead is in every return with n > k: $\gamma^k \sum_{n>k} w_n = (\gamma\lambda)^k$.
+
+    steps_left: N ≥ 1; gamma, lam: in [0, 1].
+    Returns on_returns (N,) for n = 1 … N, which sum to 1, and on_rewards (N,) for k = 0 … N − 1.
+    """
+    k = np.arange(steps_left)
+    on_returns = (1.0 - lam) * float(lam) ** k  # k = n − 1
+    on_returns[-1] = float(lam) ** k[-1]
+    return on_returns, float(gamma * lam) ** k
+
+
 def lambda_returns(rewards, v_next, terminated, gamma, lam) -> np.ndarray:
-    r"""$G_t = r_t + \gamma (1-d_t)\,[(1-\lambda) V(s_{t+1}) + \lambda G_{t+1}]$, $G_T := V(s_T)$.
+    r"""$G_t = r_t + \gamma (1-d_t)\,[(1-\lambda) v(s_{t+1}) + \lambda G_{t+1}]$, $G_T := v(s_T)$.
 
-    The recursive form of S&B (12.18); λ = 0 is `td0_target`, λ = 1 the return to the end.
+    The recursion of S&B (12.3), (12.9) and (12.18); λ = 0 is `td0_target`, λ = 1 the return to the end.
 
-    rewards, v_next, terminated: (T,), T ≥ 1; v_next[t] = V(s_{t+1}); gamma, lam: in [0, 1].
+    rewards, v_next, terminated: (T,), T ≥ 1; v_next[t] = v(s_{t+1}); gamma, lam: in [0, 1].
     Returns (T,).
     """
     returns = np.zeros(len(rewards))

@@ -11,6 +11,7 @@ from rlcourse.tabular.envs import TabularEnv
 from rlcourse.tabular.mdp import chain, random_walk, random_walk_values
 from rlcourse.tabular.prediction import (
     lambda_returns,
+    lambda_weights,
     mc_prediction,
     n_step_return,
     n_step_td_prediction,
@@ -87,6 +88,44 @@ def test_lambda_return_is_the_mixture_of_n_step_returns(segment, gamma, lam):
         for n in range(1, last):
             mixture += (1 - lam) * lam ** (n - 1) * partial_return(*segment, gamma, t, n)
         assert found == pytest.approx(mixture, abs=1e-12)
+
+
+@few
+@given(st.integers(1, 8), gammas, st.sampled_from([0.0, 0.3, 0.7, 1.0]), st.integers(0, 2**32 - 1))
+def test_lambda_weights_mix_the_returns_of_an_episode(steps_left, gamma, lam, seed):
+    """Both sums against the recursion: Σ w_n G_{0:n} = G^λ_0, and Σ f_k r_k where all values are 0."""
+    rng = np.random.default_rng(seed)
+    rewards, v_next = rng.normal(size=(2, steps_left))
+    terminated = np.arange(steps_left) == steps_left - 1
+    on_returns, on_rewards = lambda_weights(steps_left, gamma, lam)
+    assert on_returns.shape == on_rewards.shape == (steps_left,)
+    assert on_returns.sum() == pytest.approx(1)
+    mixture = sum(
+        w * partial_return(rewards, v_next, terminated, gamma, 0, n)
+        for n, w in enumerate(on_returns, start=1)
+    )
+    expected = lambda_returns(rewards, v_next, terminated, gamma, lam)[0]
+    assert mixture == pytest.approx(expected, abs=1e-12)
+    without_values = lambda_returns(rewards, 0 * v_next, terminated, gamma, lam)[0]
+    assert on_rewards @ rewards == pytest.approx(without_values, abs=1e-12)
+
+
+def test_lambda_weights_are_the_chances_of_a_coin():
+    """Go on with probability λ after each step: w_n is the chance to stop after n, at most N, steps."""
+    rng, lam, steps_left, runs = np.random.default_rng(0), 0.7, 5, 200_000
+    lengths = np.minimum(rng.geometric(1 - lam, size=runs), steps_left)
+    on_returns, on_rewards = lambda_weights(steps_left, 0.9, lam)
+    counted = np.bincount(lengths, minlength=steps_left + 1)[1:] / runs
+    np.testing.assert_allclose(on_returns, counted, atol=4 * 0.5 / np.sqrt(runs))
+    reached = [0.9**k * np.mean(lengths > k) for k in range(steps_left)]
+    np.testing.assert_allclose(on_rewards, reached, atol=4 * 0.5 / np.sqrt(runs))
+
+
+def test_whole_numbers_for_gamma_and_lambda_give_floats():
+    for lam, expected in ((0, [1, 0, 0]), (1, [0, 0, 1])):
+        on_returns, on_rewards = lambda_weights(3, 1, lam)
+        assert on_returns.tolist() == expected and on_returns.dtype == np.float64
+        assert on_rewards.tolist() == [1, lam, lam] and on_rewards.dtype == np.float64
 
 
 def test_terminal_values_are_not_used_however_wild():
