@@ -6,7 +6,15 @@ from collections.abc import Callable
 
 import numpy as np
 
-from rlcourse.checker.declaration import Exercise, Lesson, Mistake, array, composable, number
+from rlcourse.checker.declaration import (
+    Exercise,
+    Lesson,
+    Mistake,
+    array,
+    composable,
+    number,
+    several,
+)
 from rlcourse.checker.harness import Case
 from rlcourse.checker.material import flags, random_env, random_policy
 from rlcourse.checker.probes import Policy, Rng
@@ -395,7 +403,7 @@ def _forward(
 ) -> Callable:
     """The n-step return, forwards, with its parts exchangeable.
 
-    boot_power: how many factors γ V has too many, None: has no γ at all; grows: whether rewards are
+    boot_power: how many factors γ v has too many, None: has no γ at all; grows: whether rewards are
     discounted; looks_at: which flags count; boots_after_end: with γ^"n" or γ^"m".
     """
 
@@ -452,8 +460,8 @@ n_step_return = Exercise(
     mistakes=[
         Mistake(
             "gamma-n-minus-1",
-            "Your bootstrap has one factor γ too few: n rewards lie before s_{t+n}, so V(s_{t+n}) counts γⁿ.",
-            "For n = 1 equation (4.6) must be the one-step target. Which power has V there?",
+            "Your bootstrap has one factor γ too few: n rewards lie before s_{t+n}, so v(s_{t+n}) counts γⁿ.",
+            "For n = 1 equation (4.6) must be the one-step target. Which power has v there?",
             _forward(boot_power=-1),
         ),
         Mistake(
@@ -464,7 +472,7 @@ n_step_return = Exercise(
         ),
         Mistake(
             "bootstraps-after-end",
-            "Your rewards stop at the end of the episode, but V is added all the same. A terminal state is "
+            "Your rewards stop at the end of the episode, but v is added all the same. A terminal state is "
             "worth 0: no bootstrap.",
             "What can still be earned after the last step of an episode?",
             _forward(boots_after_end="n"),
@@ -503,19 +511,19 @@ n_step_return = Exercise(
         ),
         Mistake(
             "gamma-n-plus-1",
-            "Your bootstrap has one factor γ too many: n rewards lie before s_{t+n}, so V(s_{t+n}) counts γⁿ.",
-            "For n = 1 equation (4.6) must be the one-step target. Which power has V there?",
+            "Your bootstrap has one factor γ too many: n rewards lie before s_{t+n}, so v(s_{t+n}) counts γⁿ.",
+            "For n = 1 equation (4.6) must be the one-step target. Which power has v there?",
             _forward(boot_power=1),
         ),
         Mistake(
             "bootstrap-undiscounted",
-            "V enters without γ: it lies n steps ahead, so it counts γⁿ of itself.",
-            "For n = 1 equation (4.6) must be the one-step target. Which power has V there?",
+            "The value v(s_{t+n}) enters without γ: it lies n steps ahead, so it counts γⁿ of itself.",
+            "For n = 1 equation (4.6) must be the one-step target. Which power has v there?",
             _forward(boot_power=None),
         ),
         Mistake(
             "no-bootstrap",
-            "V never enters: where the window ends and the episode does not, what follows is worth V(s_{t+n}).",
+            "The value never enters: where the window ends and the episode does not, what follows is worth v(s_{t+n}).",
             "Which argument have you not used?",
             _forward(boots=False),
         ),
@@ -540,6 +548,235 @@ n_step_return = Exercise(
         ),
     ],
     also_correct=[_forward(), _by_masks, _recursive],
+)
+
+# ------------------------------------------------------------------------------- lambda_weights
+
+
+def _weight_cases(rng: np.random.Generator) -> list[Case]:
+    def case(name, steps_left, gamma, lam, *tags) -> Case:
+        return Case(name, {"steps_left": steps_left, "gamma": gamma, "lam": lam}, tags)
+
+    # Away from ½, where λ and 1 − λ are the same.
+    small, large = rng.uniform(0.2, 0.4), rng.uniform(0.6, 0.85)
+    gamma = rng.uniform(0.86, 0.97)
+    return [
+        case("six steps left", 6, gamma, large),
+        case("a small λ", 4, gamma, small),
+        case("two steps left", 2, gamma, large),
+        case("one step left", 1, gamma, large, "one step left"),
+        case("λ = 0", 5, gamma, 0.0, "λ = 0"),
+        case("λ = 1", 5, gamma, 1.0, "λ = 1"),
+        case("γ = 0", 5, 0.0, large, "γ = 0"),
+        case("γ = 1", 7, 1.0, small, "γ = 1"),
+        case("γ = 1 and λ = 1", 3, 1.0, 1.0, "γ = 1", "λ = 1"),
+        case("thirty steps left", 30, gamma, large),
+    ]
+
+
+def _powers(x: float, n: int, first: int = 0) -> np.ndarray:
+    return float(x) ** np.arange(first, first + n)
+
+
+# The weight of the return of n steps as its series would go on for ever: (gamma, lam, N) -> (N,).
+SERIES: dict[str, Callable] = {
+    "as asked": lambda gamma, lam, n: (1 - lam) * _powers(lam, n),
+    "a power late": lambda gamma, lam, n: (1 - lam) * _powers(lam, n, 1),
+    "swapped": lambda gamma, lam, n: lam * _powers(1 - lam, n),
+    "unshared": lambda gamma, lam, n: _powers(lam, n),
+    "discounted": lambda gamma, lam, n: (1 - lam) * _powers(gamma * lam, n),
+}
+# What the last return gets: (weights of the series, the ratio of its terms) -> weight.
+LASTS: dict[str, Callable] = {
+    "the rest": lambda w, lam: lam ** (len(w) - 1),
+    "what the others leave": lambda w, lam: 1.0 - w[:-1].sum(),
+    "its own": lambda w, lam: w[-1],
+    "a power more": lambda w, lam: lam ** len(w),
+    "its own and the rest": lambda w, lam: w[-1] + lam ** (len(w) - 1),
+}
+# The factor of the reward k steps ahead without its γ^k: (weights, λ, N) -> (N,).
+CONTAINED: dict[str, Callable] = {
+    "closed form": lambda w, lam, n: _powers(lam, n),
+    "added up": lambda w, lam, n: w[::-1].cumsum()[::-1],
+    "of one return": lambda w, lam, n: w,
+    "of one return, endless": lambda w, lam, n: (1 - lam) * _powers(lam, n),
+    "undivided": lambda w, lam, n: np.ones(n),
+    "a power more": lambda w, lam, n: _powers(lam, n, 1),
+    "one return too many": lambda w, lam, n: np.append(w.sum(), w[::-1].cumsum()[::-1][:-1]),
+    "the shorter ones": lambda w, lam, n: w.cumsum(),
+    "the ones before": lambda w, lam, n: w.cumsum() - w,
+}
+
+
+@composable
+def _weights(
+    series: str = "as asked",
+    last: str = "the rest",
+    shared_out: bool = False,
+    contained: str = "closed form",
+    discount: str = "γ^k",
+    order: str = "returns first",
+) -> Callable:
+    """λ-weights with their parts exchangeable; shared_out: whether weights are divided by their sum."""
+
+    def lambda_weights(steps_left, gamma, lam):
+        w = SERIES[series](gamma, lam, steps_left)
+        ratio = {"swapped": 1 - lam, "discounted": gamma * lam}.get(series, lam)
+        w[-1] = LASTS[last](w, ratio)
+        with np.errstate(invalid="ignore"):
+            w = w / w.sum() if shared_out else w
+        powers = {"γ^k": 0, "γ^(k+1)": 1}
+        by_time = _powers(gamma, steps_left, powers[discount]) if discount in powers else 1.0
+        factors = by_time * CONTAINED[contained](w, lam, steps_left)
+        return (w, factors) if order == "returns first" else (factors, w)
+
+    return lambda_weights
+
+
+def _either_way(**parts) -> list[Callable]:
+    """Wrong weights of returns, with the rewards' factors right, and with those that follow from them."""
+    return [_weights(**parts, contained=way) for way in ("closed form", "added up")]
+
+
+def _by_double_loop(steps_left, gamma, lam):
+    """Each return passes its weight on to every reward that it contains."""
+    on_returns, on_rewards = np.zeros(steps_left), np.zeros(steps_left)
+    for n in range(1, steps_left + 1):
+        on_returns[n - 1] = lam ** (n - 1) * (1 if n == steps_left else 1 - lam)
+        for k in range(n):
+            on_rewards[k] += gamma**k * on_returns[n - 1]
+    return on_returns, on_rewards
+
+
+def _by_what_is_left(steps_left, gamma, lam):
+    """Every return takes 1 − λ of the weight that the shorter ones have left, the last one all."""
+    on_returns, left, factors = [], 1.0, []
+    for k in range(steps_left):
+        factors.append(gamma**k * left)
+        on_returns.append(left if k == steps_left - 1 else (1 - lam) * left)
+        left -= on_returns[-1]
+    return np.array(on_returns), np.array(factors)
+
+
+LAST_TAKES_THE_REST = "What are the weights if only one step is left? Do yours sum to 1 then?"
+
+lambda_weights = Exercise(
+    "lambda_weights",
+    reference=prediction.lambda_weights,
+    cases=_weight_cases,
+    returns=several(on_returns=array(), on_rewards=array()),
+    points=2,
+    equation="(4.7)",
+    mistakes=[
+        Mistake(
+            "endless",
+            "The last return has only its own weight of the endless series (4.7), so your weights do not sum to 1. The "
+            "episode is over there: what is left of the weight belongs to the last return.",
+            LAST_TAKES_THE_REST,
+            *_either_way(last="its own"),
+        ),
+        Mistake(
+            "renormalised",
+            "You divide the weights by their sum, so that every return gets a part of what is left. Nothing is shared "
+            "out again: the rest goes to *one* return.",
+            "Which returns of the endless series (4.7) are the same number once the episode is over?",
+            *_either_way(last="its own", shared_out=True),
+        ),
+        Mistake(
+            "one-power-late",
+            "Your powers of λ begin one too late: the return of one step, n = 1, has the weight 1 − λ in equation (4.7).",
+            "Put n = 1 into λ^{n−1}. And what do you have at the first place?",
+            *_either_way(series="a power late", last="its own"),
+            *_either_way(series="a power late"),
+            *_either_way(series="a power late", last="what the others leave"),
+            *_either_way(series="a power late", last="a power more"),
+        ),
+        Mistake(
+            "lambda-swapped",
+            "λ and 1 − λ have changed places. λ = 1 must be Monte Carlo: all the weight on the last return.",
+            "Put λ = 1 into your weights. Which return has them all?",
+            *_either_way(series="swapped"),
+            *_either_way(series="swapped", last="its own"),
+        ),
+        Mistake(
+            "last-also-shrunk",
+            "The weight of the last return is not what the others leave: yours has a factor too many, or counts a part "
+            "twice. The others' weights and the last one's add up to 1.",
+            LAST_TAKES_THE_REST,
+            *_either_way(last="a power more"),
+            *_either_way(last="its own and the rest"),
+        ),
+        Mistake(
+            "unshared",
+            "The factor 1 − λ of equation (4.7) is missing: your weights are right in proportion, and sum to more than 1.",
+            "What do your weights sum to, and what should they?",
+            *_either_way(series="unshared"),
+        ),
+        Mistake(
+            "gamma-in-weights",
+            "γ stands in the weights of the returns. They say how much each return is believed; the discount is inside "
+            "the returns already.",
+            "Does γ occur in front of $G_{t:t+n}$ in equation (4.7)?",
+            *_either_way(series="discounted"),
+            *_either_way(series="discounted", last="its own"),
+            *_either_way(series="discounted", last="what the others leave"),
+        ),
+        Mistake(
+            "rewards-by-one-return",
+            "You give the reward k steps ahead the weight of a single return. It is in *every* return longer than k: add "
+            "their weights.",
+            "Write down the first two returns in full. In how many of them does $r_t$ stand?",
+            _weights(contained="of one return"),
+            _weights(contained="of one return, endless"),
+        ),
+        Mistake(
+            "rewards-undivided",
+            "Your rewards count as in the whole rest of the episode. Only the returns that reach a reward contain it.",
+            "What does λ = 0 leave of the rewards? And your factors?",
+            _weights(contained="undivided"),
+        ),
+        Mistake(
+            "rewards-undiscounted",
+            "γ is missing from the factors of the rewards: every return discounts the reward k steps ahead.",
+            "With which factor does the reward k steps ahead stand in equation (4.6)?",
+            _weights(discount="none"),
+        ),
+        Mistake(
+            "powers-from-one",
+            "The factors of your rewards begin one power too late. The first reward comes now, and every return contains "
+            "it.",
+            "What is the factor of the first reward, k = 0, if *all* the returns contain it?",
+            _weights(contained="a power more", discount="γ^(k+1)"),
+            _weights(contained="a power more"),
+            _weights(discount="γ^(k+1)"),
+        ),
+        Mistake(
+            "return-too-short",
+            "You add one return too many: the return of k steps ends just *before* the reward k steps ahead.",
+            "Which is the last reward in $G_{t:t+n}$, by equation (4.6)?",
+            _weights(contained="one return too many"),
+        ),
+        Mistake(
+            "adds-the-shorter",
+            "You add the weights from the wrong end. The *longer* returns contain a reward; the shorter ones stop "
+            "before it.",
+            "Which returns contain the very last reward of the episode?",
+            _weights(contained="the shorter ones"),
+            _weights(contained="the ones before"),
+        ),
+        Mistake(
+            "results-exchanged",
+            "Your two results have changed places: first the weights of the returns, then the factors of the rewards.",
+            "Which of your two arrays sums to 1?",
+            _weights(order="rewards first"),
+        ),
+    ],
+    also_correct=[
+        _weights(),
+        *_either_way(last="what the others leave"),
+        _by_double_loop,
+        _by_what_is_left,
+    ],
 )
 
 # -------------------------------------------------------------------------------- lambda_returns
@@ -633,7 +870,7 @@ def _mixture(rewards, v_next, terminated, gamma, lam):
 
 
 def _by_errors(rewards, v_next, terminated, gamma, lam):
-    """V + λ(G − V), from behind."""
+    """v + λ(G − v), from behind."""
     out, g = [], v_next[-1]
     for r, v, d in zip(rewards[::-1], v_next[::-1], terminated[::-1], strict=True):
         g = r if d else r + gamma * (v + lam * (g - v))
@@ -665,14 +902,14 @@ lambda_returns = Exercise(
         ),
         Mistake(
             "bootstraps-terminal",
-            "You go on past terminal states. After a terminal state comes nothing: neither V nor G.",
+            "You go on past terminal states. After a terminal state comes nothing: neither v nor G.",
             LOOK_AT_ENDS,
             _lambda(cut="none"),
         ),
         Mistake(
             "no-final-bootstrap",
             "The return behind the last step counts as 0 in your recursion. The segment stops there, but the task "
-            "does not: the tail is worth V(s_T).",
+            "does not: the tail is worth v(s_T).",
             "What is the λ-return of a segment of one step, for any λ?",
             _lambda(last="0"),
             lambda r, v, d, g, lam: _lambda()(r, np.append(v[:-1], 0.0), d, g, lam),
@@ -686,14 +923,14 @@ lambda_returns = Exercise(
         ),
         Mistake(
             "gamma-on-value-only",
-            "λG_{t+1} is not discounted. It starts one step later, exactly as V(s_{t+1}) does.",
+            "λG_{t+1} is not discounted. It starts one step later, exactly as v(s_{t+1}) does.",
             "What does γ stand before in equation (4.8): one term or the whole bracket?",
             _lambda(discount="value"),
         ),
         Mistake(
             "weights-above-one",
-            "Your weights add up to more than one: V counts in full, and λG comes on top. They share the weight.",
-            "With V = G for all states, what should the bracket be?",
+            "Your weights add up to more than one: v counts in full, and λG comes on top. They share the weight.",
+            "With v = G for all states, what should the bracket be?",
             _lambda(mix="above one"),
             _lambda(mix="no λ"),
             _lambda(mix="half"),
@@ -706,7 +943,7 @@ lambda_returns = Exercise(
         ),
         Mistake(
             "gamma-on-return-only",
-            "V is not discounted. It lies one step ahead, exactly as G_{t+1} does.",
+            "v(s_{t+1}) is not discounted. It lies one step ahead, exactly as G_{t+1} does.",
             "What does γ stand before in equation (4.8): one term or the whole bracket?",
             _lambda(discount="return"),
         ),
@@ -718,7 +955,7 @@ lambda_returns = Exercise(
         ),
         Mistake(
             "bootstraps-value-only",
-            "You mask the return but not the value: after a terminal state comes nothing, neither V nor G.",
+            "You mask the return but not the value: after a terminal state comes nothing, neither v nor G.",
             "How many things does $(1-d_t)$ multiply in equation (4.8)?",
             _lambda(cut="return"),
         ),
@@ -750,8 +987,8 @@ lambda_returns = Exercise(
         ),
         Mistake(
             "weights-equal",
-            "Both terms carry λ. They share one weight: what the return does not get, V gets.",
-            "With V = G for all states, what should the bracket be?",
+            "Both terms carry λ. They share one weight: what the return does not get, v gets.",
+            "With v = G for all states, what should the bracket be?",
             _lambda(mix="λ on both"),
         ),
         Mistake(
@@ -880,7 +1117,7 @@ td_prediction = Exercise(
             "masks-truncation",
             "You do not bootstrap where a time limit cut the episode. The clock ran out, the task did not: "
             "v(s′) still counts.",
-            WHICH_FLAG,
+            "What is the state worth at which the time ran out?",
             _td(masks="either"),
         ),
         *update_mistakes(_walking, "v(s)", COUNT_GAMMA, WHICH_FLAG),
@@ -923,5 +1160,5 @@ td_prediction = Exercise(
 LESSON = Lesson(
     "04",
     "Monte Carlo, temporal differences, n steps",
-    [mc_prediction, td0_target, n_step_return, lambda_returns, td_prediction],
+    [mc_prediction, td0_target, n_step_return, lambda_weights, lambda_returns, td_prediction],
 )

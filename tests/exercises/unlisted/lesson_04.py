@@ -198,6 +198,67 @@ def loop_else(rewards, v_boot, terminated, gamma):
     return float(total)
 
 
+# ------------------------------------------------------------------------------ lambda_weights
+
+
+def weigh(
+    own=lambda lam, n: (1 - lam) * lam ** (n - 1),
+    last=lambda lam, N: lam ** (N - 1),
+    factor=lambda gamma, lam, k, w: gamma**k * sum(w[k:]),
+    after=lambda w: w,
+):
+    """One weight after the other, n from 1, with its parts exchangeable; `factor` of reward k."""
+
+    def lambda_weights(steps_left, gamma, lam):
+        w = [own(lam, n) for n in range(1, steps_left)]
+        w = after([*w, last(lam, steps_left)])
+        f = [factor(gamma, lam, k, w) for k in range(steps_left)]
+        return np.array(w, dtype=float), np.array(f, dtype=float)
+
+    return lambda_weights
+
+
+def impulses(steps_left, gamma, lam):
+    """Each reward's factor is the λ-return of an episode in which it alone is 1, all values 0."""
+    w = np.array([1.0])
+    while len(w) < steps_left:
+        w = np.append(1 - lam, lam * w)
+    ends, nothing = np.arange(steps_left) == steps_left - 1, np.zeros(steps_left)
+    rewards = np.eye(steps_left)
+    return w, np.array([backwards()(r, nothing, ends, gamma, lam)[0] for r in rewards])
+
+
+def by_matrix(steps_left, gamma, lam):
+    """Row n of a triangle holds the discounts that the return of n steps gives its rewards."""
+    lengths = np.arange(1, steps_left + 1)
+    w = np.where(lengths < steps_left, 1 - lam, 1.0) * np.power(float(lam), lengths - 1)
+    return w, w @ np.tril(np.broadcast_to(float(gamma) ** (lengths - 1), (steps_left, steps_left)))
+
+
+def by_differences(steps_left, gamma, lam):
+    left = np.append(np.cumprod(np.append(1.0, np.full(steps_left - 1, float(lam)))), 0.0)
+    return -np.diff(left), left[:-1] * np.cumprod(np.append(1.0, np.full(steps_left - 1, gamma)))
+
+
+def in_place(steps_left, gamma, lam):
+    w, f = np.empty(steps_left), np.empty(steps_left)
+    w.fill(1 - lam), f.fill(1.0)
+    for i in range(1, steps_left):
+        w[i:] *= lam
+        f[i:] *= gamma * lam
+    w[-1] += 1 - w.sum()
+    return w, f
+
+
+def by_logarithms(steps_left, gamma, lam):
+    """λ = 0 has no logarithm."""
+    with np.errstate(all="ignore"):
+        k = np.arange(steps_left)
+        w = (1 - lam) * np.exp(k * np.log(lam))
+        w[-1] = np.exp(k[-1] * np.log(lam))
+        return w, np.exp(k * (np.log(gamma) + np.log(lam)))
+
+
 # ------------------------------------------------------------------------------ lambda_returns
 
 
@@ -424,6 +485,29 @@ WRONG = {
         "single-precision": lambda *a: np.float32(n_step()(*a)),
         "reversed-rewards": lambda r, v, d, g: n_step()(r[::-1], v, d[::-1], g),
     },
+    "lambda_weights": {
+        "lists": lambda *a: tuple(map(list, weigh()(*a))),
+        "columns": lambda *a: tuple(x[:, None] for x in weigh()(*a)),
+        "one-return-more": lambda n, g, lam: weigh()(n + 1, g, lam),
+        "single-precision": lambda *a: tuple(x.astype(np.float32) for x in weigh()(*a)),
+        "whole-numbers": lambda *a: tuple(x.astype(int) for x in weigh()(*a)),
+        "weights-only": lambda *a: weigh()(*a)[0],
+        "equal-weights": weigh(after=lambda w: [1 / len(w)] * len(w)),
+        "rest-to-the-first": weigh(last=lambda lam, N: (1 - lam) * lam ** (N - 1), after=lambda w: [1 - sum(w[1:]), *w[1:]]),
+        "rest-to-all-alike": weigh(last=lambda lam, N: (1 - lam) * lam ** (N - 1), after=lambda w: [x + (1 - sum(w)) / len(w) for x in w]),
+        "longest-first": weigh(after=lambda w: w[::-1]),
+        "hard-coded-lambda": lambda n, g, lam: weigh()(n, g, 0.9),
+        "hard-coded-gamma": lambda n, g, lam: weigh()(n, 0.9, lam),
+        "arguments-exchanged": lambda n, g, lam: weigh()(n, lam, g),
+        "no-power-of-zero": by_logarithms,
+        "rewards-latest-first": lambda *a: (weigh()(*a)[0], weigh()(*a)[1][::-1]),
+        "last-reward-whole": weigh(factor=lambda g, lam, k, w: g**k * (1 if k == len(w) - 1 else lam**k)),
+        "rewards-shrink-by-distance": weigh(factor=lambda g, lam, k, w: g * lam**k),
+        "rewards-not-of-the-last": weigh(factor=lambda g, lam, k, w: g**k * sum(w[k:-1])),
+        "discount-of-the-return": weigh(factor=lambda g, lam, k, w: sum(g**n * x for n, x in enumerate(w) if n >= k)),
+        "halves": weigh(own=lambda lam, n: 0.5**n, last=lambda lam, N: 0.5 ** (N - 1)),
+        "lambda-to-n-squared": weigh(own=lambda lam, n: (1 - lam) * lam ** (n - 1) ** 2),
+    },
     "lambda_returns": {
         "list": lambda *a: list(backwards()(*a)),
         "column": lambda *a: backwards()(*a)[:, None],
@@ -481,6 +565,13 @@ RIGHT = {
         "zero-d-array": lambda *a: np.array(masked_product(*a)),
         "linear-system": lambda r, v, d, g: linear_system(r, np.append(0 * r[1:], v), d, g, 1.0)[0],
     },
+    "lambda_weights": {
+        "one-after-the-other": weigh(),
+        "impulses": impulses,
+        "matrix": by_matrix,
+        "differences": by_differences,
+        "in-place": in_place,
+    },
     "lambda_returns": {
         "mixture": mixture,
         "buffer": from_a_buffer(lambda v: v[-1]),
@@ -536,6 +627,23 @@ NAMED = {
             n_step()(r, v, d, g)
             if not np.any(d)
             else float(g ** np.arange(np.argmax(d)) @ r[: np.argmax(d)])
+        ),
+    },
+    "lambda_weights": {
+        "endless/loop": weigh(last=lambda lam, N: (1 - lam) * lam ** (N - 1)),
+        "endless/closed": weigh(last=lambda lam, N: (1 - lam) * lam ** (N - 1), factor=lambda g, lam, k, w: (g * lam) ** k),
+        "one-power-late/enumerate": weigh(own=lambda lam, n: (1 - lam) * lam**n),
+        "one-power-late/endless": weigh(own=lambda lam, n: (1 - lam) * lam**n, last=lambda lam, N: (1 - lam) * lam**N),
+        "lambda-swapped/loop": weigh(own=lambda lam, n: lam * (1 - lam) ** (n - 1), last=lambda lam, N: (1 - lam) ** (N - 1)),
+        "last-also-shrunk/N": weigh(last=lambda lam, N: lam**N),
+        "last-also-shrunk/plus": weigh(last=lambda lam, N: (1 - lam) * lam ** (N - 1) + lam ** (N - 1)),
+        "rewards-by-one-return/product": weigh(factor=lambda g, lam, k, w: g**k * w[k]),
+        "rewards-undivided/powers": weigh(factor=lambda g, lam, k, w: g**k),
+        "return-too-short/slice": weigh(factor=lambda g, lam, k, w: g**k * sum(w[max(k - 1, 0) :])),
+        "adds-the-shorter/slice": weigh(factor=lambda g, lam, k, w: g**k * sum(w[: k + 1])),
+        "unshared/loop": weigh(own=lambda lam, n: lam ** (n - 1)),
+        "renormalised/numpy": weigh(
+            last=lambda lam, N: (1 - lam) * lam ** (N - 1), after=lambda w: np.array(w) / np.float64(sum(w))
         ),
     },
     "lambda_returns": {

@@ -52,6 +52,28 @@ def windows(**parts):
     return lambda *given: window(*given, **parts)
 
 
+def portions(N, gamma, lam, late=0, last="rest", swap=False, inside=True, discount=0):
+    """Portions of a cake: every return takes its part of what is left of the weight."""
+    if swap:
+        lam = 1 - lam
+    w = (1 - lam) * lam ** (np.arange(N, dtype=float) + late)
+    w[-1] = {"rest": lam ** (N - 1), "own": w[-1], "shrunk": lam**N}[last]
+    contained = np.flip(np.cumsum(np.flip(w))) if inside is True else inside(w, lam)
+    return w, gamma ** (np.arange(N, dtype=float) + discount) * contained
+
+
+def cake(**parts):
+    return lambda *given: portions(*given, **parts)
+
+
+def of_one(w, lam):
+    return w
+
+
+def all_of_it(w, lam):
+    return np.ones(len(w))
+
+
 def mixed(
     r,
     v,
@@ -151,6 +173,21 @@ NAMED = {
             window(r, v * g ** -len(r), d, g) if g else float(r[0] if d[0] else r[0] + v)
         ),
     },
+    "lambda_weights": {
+        "endless/cake": cake(last="own"),
+        "one-power-late/cake": cake(late=1),
+        "last-also-shrunk/cake": cake(last="shrunk"),
+        "lambda-swapped/cake": cake(swap=True),
+        "rewards-by-one-return/cake": cake(inside=of_one),
+        "rewards-undivided/cake": cake(inside=all_of_it),
+        "powers-from-one/cake": cake(discount=1),
+        "results-exchanged/cake": lambda *given: portions(*given)[::-1],
+        "rewards-undiscounted/cake": lambda N, gamma, lam: portions(N, 1.0, lam),
+        "gamma-in-weights/cake": lambda N, gamma, lam: (
+            (1 - lam) * (gamma * lam) ** np.arange(N, dtype=float),
+            (gamma * lam) ** np.arange(N, dtype=float),
+        ),
+    },
     "lambda_returns": {
         "no-gamma/loop": mixing(on=lambda gamma, lam, v, g: (1 - lam) * v + lam * g),
         "gamma-on-return-only/loop": mixing(
@@ -204,6 +241,17 @@ WRONG = {
         "first-discounted + gamma-n-plus-1": windows(first=1, power=1),
         "first-discounted + ignores-termination": windows(first=1, looks=False),
         "ends-a-step-late + gamma-n-minus-1": windows(late=True, power=-1),
+    },
+    "lambda_weights": {
+        "endless + rewards-undivided": cake(last="own", inside=all_of_it),
+        "endless + rewards-by-one-return": cake(last="own", inside=of_one),
+        "one-power-late + rewards-by-one-return": cake(late=1, inside=of_one),
+        "last-also-shrunk + rewards-undivided": cake(last="shrunk", inside=all_of_it),
+        "lambda-swapped + rewards-by-one-return": cake(swap=True, inside=of_one),
+        "endless + powers-from-one": cake(last="own", discount=1),
+        "last-also-shrunk + results-exchanged": lambda *given: portions(*given, last="shrunk")[
+            ::-1
+        ],
     },
     "lambda_returns": {
         "lambda-swapped + bootstraps-terminal": mixing(
