@@ -14,14 +14,15 @@
 # - **You will be able to** learn a policy's values from experience alone, in four ways that turn out to be
 #   one family; say which of them is biased, which is noisy, and measure both.
 # - **Builds on** lesson 01 (returns, trajectories), 02 (the Bellman equation).
-# - **Time** 100 minutes alone, 55 as a lecture.
-# - **Sources** Sutton & Barto, 2nd edition, §5.1, §6.1–6.3, §7.1, §12.1–12.2; Pardo et al. 2018 (time limits);
-#   the CS 224R tutorial slides on Q-learning; a Chinese pseudocode collection of thirteen algorithms.
+# - **Time** 120 minutes alone, 65 as a lecture.
+# - **Sources** Sutton & Barto, 2nd edition, §5.1, §6.1–6.3, §7.1, §12.1–12.2; Sutton 1988 (TD(λ)); Pardo et al. 2018
+#   (time limits); the CS 224R tutorial slides on Q-learning.
 
 # %%
 from dataclasses import replace
 
 import numpy as np
+from gymnasium import Wrapper
 
 from rlcourse.checker import authorship, check, whose
 from rlcourse.lab import plots
@@ -33,7 +34,13 @@ from rlcourse.tabular.figures import MONTE_CARLO, n_step_curves, td_against_mc
 # %% [markdown]
 # ## What we inherit
 #
-# The value of a state is the mean of the return from there, and it obeys the Bellman equation (lesson 02):
+# Lesson 03 ended with the optimal values, which need $p$ and $r$:
+#
+# $$Q^*(s,a) = r(s,a) + \gamma\,\mathbb E_{s'\sim p(\cdot|s,a)}\Big[\max_{a'}Q^*(s',a')\Big]$$
+#
+# Now $p$ is unknown. One difficulty at a time: we step back to the equation without the max, for one given policy; the max
+# returns in lesson 05. The value of a state is the mean of the return from there, and it obeys the Bellman equation
+# (lesson 02):
 #
 # $$V^\pi(s) = \mathbb E_\tau\big[G_t \mid s_t = s\big]
 # = \mathbb E_{a\sim\pi(\cdot|s)}\,\mathbb E_{s'\sim p(\cdot|s,a)}\big[\,r + \gamma V^\pi(s')\,\big],\qquad
@@ -41,6 +48,8 @@ from rlcourse.tabular.figures import MONTE_CARLO, n_step_curves, td_against_mc
 #
 # So far we solved it with $p$ in hand. **Which part of (4.1) can no longer be computed when $p$ is unknown?** The
 # expectations. What replaces an expectation that cannot be computed? A sample of it.
+#
+# $V^\pi$ is the truth; the table in which we estimate it is written $v$.
 
 # %% [markdown]
 # ## The world of this lesson
@@ -53,6 +62,26 @@ from rlcourse.tabular.figures import MONTE_CARLO, n_step_curves, td_against_mc
 walk = mdp.random_walk(19, left=-1.0, right=1.0)
 true_values = mdp.random_walk_values(19, left=-1.0, right=1.0)
 policy = lambda s, rng: 0  # noqa: E731 - there is only one action
+
+
+def walks(env, count):
+    """`count` episodes as (states, rewards)."""
+    episodes = []
+    for _ in range(count):
+        states, rewards, ended = [env.reset()[0]], [], False
+        while not ended:
+            s, reward, ended, _, _ = env.step(0)
+            states.append(s)
+            rewards.append(reward)
+        episodes.append((np.array(states[:-1]), np.array(rewards)))
+    return episodes
+
+
+def rms(v):
+    """The root of the mean squared error over the nineteen cells."""
+    return np.sqrt(np.mean((v[1:-1] - true_values[1:-1]) ** 2))
+
+
 print("true values of the first five cells:", true_values[1:6].round(2))
 
 # %% [markdown]
@@ -73,7 +102,7 @@ print("true values of the first five cells:", true_values[1:6].round(2))
 #
 # The plainest sample of (4.1): run episodes, and average the returns that followed each state.
 #
-# $$V(s) = \frac1{N(s)}\sum_{t\,:\,s_t = s} G_t \tag{4.2}$$
+# $$v(s) = \frac1{N(s)}\sum_{t\,:\,s_t = s} G_t \tag{4.2}$$
 #
 # where $N(s)$ is the number of visits that are counted. If an episode comes by the same state twice, one may count the
 # **first visit** only (then the counted returns are independent, and their mean is unbiased) or **every visit** (more
@@ -130,12 +159,24 @@ def mc_prediction(episodes, gamma, n_states, first_visit):
 mc_prediction = check("mc_prediction")
 
 # %% [markdown]
-# A mean can be kept up to date without storing the returns: after the $N$-th return, $V \leftarrow V + \frac1N(G - V)$.
+# A mean can be kept up to date without storing the returns: after the $N$-th return, $v \leftarrow v + \frac1N(G - v)$.
 # Replace the shrinking $\frac1N$ by a constant step size α, and old returns are slowly forgotten:
 #
-# $$V(s_t) \leftarrow V(s_t) + \alpha\,\big[\,G_t - V(s_t)\,\big] \tag{4.3}$$
+# $$v(s_t) \leftarrow v(s_t) + \alpha\,\big[\,G_t - v(s_t)\,\big] \tag{4.3}$$
 #
 # Every method of this lesson has this form. They differ in one thing: **the target** that stands where $G_t$ stands now.
+
+# %% [markdown]
+# **Talk to your neighbour.** What speaks for Monte Carlo, and what against it? Vote, yes or no: **A** its targets are right on
+# average, whatever the table says · **B** it can learn before the episode ends · **C** it can learn where episodes never end ·
+# **D** two walks from the same cell can give it targets as far apart as −1 and 1.
+#
+# <details><summary>We have voted.</summary>
+#
+# Yes, no, no, yes. A return is a fair sample of (4.1), and it needs nothing but experience: no model, and no other
+# state's estimate. The price is waiting for the end, and the luck of every step up to there. The next method pays neither,
+# and gives up A.
+# </details>
 
 # %% [markdown]
 # ## Temporal differences: sample one step, believe the rest
@@ -143,13 +184,12 @@ mc_prediction = check("mc_prediction")
 # $G_t$ has to wait for the end of the episode, and carries the luck of every step up to there. The right-hand side of
 # (4.1) offers another target: sample only the *one* step, and use the table for what follows.
 #
-# $$y = r + \gamma\,(1-d)\,V(s') \tag{4.4}$$
+# $$y = r + \gamma\,(1-d)\,v(s') \tag{4.4}$$
 #
-# $$V(s) \leftarrow V(s) + \alpha\,\big[\,y - V(s)\,\big] \tag{4.5}$$
+# $$v(s) \leftarrow v(s) + \alpha\,\big[\,y - v(s)\,\big] \tag{4.5}$$
 #
-# The bracket is the **TD error** δ. Here $d = 1$ if $s'$ is terminal: after a terminal state comes nothing, so it is worth
-# 0. If the episode was only *cut off* by a time limit, $d = 0$: the state after the cut still has a value, although we did
-# not stay to see it (lesson 00).
+# The bracket is the **TD error** δ: by how much the step was better than expected. Here $d = 1$ if $s'$ is terminal: after a
+# terminal state comes nothing, so it is worth 0.
 #
 # Using an estimate to improve an estimate is called **bootstrapping**. Here it is, beside a rollout, and beside the full
 # backup of lesson 02:
@@ -165,7 +205,7 @@ plots.show(ax, alt="Three backup diagrams: the Bellman backup is wide and one st
 # ### Exercise 4.2 · `td0_target`
 # **Points** 1 · **Difficulty** ●○○ · **Time** 6 min
 #
-# Compute (4.4) for a batch of steps. `terminated` may come as bool, int or float; where it is true, `v_next` holds an
+# Compute (4.4) for a batch of steps, one a row, all at once. `terminated` may come as bool, int or float; where it is true, `v_next` holds an
 # arbitrary number.
 
 
@@ -199,19 +239,21 @@ def td0_target(reward, v_next, terminated, gamma):
 td0_target = check("td0_target")
 
 # %% [markdown]
-# At the true values, (4.4) is right on average: the mean TD error is 0 in every state. Checked by sampling, in a random
-# MDP with known values:
+# At the true values, (4.4) is right on average: the mean TD error is 0 in every state. Checked by sampling, 20,000 steps from
+# each state of a random MDP with known values:
 
 # %%
 rng = np.random.default_rng(0)
 world = mdp.garnet(n_states=5, n_actions=2, branching=3, rng=rng)
 pi = np.full((5, 2), 0.5)
 v_pi = dynamic_programming.solve_bellman(world.P, world.R, pi, world.gamma)
-a = rng.integers(2, size=20_000)
-s_next = (rng.random((20_000, 1)) > world.P[3, a].cumsum(axis=1)).sum(axis=1)
-y = td0_target(world.R[3, a], v_pi[s_next], np.zeros(20_000), world.gamma)
-print(f"V(3) = {v_pi[3]:.4f}, mean target = {y.mean():.4f} ± {y.std() / np.sqrt(len(y)):.4f}")
-assert abs(y.mean() - v_pi[3]) < 4 * y.std() / np.sqrt(len(y))
+for s in range(5):
+    a = rng.integers(2, size=20_000)
+    s_next = (rng.random((20_000, 1)) > world.P[s, a].cumsum(axis=1)).sum(axis=1)
+    y = td0_target(world.R[s, a], v_pi[s_next], np.zeros(20_000), world.gamma)
+    error = y.std() / np.sqrt(len(y))
+    print(f"state {s}: true value {v_pi[s]:.4f}, mean target {y.mean():.4f} ± {error:.4f}")
+    assert abs(y.mean() - v_pi[s]) < 4 * error
 
 # %% [markdown]
 # ## In between: n steps
@@ -219,11 +261,10 @@ assert abs(y.mean() - v_pi[3]) < 4 * y.std() / np.sqrt(len(y))
 # One step of truth and then belief, or truth to the very end: nothing forces us to choose one of the two. Apply
 # $G_t = r_t + \gamma G_{t+1}$ $n$ times, and believe only what is left:
 #
-# $$G_{t:t+n} = \sum_{k=0}^{n-1}\gamma^k r_{t+k} + \gamma^n\,V(s_{t+n}) \tag{4.6}$$
+# $$G_{t:t+n} = \sum_{k=0}^{n-1}\gamma^k r_{t+k} + \gamma^n\,v(s_{t+n}) \tag{4.6}$$
 #
 # $n = 1$ is (4.4); $n$ beyond the end of the episode is Monte Carlo. If the episode ends inside the window, the sum stops
-# with the reward of the step that ended it, and there is nothing to bootstrap from. (The tutorial slides let the sum run
-# one reward too far: $n$ rewards belong before $\gamma^n$.)
+# with the reward of the step that ended it, and there is nothing to bootstrap from.
 
 # %% [markdown] task="n_step_return"
 # ### Exercise 4.3 · `n_step_return`
@@ -237,7 +278,7 @@ assert abs(y.mean() - v_pi[3]) < 4 * y.std() / np.sqrt(len(y))
 def n_step_return(rewards, v_boot, terminated, gamma):
     """The n-step return (4.6).
 
-    rewards, terminated: (n,), n ≥ 1; v_boot: V(s_{t+n}), a float; gamma: in [0, 1].
+    rewards, terminated: (n,), n ≥ 1; v_boot: v(s_{t+n}), a float; gamma: in [0, 1].
     Returns a float.
     """
     ### BEGIN SOLUTION
@@ -273,25 +314,100 @@ n_step_return = check("n_step_return")
 #
 # $$G^\lambda_t = (1-\lambda)\sum_{n=1}^{\infty}\lambda^{n-1}\,G_{t:t+n} \tag{4.7}$$
 #
-# (The weights sum to 1; returns beyond the end of the data all equal the last one, which collects what is left of the
-# weight.) As it stands this looks expensive. Take the first step out of every $G_{t:t+n} = r_t + \gamma G_{t+1:t+n}$, where
-# $G_{t+1:t+1}$ is just $V(s_{t+1})$:
+# The factor $1-\lambda$ makes the weights of this endless series sum to 1. But an episode ends. $N$ steps before its end there
+# are $N$ different returns, $G_{t:t+1}, …, G_{t:t+N}$, and the last of them is the whole rest of the episode.
+
+# %% [markdown] task="lambda_weights"
+# ### Exercise 4.4 · `lambda_weights`
+# **Points** 2 · **Difficulty** ●●○ · **Time** 20 min
 #
-# $$G^\lambda_t = r_t + \gamma(1-\lambda)\Big[V(s_{t+1}) + \sum_{n=2}^{\infty}\lambda^{n-1}G_{t+1:t+n}\Big]
-# = r_t + \gamma\Big[(1-\lambda)V(s_{t+1}) + \lambda\underbrace{(1-\lambda)\sum_{m=1}^{\infty}\lambda^{m-1}G_{t+1:t+1+m}}_{G^\lambda_{t+1}}\Big]$$
+# Take a pencil. What is (4.7) made of, $N$ = `steps_left` steps before the end? All returns longer than $N$ steps are the same as the
+# one of $N$ steps, so *everything that the endless series would give to them goes to it*. Derive on paper, then write both as
+# arrays of length $N$:
+#
+# 1. `on_returns`: the weight of each of the $N$ returns, for $n = 1, …, N$.
+# 2. `on_rewards`: put (4.6) into the mixture and collect. With which factor does the reward $k$ steps ahead come in, for
+#    $k = 0, …, N-1$? Find which returns contain it, and add up their weights.
+#
+# $0^0 = 1$, also for Python.
+
+
+# %% exercise="lambda_weights" points=2
+def lambda_weights(steps_left, gamma, lam):
+    """What the λ-return (4.7) is made of, `steps_left` steps before the end of the episode.
+
+    steps_left: N, an int ≥ 1; gamma, lam: in [0, 1].
+    Returns on_returns (N,), for n = 1 … N, and on_rewards (N,), for k = 0 … N − 1.
+    """
+    ### BEGIN SOLUTION
+    k = np.arange(steps_left)  # n − 1
+    on_returns = (1.0 - lam) * lam**k  # (4.7)
+    on_returns[-1] = lam ** (steps_left - 1)  # what the others leave
+    return on_returns, (gamma * lam) ** k  # the sum over all n > k of the weights, times γ^k
+    ### END SOLUTION
+
+
+# %% [markdown] hints="lambda_weights"
+# <details><summary>How much weight do all the long returns have together?</summary>
+#
+# A geometric series: $\sum_{n=m}^\infty \lambda^{n-1} = \lambda^{m-1}/(1-\lambda)$. You need it for both results.
+# </details>
+# <details><summary>How can I check my weights without knowing them?</summary>
+#
+# They sum to 1 for every λ. λ = 0 must be TD(0): everything on the first. λ = 1 must be Monte Carlo: everything on the last.
+# And with a single step left there is only one return.
+# </details>
+# <details><summary>Which returns contain the reward k steps ahead?</summary>
+#
+# Look at (4.6): the return of one step contains $r_t$ only, the return of two steps $r_t$ and $r_{t+1}$. Then add the weights,
+# the last one's included, and do not forget what (4.6) itself multiplies the reward by.
+# </details>
+
+# %% check="lambda_weights"
+lambda_weights = check("lambda_weights")
+
+# %% [markdown]
+# Are these the right numbers? Mix the *n*-step returns of one random episode with your weights, at each of its steps. And if
+# all values are 0, the rewards times their factors must give the λ-return too:
+
+# %%
+T, gamma, lam = 6, 0.9, 0.7
+r, v, d = rng.normal(size=T), rng.normal(size=T), np.arange(T) == T - 1
+mixture, rewards_only = np.zeros(T), np.zeros(T)
+for t in range(T):
+    on_returns, on_rewards = lambda_weights(T - t, gamma, lam)
+    returns = [n_step_return(r[t : t + n], v[t + n - 1], d[t : t + n], gamma) for n in range(1, T - t + 1)]  # fmt: skip
+    mixture[t], rewards_only[t] = on_returns @ returns, on_rewards @ r[t:]
+print("the weights from the first step on:", lambda_weights(T, gamma, lam)[0].round(3))
+for name, found, values in (("mixture of returns", mixture, v), ("sum of rewards", rewards_only, 0 * v)):  # fmt: skip
+    gap = np.abs(found - prediction.lambda_returns(r, values, d, gamma, lam)).max()
+    print(f"{name:18} against the course's λ-return: largest difference {gap:.1e}")
+    assert gap < 1e-12
+
+# %% [markdown]
+# ## The λ-return in one pass
+#
+# As it stands, (4.7) looks expensive: every step needs all the longer returns. Take the first step out of every
+# $G_{t:t+n} = r_t + \gamma G_{t+1:t+n}$, where $G_{t+1:t+1}$ is just $v(s_{t+1})$:
+#
+# $$\begin{aligned}
+# G^\lambda_t &= r_t + \gamma(1-\lambda)\Big[v(s_{t+1}) + \sum_{n=2}^{\infty}\lambda^{n-1}G_{t+1:t+n}\Big]\\
+# &= r_t + \gamma\Big[(1-\lambda)\,v(s_{t+1})
+# + \lambda\underbrace{(1-\lambda)\sum_{m=1}^{\infty}\lambda^{m-1}G_{t+1:t+1+m}}_{G^\lambda_{t+1}}\Big]
+# \end{aligned}$$
 #
 # The sum is the same thing one step later. With the mask for ends:
 #
-# $$G^\lambda_t = r_t + \gamma\,(1-d_t)\big[(1-\lambda)\,V(s_{t+1}) + \lambda\,G^\lambda_{t+1}\big] \tag{4.8}$$
+# $$G^\lambda_t = r_t + \gamma\,(1-d_t)\big[(1-\lambda)\,v(s_{t+1}) + \lambda\,G^\lambda_{t+1}\big] \tag{4.8}$$
 #
 # λ = 0 is TD(0), λ = 1 is Monte Carlo. At the end of a *segment* that goes on, we have no later return: there
-# $G^\lambda_T := V(s_T)$.
+# $G^\lambda_T := v(s_T)$.
 
 # %% [markdown] task="lambda_returns"
-# ### Exercise 4.4 · `lambda_returns`
+# ### Exercise 4.5 · `lambda_returns`
 # **Points** 2 · **Difficulty** ●●○ · **Time** 15 min
 #
-# Compute (4.8) for every step of a segment. `v_next[t]` is $V(s_{t+1})$, so the value behind the last step is
+# Compute (4.8) for every step of a segment. `v_next[t]` is $v(s_{t+1})$, so the value behind the last step is
 # `v_next[-1]`. Episodes may end inside the segment.
 
 
@@ -330,26 +446,88 @@ def lambda_returns(rewards, v_next, terminated, gamma, lam):
 lambda_returns = check("lambda_returns")
 
 # %% [markdown]
-# Both ends of the family, and the definition (4.7) itself, on a random segment with an end in the middle:
+# Both ends of the family, on a random segment with an end in the middle, and the mixture from above:
 
 # %%
-T, gamma = 6, 0.9
-r, v, d = rng.normal(size=T), rng.normal(size=T), np.array([0, 0, 1, 0, 0, 0])
-one_step = td0_target(r, v, d, gamma)
-to_the_end = [n_step_return(r[t:], v[-1], d[t:], gamma) for t in range(T)]
-mixture, lam = np.zeros(T), 0.7
-for t in range(T):
-    for n in range(1, T - t + 1):
-        weight = lam ** (n - 1) * (1.0 if n == T - t else 1 - lam)  # the longest gets what is left
-        mixture[t] += weight * n_step_return(r[t : t + n], v[t + n - 1], d[t : t + n], gamma)
-for name, expected, lam_ in (("λ = 0, TD(0)", one_step, 0.0), ("λ = 1, Monte Carlo", to_the_end, 1.0),
-                             ("λ = 0.7, the mixture (4.7)", mixture, lam)):  # fmt: skip
-    gap = np.abs(lambda_returns(r, v, d, gamma, lam_) - expected).max()
+segment = rng.normal(size=T), rng.normal(size=T), np.array([0, 0, 1, 0, 0, 0])
+to_the_end = [n_step_return(segment[0][t:], segment[1][-1], segment[2][t:], gamma) for t in range(T)]  # fmt: skip
+for name, expected, found in (
+    ("λ = 0, TD(0)", td0_target(*segment, gamma), lambda_returns(*segment, gamma, 0.0)),
+    ("λ = 1, Monte Carlo", to_the_end, lambda_returns(*segment, gamma, 1.0)),
+    ("λ = 0.7, the mixture (4.7)", mixture, lambda_returns(r, v, d, gamma, lam)),
+):
+    gap = np.abs(found - expected).max()
     print(f"{name:27} largest difference {gap:.1e}")
     assert gap < 1e-12
 
 # %% [markdown]
+# ## Looking back: eligibility traces
+#
+# A λ-return looks ahead, to the end of the episode. Must its user wait for the end? Take $v(s_t)$ from both sides of (4.8) and
+# write $\delta_t = r_t + \gamma(1-d_t)\,v(s_{t+1}) - v(s_t)$ for the TD error:
+#
+# $$G^\lambda_t - v(s_t) = \delta_t + \gamma\lambda\,(1-d_t)\big[G^\lambda_{t+1} - v(s_{t+1})\big]
+# = \sum_{k\ge0}(\gamma\lambda)^k\,\delta_{t+k} \tag{4.9}$$
+#
+# where the sum runs to the end of the episode, with $v$ held fixed. There are the factors $(\gamma\lambda)^k$ of Exercise 4.4
+# again, now on TD errors. Read (4.9) the other way round: $\delta_t$, the news of step $t$, belongs to *every* state that came
+# before, times $\gamma\lambda$ for each step since. So remember, for each state, how much of the news is its own:
+#
+# $$e(s) \leftarrow \gamma\lambda\,e(s) + \mathbb 1[s = s_t],\qquad
+# v(s) \leftarrow v(s) + \alpha\,\delta_t\,e(s)\quad\text{for all } s \tag{4.10}$$
+#
+# $e$ is the **eligibility trace**; it starts each episode at 0. This is TD(λ): no waiting, one extra table. Looking ahead with (4.8)
+# is called the forward view, (4.10) the backward view. Five lines, and the check that over one walk both ask for the same
+# changes:
+
+
+# %%
+def backward_view(states, rewards, v, gamma, lam):
+    """What (4.10) adds up to over one finished episode, for α = 1 and v held fixed, (S,)."""
+    trace, change = np.zeros(len(v)), np.zeros(len(v))
+    for t, s in enumerate(states):
+        later = v[states[t + 1]] if t + 1 < len(states) else 0.0
+        trace *= gamma * lam
+        trace[s] += 1.0
+        change += (rewards[t] + gamma * later - v[s]) * trace  # (4.10)
+    return change
+
+
+env = TabularEnv(walk)
+env.reset(seed=0)
+states, rewards = next(walked for walked in walks(env, 20) if walked[1][-1] == 1)  # ends right
+table = rng.normal(size=21)
+for lam in (0.0, 0.5, 0.9, 1.0):
+    ended, v_next = np.arange(len(states)) == len(states) - 1, np.append(table[states[1:]], 0.0)
+    forward = np.zeros(21)
+    g = lambda_returns(rewards, v_next, ended, 0.95, lam)
+    np.add.at(forward, states, g - table[states])  # α = 1, v held fixed: (4.3) with G^λ
+    gap = np.abs(forward - backward_view(states, rewards, table, 0.95, lam)).max()
+    print(f"λ = {lam}: {len(states)} steps, largest difference of the two views {gap:.1e}")
+    assert gap < 1e-9
+
+# %% [markdown]
+# If $v$ moves during the episode, as it does when one does not wait, the two views are no longer exactly equal, only close for a
+# small α.
+#
+# Back to the guess at the beginning: one walk that ended on the right, and a table of zeros. Whom does the one reward reach?
+
+# %%
+reached = {f"λ = {lam}": backward_view(states, rewards, np.zeros(21), 1.0, lam)[1:-1]
+           for lam in (0.0, 0.5, 0.9, 0.98)}  # fmt: skip
+ax = plots.curves(reached, x=range(1, 20), xlabel="cell", ylabel="change of $v$, for α = 1")
+plots.show(ax, alt="What one walk that ended on the right changes: with lambda 0 only the last cell moves, and the "
+           "larger lambda is, the further back from the goal cells move.")  # fmt: skip
+moved = {name: int((change > 0.01).sum()) for name, change in reached.items()}
+print("cells that move by more than 0.01:", moved)
+assert list(moved.values()) == sorted(moved.values()) and moved["λ = 0.0"] == 1
+
+# %% [markdown]
 # ## Bias against variance
+#
+# **Talk to your neighbour.** A table is wrong; $n$ grows from 1 to 512. What happens to the bias and to the spread of the
+# *n*-step target? **A** both grow · **B** the bias falls, the spread grows · **C** the bias grows, the spread falls ·
+# **D** both fall. The next cell tells.
 #
 # What is gained by believing, and what is lost? Take the walk, with a table that has seen only ten episodes, and look at the
 # target for the cell halfway to the right end (true value ½) as $n$ grows. **Bias** is how far the mean target is from the truth;
@@ -390,13 +568,14 @@ assert deviation[-1] > 3 * deviation[0] and bias[-1] < bias[0] / 3
 #
 # TD(0) as an algorithm: walk, and after *each* step correct the state you left.
 #
-# > reset to $s$ · *until the episode ends:* $a$ from the policy · step, see $r, s'$ · update $V(s)$ by (4.5) ·
+# > reset to $s$ · *until the episode ends:* $a$ from the policy · step, see $r, s'$ · update $v(s)$ by (4.5) ·
 # > $s \leftarrow s'$
 #
-# (The pseudocode collection writes the last line as $s_{t+1} \leftarrow s_t$: the arrow is the wrong way round.)
+# One line of this box leaves something open. An environment has two flags, and either of them ends the episode:
+# `terminated`, and `truncated`, when only the clock has run out.
 
 # %% [markdown] task="td_prediction"
-# ### Exercise 4.5 · `td_prediction`
+# ### Exercise 4.6 · `td_prediction`
 # **Points** 3 · **Difficulty** ●●● · **Time** 20 min
 #
 # Write tabular TD(0).
@@ -404,8 +583,8 @@ assert deviation[-1] > 3 * deviation[0] and bias[-1] < bias[0] / 3
 # - Start with zeros, `env.observation_space.n` of them. Call `env.reset()` once an episode, without arguments; never step
 #   after an end.
 # - Ask `policy(s, rng)` once a step.
-# - `terminated` **or** `truncated` ends the episode; only `terminated` switches the bootstrap off. The index that comes
-#   back with `terminated` may be any state's: it is not to be used.
+# - The index that comes back with `terminated` may be any state's: it is not to be used.
+# - **Yours to decide:** does $v(s')$ count when the clock alone has ended the episode?
 
 
 # %% exercise="td_prediction" points=3
@@ -441,38 +620,56 @@ def td_prediction(env, policy, episodes, step_size, gamma, rng):
 # </details>
 # <details><summary>Two flags: which goes where?</summary>
 #
-# Either of them ends the loop. Only one of them says that nothing comes afterwards; the other says that we stopped
-# looking.
+# Either of them ends the loop. For the target ask of each: what is $V^\pi(s')$, the mean return from there, if somebody
+# walked on?
 # </details>
 
 # %% check="td_prediction"
 td_prediction = check("td_prediction")
 
 # %% [markdown]
-# ## The experiment: your TD and your Monte Carlo on the walk
+# Does the decision matter? Start the walk anywhere and cut it off after 15 steps. Beside it, the same loop in an environment
+# that reports every cut as an end.
 #
-# Both learn from the same number of episodes, twenty seeds each. The error is the root of the mean squared error over the
-# nineteen cells. Beside them run the course's own TD(0) and, as a "method that never learns", the table of zeros.
+# **Talk to your neighbour** before you run it. What happens to the values if a cut is taken for an end? **A** nothing · **B**
+# all become too high · **C** all become too low · **D** they shrink towards 0.
 
 
 # %%
-def walks(env, count):
-    """`count` episodes as (states, rewards)."""
-    episodes = []
-    for _ in range(count):
-        states, rewards, ended = [env.reset()[0]], [], False
-        while not ended:
-            s, reward, ended, _, _ = env.step(0)
-            states.append(s)
-            rewards.append(reward)
-        episodes.append((np.array(states[:-1]), np.array(rewards)))
-    return episodes
+class CutIsTheEnd(Wrapper):
+    """Says `terminated` where only the clock ran out."""
+
+    def step(self, action):
+        s, reward, terminated, truncated, info = self.env.step(action)
+        return s, reward, terminated or truncated, truncated, info
 
 
-def rms(v):
-    return np.sqrt(np.mean((v[1:-1] - true_values[1:-1]) ** 2))
+anywhere = replace(walk, start=np.append(np.append(0.0, np.full(19, 1 / 19)), 0.0))
+learned = {}
+for name, wrap in (("cut is no end", lambda env: env), ("cut is the end", CutIsTheEnd)):
+    env = wrap(TabularEnv(anywhere, max_steps=15))
+    env.reset(seed=5)
+    learned[name] = td_prediction(env, policy, 4000, 0.03, 1.0, np.random.default_rng(5))
+    print(f"{name}: RMS error {rms(learned[name]):.3f}")
+cut = {name: v[1:-1] for name, v in learned.items()} | {"truth": true_values[1:-1]}
+ax = plots.curves(cut, x=range(1, 20), xlabel="cell", ylabel="value")
+plots.show(ax, alt="Values learned from walks cut off after 15 steps: with a bootstrap at the cut they follow the true "
+           "line, with the cut taken for an end they are flat, near 0 in the middle.")  # fmt: skip
+assert rms(learned["cut is no end"]) < rms(learned["cut is the end"]) / 2
+assert np.abs(learned["cut is the end"][1:-1]).max() < np.abs(true_values[1:-1]).max()
 
+# %% [markdown]
+# The clock ran out, the task did not: the state at which it ran out is worth what it is always worth, and $v(s')$ counts. Take the
+# cut for an end, and the values come to mean "reward within what is left of 15 steps", averaged over what the table does
+# not know: the time.
 
+# %% [markdown]
+# ## The experiment: your TD and your Monte Carlo on the walk
+#
+# Both learn from the same number of episodes, twenty seeds each. The error is the root of the mean squared error (RMS) over
+# the nineteen cells. Beside them run the course's own TD(0) and, as a "method that never learns", the table of zeros.
+
+# %%
 counts = (5, 10, 20, 40, 80, 160)
 methods = {
     "TD(0)": lambda env, n, rng: td_prediction(env, policy, n, 0.1, 1.0, rng),
@@ -502,6 +699,9 @@ for name, runs in errors.items():
         f"{name:21} after {counts[-1]} episodes: {runs[:, -1].mean():.3f} ± {runs[:, -1].std():.3f}"
     )
 assert max(errors[m][:, -1].mean() for m in methods) < errors["never learns"].mean()
+for early, late in (("Monte Carlo", "TD(0)"),):
+    assert errors[early][:, 0].mean() < errors[late][:, 0].mean()
+    assert errors[late][:, -1].mean() < errors[early][:, -1].mean()
 
 # %% [markdown]
 # At first Monte Carlo is ahead: every walk tells every cell something. But what it tells is noisy, and an average over noisy
@@ -522,6 +722,46 @@ learned["truth"] = true_values[1:-1]
 ax = plots.curves(learned, xlabel="cell", ylabel="value")
 plots.show(ax, alt="TD(0)'s values of the nineteen cells after 1, 10 and 100 episodes approach the straight "
            "line of true values, from the two ends inwards.")  # fmt: skip
+
+# %% [markdown]
+# ## You are the predictor
+#
+# Why does TD win in the end? Eight episodes of an unknown process with two states, A and B, γ = 1:
+#
+# > A, 0, B, 0 · B, 1 · B, 1 · B, 1 · B, 1 · B, 1 · B, 1 · B, 0
+#
+# $v(B) = ¾$: six of eight visits paid 1. **Talk to your neighbour:** and $v(A)$? **A** 0 · **B** ⅜ · **C** ¾.
+#
+# Let both methods see these eight again and again until nothing changes (**batch** Monte Carlo and batch TD: the changes of one
+# pass over all steps are added up, then made). Beside them, the values of the *likeliest model*, whose $p$ and $r$ are the
+# fractions and the means in the data:
+
+# %%
+A, B, END = 0, 1, 2
+data = [(np.array([A, B]), np.array([0.0, 0.0]))]
+data += [(np.array([B]), np.array([reward])) for reward in (1.0, 1, 1, 1, 1, 1, 0)]
+s = np.concatenate([states for states, _ in data])
+r = np.concatenate([rewards for _, rewards in data])
+s_next = np.concatenate([np.append(states[1:], END) for states, _ in data])
+by_td = np.zeros(3)
+for _ in range(3000):
+    change = np.zeros(3)
+    np.add.at(change, s, td0_target(r, by_td[s_next], s_next == END, 1.0) - by_td[s])
+    by_td += 0.01 * change  # (4.5), all steps at once
+by_mc = mc_prediction(data, 1.0, 2, True)
+likeliest = np.zeros((2, 2))
+np.add.at(likeliest, (s[s_next != END], s_next[s_next != END]), 1.0)
+likeliest /= np.bincount(s)[:, None]
+by_model = np.linalg.solve(np.eye(2) - likeliest, np.bincount(s, weights=r) / np.bincount(s))
+print(f"Monte Carlo: v(A) = {by_mc[A]:.2f}, v(B) = {by_mc[B]:.2f}")
+print(f"batch TD(0): v(A) = {by_td[A]:.2f}, v(B) = {by_td[B]:.2f}")
+print(f"likeliest model: v(A) = {by_model[A]:.2f}, v(B) = {by_model[B]:.2f}")
+assert by_mc.tolist() == [0, 0.75] and np.allclose(by_td[:2], by_model) and by_model[A] == 0.75
+
+# %% [markdown]
+# Monte Carlo says 0: the one return from A was 0, and no number fits these data better. Batch TD says ¾: from A one came to B
+# each time, and B is worth ¾. It finds the values of the likeliest model without ever building it. If the states really are
+# Markov, that is the better prediction of *new* episodes; if they are not, Monte Carlo does not mind.
 
 # %% [markdown]
 # ## Change one thing: the step size, and n
@@ -596,8 +836,8 @@ for n in (1, 2, 4, 8):
 # %% [markdown]
 # ## Talk to your neighbour
 #
-# **1.** The walk ended on the right, all values were 0. TD(0) moved one cell, Monte Carlo hundreds. Why does TD(0) win in
-# the end?
+# **1.** The walk ended on the right, all values were 0. TD(0) moved one cell, Monte Carlo hundreds of visits. Why does TD(0) win
+# in the end?
 #
 # <details><summary>Answer</summary>
 #
@@ -606,21 +846,48 @@ for n in (1, 2, 4, 8):
 # pass, not over each cell's own.
 # </details>
 #
-# **2.** An episode is cut off after 100 steps. A colleague treats the cut as an end and uses Monte Carlo. What do the values
-# come to mean?
+# **2.** With which λ does the estimate not depend on the table's errors? And with which need one not wait for the end?
 #
 # <details><summary>Answer</summary>
 #
-# "Reward within what is left of 100 steps", and since the step count is not part of the state, an average over that. TD with
-# a bootstrap at the cut still estimates the values of the endless task.
+# λ = 1, if the episode ends by itself. And with every λ, if one looks back: a trace (4.10) passes each TD error on at once. Only
+# who looks ahead, with (4.8), has to wait, or cuts the episode into segments: that is what lesson 11 will do with advantages.
 # </details>
+
+# %% [markdown]
+# ## To revise from
 #
-# **3.** With λ, which value makes the estimate independent of the table's errors, and which needs no waiting?
+# - Where $p$ is unknown, a sample stands for the expectation of (4.1): the whole return (Monte Carlo), or one step and the
+#   table's own estimate (TD).
+# - Every method moves $v(s)$ towards a target. A target that bootstraps is biased by the table's errors and jumps little; a
+#   long one is the reverse, and the best lies in between.
+# - λ mixes all lengths: $(1-\lambda)\lambda^{n-1}$ on the return of $n$ steps, the rest on the last one, $(\gamma\lambda)^k$ on the
+#   reward $k$ steps ahead.
+# - The same, looking back: each TD error goes to all states seen before, times $\gamma\lambda$ for each step since.
+# - A terminal state is worth 0. The state at which a time limit cuts is worth what it is always worth.
+
+# %% [markdown]
+# ## Where this went
 #
-# <details><summary>Answer</summary>
+# What later methods change in $v(s) \leftarrow v(s) + \alpha\,[\,r + \gamma(1-d)\,v(s') - v(s)\,]$:
 #
-# λ = 1, if the episode ends by itself; λ = 0. In between, a λ-return needs the rest of the episode as well, unless it is
-# cut into segments: that is what lesson 11 will do with advantages.
+# - **TD(λ)** (Sutton 1988): the bracket δ goes to all states, $v(s) \leftarrow v(s) + \alpha\,\delta\,e(s)$. **True online TD(λ)** (van
+#   Seijen & Sutton 2014) changes the trace and adds a term, so that the two views agree even while $v$ moves.
+# - **LSTD** (Bradtke & Barto 1996): no α; solves for the $v$ at which the brackets of all the data, added up state by state, are 0:
+#   batch TD's end point at once (lesson 06).
+# - **GAE** (Schulman et al. 2016): uses the sum (4.9) as it is, as an estimate of the advantage, to improve a policy (lesson 11).
+# - **V-trace** (Espeholt et al. 2018): data of another policy; the bracket is multiplied by $\min(\bar\rho, \pi/b)$, and
+#   each factor γλ of (4.9) becomes $\gamma\min(\bar c, \pi/b)$, where the policy $b$ chose the actions.
+
+# %% [markdown]
+# <details><summary>For readers of the sources</summary>
+#
+# **Sutton & Barto, *Reinforcement Learning: An Introduction*, 2nd edition, 2018.** Their $R_{t+1}$ is our $r_t$, their trace
+# $\mathbf z$ our $e$. They write no $(1-d)$: there a terminal state's value is 0 by definition, while our tables may hold any number at
+# its index. Their (12.3) is Exercise 4.4, their (12.2) our (4.7).
+#
+# **Maximilian Du, *CS 224R Tutorial: Review of Q-Learning*.** The slides write $k$ for our $n$, and let the time in the sum run in
+# absolute numbers; whichever way it is written, $n$ rewards stand before $\gamma^n$.
 # </details>
 
 # %% [markdown]
@@ -628,7 +895,7 @@ for n in (1, 2, 4, 8):
 #
 # Values can be learned without a model, one step at a time:
 #
-# $$V(s) \leftarrow V(s) + \alpha\,\big[\,r + \gamma\,(1-d)\,V(s') - V(s)\,\big]$$
+# $$v(s) \leftarrow v(s) + \alpha\,\big[\,r + \gamma\,(1-d)\,v(s') - v(s)\,\big]$$
 #
-# What can this still not do? It judges a policy, and does not improve it: to act greedily on $V$ we would need $p$ again.
-# Lesson 05 learns $Q$ instead, and has to decide what stands for the next action.
+# What can this still not do? It judges a policy, and does not improve it: to act greedily on $v$ we would need $p$ again.
+# Lesson 05 learns $q$ instead, and has to decide what stands for the next action.
