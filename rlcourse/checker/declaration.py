@@ -5,7 +5,7 @@ Exercise(
     reference=control.q_learning_target,
     cases=transition_cases,                      # rng -> list of Case
     returns=array(),                             # what a right answer looks like
-    equation="(5.4)",
+    equation="(5.8)",
     points=1,
     mistakes=[Mistake("bootstraps-terminal", "why it is wrong", "what to try", wrong_function)],
     also_correct=[another_right_function],
@@ -173,7 +173,8 @@ class Exercise:
     tells: (case, value, reference value) -> how a wrong value differs, in a sentence;
     partial: tag -> points earned if all cases with this tag are right, though others are not;
     rtol, atol: tolerance; may_ignore: arguments that a right answer need not use;
-    seconds: the processor time that all cases together may take, where that is a part of what is asked.
+    seconds: the processor time that all cases together may take, where that is a part of what is asked;
+    parts: functions of the package that answer a part of it, kept from answers as the reference is.
     """
 
     name: str
@@ -197,6 +198,7 @@ class Exercise:
     atol: float = 1e-10
     may_ignore: Sequence[str] = ()
     seconds: float = SECONDS
+    parts: Sequence[str] = ()
     lesson: str = ""
     number: str = ""
 

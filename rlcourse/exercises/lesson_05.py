@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
+from statistics import NormalDist
 
 import numpy as np
 
 from rlcourse.checker.comparing import describe
-from rlcourse.checker.declaration import Exercise, Lesson, Mistake, array, composable, integer
+from rlcourse.checker.declaration import (
+    Exercise,
+    Lesson,
+    Mistake,
+    array,
+    composable,
+    integer,
+    number,
+    several,
+)
 from rlcourse.checker.harness import DRAWS, Case
 from rlcourse.checker.material import flags, random_env, random_policy
 from rlcourse.checker.probes import Rng, Select
@@ -17,6 +28,7 @@ from rlcourse.tabular import control
 from .lesson_00 import FLAGS, never_asked
 from .targets import (
     AVERAGED_TWICE,
+    COUNT_GAMMA,
     UPDATES,
     one_step,
     sampled_target,
@@ -287,7 +299,7 @@ epsilon_greedy = Exercise(
 
 TERMINAL_ROW = (
     "Your target bootstraps through a terminal state. After a terminal state comes nothing: its row "
-    "of Q is not to be used, whatever numbers stand in it."
+    "of q is not to be used, whatever numbers stand in it."
 )
 LOOK_AT_ENDS = "What is the right target for a row with `terminated` = 1? And what is yours?"
 
@@ -355,6 +367,7 @@ FUTURES: dict[str, Callable] = {
     "largest size": lambda q, *_: np.abs(q).max(axis=1),
     # of a table and what each row does next, or may do
     "taken": lambda q, a: q[_rows(q), a],
+    "number": lambda q, a: a,
     "under π": lambda q, pi: (pi * q).sum(axis=1),
     "under π, averaged": lambda q, pi: (pi * q).mean(axis=1),
     "under π, all": lambda q, pi: np.full(len(q), (pi * q).sum()),
@@ -391,7 +404,7 @@ def _target(
 
 
 def _mistakes(future: str) -> list[Mistake]:
-    return target_mistakes(partial(_target, future), TERMINAL_ROW, LOOK_AT_ENDS, CHECK_GAMMA)
+    return target_mistakes(partial(_target, future), TERMINAL_ROW, LOOK_AT_ENDS, COUNT_GAMMA)
 
 
 def _rows(q_next: np.ndarray) -> np.ndarray:
@@ -411,136 +424,210 @@ def _loop(row_target: Callable) -> Callable:
     return target
 
 
-CHECK_GAMMA = "How often does γ stand in the equation, and before what?"
+@composable
+def _both(
+    sampled: str = "taken",
+    expected: str = "under π",
+    masks: tuple[str, str] = ("future", "future"),
+    discounts: tuple[str, str] = ("future", "future"),
+    paid: tuple[bool, bool] = (True, True),
+    back: tuple[int, int] = (0, 1),
+) -> Callable:
+    """SARSA's target and expected SARSA's, each with its parts exchangeable; back: which two come back."""
 
-sarsa_target = Exercise(
-    "sarsa_target",
-    reference=control.sarsa_target,
-    cases=transition_cases("action_next"),
-    returns=array(),
-    points=1,
+    def sarsa_targets(reward, q_next, action_next, pi_next, terminated, gamma):
+        values = FUTURES[sampled](q_next, action_next), FUTURES[expected](q_next, pi_next)
+        parts = zip(values, masks, discounts, paid, strict=True)
+        ys = [
+            one_step(reward, value, terminated, gamma, mask, discount, is_paid)
+            for value, mask, discount, is_paid in parts
+        ]
+        return ys[back[0]], ys[back[1]]
+
+    return sarsa_targets
+
+
+_RIGHT = {"masks": "future", "discounts": "future", "paid": True}
+
+
+def _in_both(**options) -> tuple[Callable, ...]:
+    """A mistake made in both targets, in the first alone, in the second alone."""
+    names = {"mask": "masks", "discount": "discounts", "paid": "paid"}
+    changes = {names[name]: wrong for name, wrong in options.items()}
+    return tuple(
+        _both(**{k: (w if in_1 else _RIGHT[k], w if in_2 else _RIGHT[k]) for k, w in changes.items()})
+        for in_1, in_2 in ((True, True), (True, False), (False, True))
+    )  # fmt: skip
+
+
+def _all_pairs(pick: Callable) -> Callable:
+    """`pick` of r, q, a, d (floats) and γ is the sampled target, with rows paired with every action."""
+
+    def sarsa_targets(reward, q_next, action_next, pi_next, terminated, gamma):
+        d = np.asarray(terminated, dtype=float)
+        sampled = pick(reward, q_next[:, action_next], d, gamma)
+        return sampled, control.expected_sarsa_target(reward, q_next, pi_next, terminated, gamma)
+
+    return sarsa_targets
+
+
+def _by_row(mask: Callable = lambda y, d: 0.0 if d else y) -> Callable:
+    """Both targets in plain Python, one transition after the other."""
+
+    def sarsa_targets(reward, q_next, action_next, pi_next, terminated, gamma):
+        pairs = []
+        for r, q, a, pi, d in zip(reward, q_next, action_next, pi_next, terminated, strict=True):
+            mean = sum(p * x for p, x in zip(pi, q, strict=True))
+            pairs.append([r + gamma * mask(y, d) for y in (q[a], mean)])
+        sampled, expected = np.array(pairs).T
+        return sampled, expected
+
+    return sarsa_targets
+
+
+def _as_one_hot(r, q, a, pi, d, g):
+    """The sampled target as the expected one under a policy that is sure of a'."""
+    return tuple(
+        r + g * np.logical_not(d) * (p * q).sum(axis=1) for p in (np.eye(q.shape[1])[a], pi)
+    )
+
+
+def _expected_of_targets(r, q, a, pi, d, g):
+    """The targets of all actions first, then the one that was drawn and their mean."""
+    each = r[:, None] + g * np.where(d, 0.0, q.T).T
+    return np.take_along_axis(each, a[:, None], axis=1)[:, 0], np.average(each, axis=1, weights=pi)
+
+
+sarsa_targets = Exercise(
+    "sarsa_targets",
+    reference=control.sarsa_targets,
+    cases=transition_cases("action_next", "pi_next"),
+    returns=several(sampled=array(), expected=array()),
+    points=2,
     equation="(5.6)",
+    parts=["sarsa_target", "expected_sarsa_target"],
     mistakes=[
-        *_mistakes("taken"),
+        *target_mistakes(_in_both, TERMINAL_ROW, LOOK_AT_ENDS, COUNT_GAMMA),
         Mistake(
             "max",
-            "You take the largest value of the next row: that is Q-learning. SARSA evaluates the action "
-            "it will really take.",
-            "Which argument of the function have you not used?",
-            _target("max"),
+            "Your sampled target takes the largest value of the next row: that is Q-learning. SARSA evaluates the "
+            "action it will take.",
+            "Which argument tells you the action that was drawn?",
+            _both(sampled="max"),
         ),
         Mistake(
             "all-rows",
             "`q_next[:, action_next]` takes every action for every row, a (B, B) array. Row i belongs "
             "to action i.",
             "Print the shape of what you pick out of `q_next`. You want one number a row.",
-            lambda r, q, a, d, g: r + g * (1.0 - d) * q[:, a],
-            lambda r, q, a, d, g: r + g * (1.0 - d)[:, None] * q[:, a],
-            lambda r, q, a, d, g: r[:, None] + g * (1.0 - d)[:, None] * q[:, a],
-            lambda r, q, a, d, g: r + g * (1.0 - d) * q[:, a].T,
+            _all_pairs(lambda r, q, d, g: r + g * (1.0 - d) * q),
+            _all_pairs(lambda r, q, d, g: r + g * (1.0 - d)[:, None] * q),
+            _all_pairs(lambda r, q, d, g: r[:, None] + g * (1.0 - d)[:, None] * q),
+            _all_pairs(lambda r, q, d, g: r + g * (1.0 - d) * q.T),
         ),
         Mistake(
             "mean-over-actions",
-            "You average over all next actions. One action was drawn: its value is the sample.",
+            "Your sampled target averages over all next actions. One action was drawn: its value is the sample.",
             "Where in equation (5.6) does a′ come from?",
-            _target("mean"),
+            _both(sampled="mean"),
         ),
         Mistake(
             "sum-over-actions",
-            "You add up the values of all next actions. One action was drawn: its value is the sample.",
+            "Your sampled target adds up the values of all next actions. One action was drawn: its value is the "
+            "sample.",
             "Where in equation (5.6) does a′ come from?",
-            _target("sum"),
+            _both(sampled="sum"),
         ),
         Mistake(
             "action-for-value",
-            "You use the *number* of the next action. What counts is what `q_next` says of it.",
-            "Which argument have you not used?",
-            lambda r, q, a, d, g: r + g * (1.0 - d) * a,
+            "Your sampled target uses the *number* of the next action. What counts is what `q_next` says of it.",
+            "What is action 2 worth? Where is that written?",
+            _both(sampled="number"),
         ),
         Mistake(
             "first-action",
-            "You take the value of action 0 in every row. SARSA evaluates the action it will really take.",
+            "Your sampled target takes the value of action 0 in every row. SARSA evaluates the action it will take.",
             "Where in equation (5.6) does a′ come from?",
-            _target("first"),
+            _both(sampled="first"),
         ),
-    ],
-    also_correct=[
-        _target("taken"),
-        lambda r, q, a, d, g: r + g * (1.0 - d) * np.take_along_axis(q, a[:, None], axis=1)[:, 0],
-        lambda r, q, a, d, g: r + g * (1.0 - d) * (q * np.eye(q.shape[1])[a]).sum(axis=1),
-        _loop(lambda q, a: q[a]),
-        lambda r, q, a, d, g: r + np.where(d, 0.0, g * q[_rows(q), a]),
-        lambda r, q, a, d, g: r + g * np.logical_not(d) * np.diag(q[:, a]),
-    ],
-)
-
-expected_sarsa_target = Exercise(
-    "expected_sarsa_target",
-    reference=control.expected_sarsa_target,
-    cases=transition_cases("pi_next"),
-    returns=array(),
-    points=1,
-    equation="(5.7)",
-    mistakes=[
-        *_mistakes("under π"),
         Mistake(
             "greedy-expectation",
-            "You take the largest value: that is the expectation under the greedy policy. It has to be "
-            "taken under the policy that acts.",
+            "Your expected target takes the largest value: that is the expectation under the greedy policy. It has to "
+            "be taken under the policy that acts.",
             "Which argument tells you how likely each next action is?",
-            _target("max"),
+            _both(expected="max"),
         ),
         Mistake(
             "unweighted-mean",
-            "You average over the actions as if all were equally likely. π gives the weights.",
+            "Your expected target averages over the actions as if all were equally likely. π gives the weights.",
             "What should happen to an action that the policy never takes?",
-            _target("mean"),
+            _both(expected="mean"),
         ),
         Mistake(
             "averaged-twice",
             AVERAGED_TWICE,
             "What should the expectation be if all actions are worth the same?",
-            _target("under π, averaged"),
+            _both(expected="under π, averaged"),
         ),
         Mistake(
             "unweighted-sum",
-            "You add up the values of all actions. An expectation has weights that sum to 1: π.",
+            "Your expected target adds up the values of all actions. An expectation has weights that sum to 1: π.",
             "What should the expectation be if all actions are worth the same?",
-            _target("sum"),
+            _both(expected="sum"),
         ),
         Mistake(
             "likeliest-action",
-            "You use only the value of the likeliest action. Every action counts, by its probability.",
+            "Your expected target uses only the value of the likeliest action. Every action counts, by its "
+            "probability.",
             "Try a row with probabilities 0.6 and 0.4: which values must enter?",
-            _target("likeliest"),
+            _both(expected="likeliest"),
         ),
         Mistake(
             "largest-share",
-            "You take the largest of the products π(a|s′) q(s′, a). Equation (5.7) adds them up.",
+            "Your expected target takes the largest of the products π(a|s′) q(s′, a). Equation (5.7) adds them up.",
             "What should the expectation be if all actions are worth the same?",
-            _target("largest share"),
+            _both(expected="largest share"),
         ),
         Mistake(
             "one-number",
-            "You sum over the whole batch. Each transition has its own next state, and so its own expectation.",
+            "Your expected target sums over the whole batch. Each transition has its own next state, and so its own "
+            "expectation.",
             "Which axis are the actions? Print the shape of your expectation.",
-            _target("under π, all"),
+            _both(expected="under π, all"),
         ),
         Mistake(
             "sum-over-rows",
-            "You sum over the rows of the batch. Each transition has its own expectation, over the actions.",
+            "Your expected target sums over the rows of the batch. Each transition has its own expectation, over the "
+            "actions.",
             "Which axis are the actions? Print the shape of your expectation.",
-            _target("under π, columns"),
+            _both(expected="under π, columns"),
+        ),
+        Mistake(
+            "order-swapped",
+            "Your two results have changed places: first the sampled target, then the expected one.",
+            "Compare the last line of the task with your `return`.",
+            _both(back=(1, 0)),
+        ),
+        Mistake(
+            "same-twice",
+            "Your two results are the same one: the task asks for the sampled target and for the expected one.",
+            "Which of the arguments `action_next` and `pi_next` has no part in your results?",
+            _both(back=(0, 0)),
+            _both(back=(1, 1)),
         ),
     ],
     also_correct=[
-        _target("under π"),
-        lambda r, q, pi, d, g: r + g * (1.0 - d) * np.einsum("ba,ba->b", pi, q),
-        lambda r, q, pi, d, g: r + g * (1.0 - d) * np.average(q, axis=1, weights=pi),
-        lambda r, q, pi, d, g: r + g * (1.0 - d) * np.diag(q @ pi.T),
-        _loop(lambda q, pi: sum(p * x for p, x in zip(pi, q, strict=True))),
-        lambda r, q, pi, d, g: np.where(d, r, r + g * (pi * q).sum(axis=1)),
-        lambda r, q, pi, d, g: (pi * (r + g * (1.0 - d) * q.T).T).sum(axis=1),
+        _both(),
+        _by_row(),
+        _as_one_hot,
+        _expected_of_targets,
+        lambda r, q, a, pi, d, g: (
+            r + np.where(d, 0.0, g * q[_rows(q), a]),
+            np.where(d, r, r + g * np.einsum("ba,ba->b", pi, q)),
+        ),
+        lambda r, q, a, pi, d, g: [
+            r + g * np.logical_not(d) * np.diag(x) for x in (q[:, a], q @ pi.T)
+        ],
     ],
 )
 
@@ -612,6 +699,183 @@ q_learning_target = Exercise(
         lambda r, q, d, g: r + g * np.logical_not(d) * np.sort(q, axis=1)[:, -1],
     ],
 )
+
+# --------------------------------------------------------------------------------- expected_max
+
+
+def _estimates(rng: np.random.Generator) -> list[Case]:
+    def case(name: str, mean: float, sigma_1: float, sigma_2: float, *tags: str) -> Case:
+        return Case(name, {"mean": mean, "sigma_1": sigma_1, "sigma_2": sigma_2}, tags)
+
+    mean, low, high = (float(x) for x in rng.uniform([1, 0.2, 2], [3, 0.9, 4]))
+    return [
+        case("different spreads", mean, low, high),
+        case("different spreads, exchanged", mean, high, low),
+        case("the same spread", mean, high, high, "σ₁ = σ₂"),
+        case("a negative mean", -2 * mean, high, low),
+        case("a mean of 0", 0.0, low, high),
+        case("the first action is known exactly", -mean, 0.0, high, "one spread 0"),
+        case("the second action is known exactly", mean, high, 0.0, "one spread 0"),
+        case("both actions are known exactly", mean, 0.0, 0.0, "both spreads 0"),
+        case("whole numbers", 2, 3, 4),
+        case("spreads far apart", 10 * mean, low / 100, 10 * high),
+        case("small spreads", 0.0, low / 1000, high / 1000),
+    ]
+
+
+SPREADS: dict[str, Callable] = {
+    "of the difference": math.hypot,
+    "added": lambda a, b: a + b,
+    "subtracted": lambda a, b: abs(a - b),
+    "of subtracted variances": lambda a, b: math.sqrt(abs(a**2 - b**2)),
+    "of averaged variances": lambda a, b: math.sqrt((a**2 + b**2) / 2),
+    # as if both estimates were spread like this one
+    "first": lambda a, b: math.sqrt(2) * a,
+    "second": lambda a, b: math.sqrt(2) * b,
+    "mean": lambda a, b: (a + b) / math.sqrt(2),
+    "larger": lambda a, b: math.sqrt(2) * max(a, b),
+    "smaller": lambda a, b: math.sqrt(2) * min(a, b),
+}
+DISTANCE = math.sqrt(2 / math.pi)  # the mean of |N(0, 1)|
+
+
+@composable
+def _largest(
+    spread: str = "of the difference",
+    share: float = 0.5,
+    distance: float = DISTANCE,
+    middle: float = 1.0,
+    side: float = 1.0,
+    power: str = "none",
+) -> Callable:
+    """The mean of the larger estimate with its parts exchangeable.
+
+    share: of the distance; distance: mean of |N(0, 1)|; middle: how often the mean enters; power: what
+    was squared and not rooted, the "variance" or the whole "bias".
+    """
+
+    def expected_max(mean, sigma_1, sigma_2):
+        theta = SPREADS[spread](sigma_1, sigma_2)
+        bias = share * distance * (theta**2 if power == "variance" else theta)
+        return middle * mean + side * (bias**2 if power == "bias" else bias)
+
+    return expected_max
+
+
+def _by_integration(mean, sigma_1, sigma_2):
+    """∫ |z| density of the difference, by Gauss and Legendre."""
+    theta = math.sqrt(sigma_1**2 + sigma_2**2)
+    nodes, weights = np.polynomial.legendre.leggauss(80)
+    z = 5 * (nodes + 1)  # 0 to 10 standard deviations, and the other half likewise
+    density = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+    return mean + 0.5 * theta * 2 * 5 * float(weights @ (z * density))
+
+
+VARIANCE = "Let both spreads be 3. How is $X_1 - X_2$ spread, and by which rule?"
+
+expected_max = Exercise(
+    "expected_max",
+    reference=control.expected_max,
+    cases=_estimates,
+    returns=number(),
+    points=2,
+    equation="(5.10)",
+    mistakes=[
+        Mistake(
+            "deviations-added",
+            "You add the two standard deviations. For independent noise the *variances* add, the deviations do not.",
+            VARIANCE,
+            _largest("added"),
+        ),
+        Mistake(
+            "equal-spreads",
+            "Your formula holds for σ₁ = σ₂ only: one number stands for both spreads.",
+            "What does it say if one action is known exactly, and the other is not? Try both ways round.",
+            *map(_largest, ("first", "second", "mean", "larger", "smaller")),
+        ),
+        Mistake(
+            "half-missing",
+            "The ½ of equation (5.10) before the distance is missing: the larger number lies *half* their distance "
+            "above the middle.",
+            "Try it with 4 and 10: how far is the larger one from their middle?",
+            _largest(share=1.0),
+        ),
+        Mistake(
+            "bias-only",
+            "You return how far the maximum lies above μ. Asked for is the mean of the maximum itself.",
+            "What should come out when both actions are known exactly?",
+            _largest(middle=0.0),
+        ),
+        Mistake(
+            "no-bias",
+            "You return μ. Each estimate is right on average; the larger of the two is not: (5.9).",
+            "Draw two dice a few times. What is the mean of one die, and of the larger one?",
+            _largest(side=0.0),
+        ),
+        Mistake(
+            "difference-of-variances",
+            "You subtract the variances. The noise of a difference is *larger* than that of either part: its variance "
+            "is a sum, too.",
+            VARIANCE,
+            _largest("of subtracted variances"),
+        ),
+        Mistake(
+            "deviations-subtracted",
+            "You subtract the standard deviations: two equally noisy estimates would never differ.",
+            VARIANCE,
+            _largest("subtracted"),
+        ),
+        Mistake(
+            "no-root",
+            "A square root is missing: your bias is measured in squares. If all rewards are doubled, the bias has to "
+            "double, not to grow fourfold: it has the unit of a value.",
+            "Which of your factors is a variance, and which is a deviation?",
+            _largest(power="bias"),
+            _largest(power="variance"),
+        ),
+        Mistake(
+            "variances-averaged",
+            "You take the mean of the two variances. Both noises are in the difference, whole.",
+            VARIANCE,
+            _largest("of averaged variances"),
+        ),
+        Mistake(
+            "deviation-for-distance",
+            "You take the standard deviation of the difference for its mean distance from 0. They are not the same "
+            "number: the lesson gives the mean of |N(0, θ²)| beside (5.10).",
+            "How far from 0 is a normal number on average?",
+            _largest(distance=1.0),
+        ),
+        Mistake(
+            "one-spread-for-two",
+            "The deviation of the difference stands where that of *one* estimate belongs: for σ₁ = σ₂ your bias is "
+            "√2 times too large.",
+            "Put σ₁ = σ₂ into your formula, and go through the steps with (5.10) once more for that case.",
+            _largest(share=math.sqrt(0.5)),
+        ),
+        Mistake(
+            "smaller-one",
+            "That is the mean of the *smaller* estimate: it lies below the middle, the larger one above.",
+            "Which sign stands before the distance in equation (5.10)?",
+            _largest(side=-1.0),
+        ),
+        Mistake(
+            "middle-doubled",
+            "The mean enters twice. The middle of two numbers is *half* their sum.",
+            "What should come out when both actions are known exactly?",
+            _largest(middle=2.0),
+        ),
+    ],
+    also_correct=[
+        _largest(),
+        _by_integration,
+        lambda mean, a, b: mean + ((a * a + b * b) / (2 * math.pi)) ** 0.5,
+        lambda mean, a, b: np.float64(mean) + np.linalg.norm([a, b]) * NormalDist().pdf(0.0),
+        lambda mean, a, b: (2 * mean + math.sqrt(2 / math.pi) * abs(complex(a, b))) / 2,
+    ],
+)
+
+# ------------------------------------------------------------------------------ double_q_target
 
 double_q_target = Exercise(
     "double_q_target",
@@ -858,7 +1122,7 @@ sarsa = Exercise(
             "chooses-again",
             "You draw a fresh action at each step, so the action in the target is not the one that is "
             "taken. In SARSA they are the same.",
-            "Follow a′ through one round of your loop: where does it go?",
+            "Print the action in the target and the action of the next `step`: how often do they differ?",
             *_both_ways(chooses_again=True),
             *_both_ways(chooses_again=True, chooses_first=False),
             *_both_ways(chooses_after=True),
@@ -880,13 +1144,14 @@ sarsa = Exercise(
         ),
         Mistake(
             "stale-action",
-            "The action never becomes a′: you repeat the first action of the episode.",
+            "The action never becomes a′: you repeat the first action of the episode, and the action in the target is "
+            "not the one that is taken.",
             "Each round ends by moving on. What has to move besides the state?",
             *_both_ways(keeps_action=True),
         ),
         Mistake("bootstraps-terminal", LOOP_TERMINAL, WHICH_FLAG, _sarsa_with(masks="never")),
         Mistake("masks-truncation", LOOP_TRUNCATION, WHICH_FLAG, *_all_ways(masks="either")),
-        *update_mistakes(_both_ways, "Q(s, a)", CHECK_GAMMA, WHICH_FLAG),
+        *update_mistakes(_both_ways, "Q(s, a)", COUNT_GAMMA, WHICH_FLAG),
         Mistake(
             "mean-over-actions",
             "Your target averages over the actions of s′. SARSA takes the value of the one action that was drawn.",
@@ -1019,8 +1284,10 @@ q_learning = Exercise(
         ),
         Mistake(
             "stale-action",
-            "You choose the next action before the update. Choose with what you have just learnt.",
-            "Put the lines of one round in order: choose, step, update, move on.",
+            "You choose the next action before the update, with a table that is one step old. Choose with what you "
+            "have just learnt.",
+            "It matters where s′ is s: a step against a wall, say. Which row do you choose from, before or after it has "
+            "moved?",
             *map(_chooses_early, ("never", "terminated", "done")),
         ),
         Mistake(
@@ -1053,7 +1320,7 @@ q_learning = Exercise(
             WHICH_FLAG,
             _q_learning_with(masks="either"),
         ),
-        *update_mistakes(_learning, "Q(s, a)", CHECK_GAMMA, WHICH_FLAG),
+        *update_mistakes(_learning, "Q(s, a)", COUNT_GAMMA, WHICH_FLAG),
         Mistake(
             "mean-over-actions",
             "Your target averages over the actions of s′. Q-learning assumes the *best* action next.",
@@ -1087,9 +1354,9 @@ LESSON = Lesson(
     "SARSA and Q-learning",
     [
         epsilon_greedy,
-        sarsa_target,
-        expected_sarsa_target,
+        sarsa_targets,
         q_learning_target,
+        expected_max,
         double_q_target,
         sarsa,
         q_learning,

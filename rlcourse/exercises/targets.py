@@ -128,34 +128,42 @@ def one_step(reward, value, terminated, gamma, mask: str, discount: str, paid: b
 def target_mistakes(
     make: Callable, terminal: str, look_at_ends: str, count_gamma: str
 ) -> list[Mistake]:
-    """The mistakes that a one-step target can make around its future value; `make(**options of one_step)`."""
+    """The mistakes that a one-step target can make around its future value.
+
+    `make(**options of one_step)`: a function, or several that make the mistake in their own ways.
+    """
+
+    def ways(**options) -> tuple[Callable, ...]:
+        made = make(**options)
+        return made if isinstance(made, tuple) else (made,)
+
     return [
-        Mistake("bootstraps-terminal", terminal, look_at_ends, make(mask="none")),
-        Mistake("no-gamma", NO_GAMMA, count_gamma, make(discount="none")),
+        Mistake("bootstraps-terminal", terminal, look_at_ends, *ways(mask="none")),
+        Mistake("no-gamma", NO_GAMMA, count_gamma, *ways(discount="none")),
         Mistake(
             "gamma-on-reward",
             "You discount the reward too. It comes now; only what follows is one step away.",
             count_gamma,
-            make(discount="all"),
+            *ways(discount="all"),
         ),
-        Mistake("gamma-misplaced", GAMMA_MISPLACED, count_gamma, make(discount="reward")),
+        Mistake("gamma-misplaced", GAMMA_MISPLACED, count_gamma, *ways(discount="reward")),
         Mistake(
             "masks-reward",
             "Your mask wipes out the reward as well. The last reward is real; only the future is cut.",
             "What does a step into the goal pay? What is left of it in your target?",
-            make(mask="all"),
+            *ways(mask="all"),
         ),
         Mistake(
             "mask-inverted",
             "Your mask is the wrong way round: you bootstrap where the episode ended and not where it goes on.",
             "For an ordinary step d = 0. What remains of your target then?",
-            make(mask="inverted"),
+            *ways(mask="inverted"),
         ),
         Mistake(
             "reward-missing",
             REWARD_MISSING,
             "What is the right target for a step that ended the episode? And what is yours?",
-            make(paid=False),
+            *ways(paid=False),
         ),
     ]
 

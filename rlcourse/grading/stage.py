@@ -59,12 +59,14 @@ class Forbidden(RuntimeError):
 
 
 def sealed_names(lesson: str) -> frozenset[str]:
-    """Names of the exercises of this lesson and of later ones; what earlier ones asked for may be used.
+    """The exercises of this lesson and of later ones, and their parts; what earlier ones asked for may be used.
 
     Read from the declarations' text: grading Part I never waits for torch.
     """
     later = [number for number in registry.lessons() if number >= lesson]
-    return frozenset(name for number in later for name in registry.names(number))
+    return frozenset(
+        name for number in later for name in (*registry.names(number), *registry.parts(number))
+    )
 
 
 def make_stage(folder: Path, exercises: Collection[str]) -> Path:

@@ -244,6 +244,6 @@ def _reason(outputs: Iterable[dict[str, Any]], error: BaseException) -> str:
     for output in outputs:
         shown = output.get("data", {}).get("text/plain", "")
         if shown.startswith(("✗", "○", "!")):
-            # "✗ 5.4 q_learning_target: no-mask": the name is said beside it already.
+            # "✗ 5.3 q_learning_target: no-mask": the name is said beside it already.
             return re.sub(r"^. (?:[\d.]+ )?\w+: ", "", shown.split("\n")[0])
     return str(error).split("\n")[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 # --------------------------------------------------------------------------------------- acting
@@ -45,6 +47,17 @@ def expected_sarsa_target(reward, q_next, pi_next, terminated, gamma) -> np.ndar
     return _bootstrapped(reward, (pi_next * q_next).sum(axis=1), terminated, gamma)
 
 
+def sarsa_targets(
+    reward, q_next, action_next, pi_next, terminated, gamma
+) -> tuple[np.ndarray, np.ndarray]:
+    """`sarsa_target` and `expected_sarsa_target` of the same transitions; arguments as there.
+
+    The second is the mean of the first over a' ~ pi. Returns (sampled, expected), (B,) each.
+    """
+    sampled = sarsa_target(reward, q_next, action_next, terminated, gamma)
+    return sampled, expected_sarsa_target(reward, q_next, pi_next, terminated, gamma)
+
+
 def q_learning_target(reward, q_next, terminated, gamma) -> np.ndarray:
     r"""$y = r + \gamma (1-d) \max_{a'} Q(s', a')$ — S&B (6.8).
 
@@ -61,6 +74,17 @@ def double_q_target(reward, qa_next, qb_next, terminated, gamma) -> np.ndarray:
     """
     best = qa_next.argmax(axis=1)
     return _bootstrapped(reward, qb_next[np.arange(len(best)), best], terminated, gamma)
+
+
+def expected_max(mean, sigma_1, sigma_2) -> float:
+    r"""$\mathbb E[\max(X_1, X_2)] = \mu + \sqrt{(\sigma_1^2 + \sigma_2^2) / 2\pi}$ — Clark 1961, equal means.
+
+    X_1 ~ N(mean, sigma_1²) and X_2 ~ N(mean, sigma_2²) are independent: two unbiased estimates of
+    actions that are worth the same. mean: any number; sigma_1, sigma_2: standard deviations ≥ 0, in
+    the unit of the mean. max(x, y) is the middle of x and y plus half their distance, which is that
+    of N(0, sigma_1² + sigma_2²) from 0.
+    """
+    return mean + math.hypot(sigma_1, sigma_2) / math.sqrt(2 * math.pi)
 
 
 # ---------------------------------------------------------------------------------------- loops
@@ -92,14 +116,14 @@ def sarsa(env, select, episodes, step_size, gamma, rng) -> np.ndarray:
 
 
 def q_learning(
-    env, select, episodes, step_size, gamma, rng, *, target=q_learning_target
+    env, select, episodes, step_size, gamma, rng, *, target=q_learning_target, initial=0.0
 ) -> np.ndarray:
     r"""$q(s,a) \leftarrow q(s,a) + \alpha\,[\,r + \gamma(1-d) \max_{a'} q(s',a') - q(s,a)\,]$ — S&B §6.5.
 
     As `sarsa`, but the target is greedy whatever `select` does; one `select` a step. `target` may be
-    another function with the arguments of `q_learning_target`: a student's.
+    another function with the arguments of `q_learning_target`: a student's; `initial` fills the table.
     """
-    q = np.zeros((env.observation_space.n, env.action_space.n))
+    q = np.full((env.observation_space.n, env.action_space.n), float(initial))
     for _ in range(episodes):
         s, _ = env.reset()
         terminated = truncated = False

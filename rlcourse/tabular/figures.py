@@ -15,7 +15,13 @@ import numpy as np
 from rlcourse.lab.progress import progress
 
 from . import control
-from .dynamic_programming import policy_iteration, q_from_v, solve_bellman
+from .dynamic_programming import (
+    greedy_policy,
+    policy_iteration,
+    q_from_v,
+    solve_bellman,
+    value_iteration,
+)
 from .envs import RecordReturns, TabularEnv
 from .gridworlds import Gridworld, book_5x5, cliff_walk
 from .mdp import random_walk_values
@@ -207,6 +213,34 @@ def greedy_path(world: Gridworld, q: np.ndarray, max_steps: int = 100) -> list[i
         if s in path[:-1]:
             break
     return path
+
+
+def two_optima(world: Gridworld, epsilon: float) -> dict[str, tuple[list[int], float]]:
+    r"""Where SARSA and Q-learning settle if one step in 1/ε is random, and what that earns meanwhile.
+
+    SARSA: the fixed point $q = R + \gamma P\,[(1-\varepsilon)\max_a q + \varepsilon\,\mathrm{mean}_a\,q]$, which
+    is $Q^\pi$ of its own ε-greedy policy, the best of the ε-soft ones (S&B §5.4). Q-learning: $Q^*$.
+    epsilon: in [0, 1]. Returns name -> the greedy path, and the expected return of an episode from the
+    start when the policy acts ε-greedily.
+    """
+    mdp = world.mdp
+    # After an end comes nothing: an absorbing row would make the system singular at γ = 1.
+    P = mdp.P * ~mdp.terminal[:, None, None]
+
+    def exploring(q: np.ndarray) -> np.ndarray:
+        """V of the policy that is ε-greedy on q."""
+        pi = (1 - epsilon) * greedy_policy(q) + epsilon / mdp.n_actions
+        return solve_bellman(P, mdp.R, pi, mdp.gamma)
+
+    optimal, _ = value_iteration(P, mdp.R, mdp.gamma, 1e-12)
+    q, settled = optimal, False
+    while not settled:
+        better = q_from_v(exploring(q), P, mdp.R, mdp.gamma)
+        q, settled = better, np.allclose(better, q, rtol=1e-10, atol=1e-10)
+    return {
+        name: (greedy_path(world, table), float(mdp.start @ exploring(table)))
+        for name, table in {"SARSA": q, "Q-learning": optimal}.items()
+    }
 
 
 # ------------------------------------------------------------- maximisation bias (figure 6.5)

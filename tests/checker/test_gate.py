@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from seeds import SEEDS
 
-from rlcourse.checker import gate, get, lesson, lessons, names
+from rlcourse.checker import gate, get, lesson, lessons, names, registry
 from rlcourse.checker.declaration import Mistake
 from rlcourse.checker.harness import Case
 
@@ -113,3 +113,5 @@ def test_the_gate_is_silent_about_the_sound_one():
 @pytest.mark.parametrize("number", lessons())
 def test_names_read_from_the_text_are_the_lessons_own_in_their_order(number):
     assert names(number) == tuple(exercise.name for exercise in lesson(number))
+    parts = [part for exercise in lesson(number) for part in exercise.parts]
+    assert registry.parts(number) == tuple(parts)

@@ -140,7 +140,7 @@ def given_away(text, seed):
     words = re.sub(own, "", Page(text).text)
     shown = np.array([float(n) for n in re.findall(r"-?\d+\.\d\d+", words)])
     found = set()
-    for name in ("sarsa_target", "expected_sarsa_target", "q_learning_target", "double_q_target"):
+    for name in ("sarsa_targets", "q_learning_target", "expected_max", "double_q_target"):
         exercise = checker.get(name)
         for case in cases_of(exercise, seed):
             expected = np.ravel(exercise.reference(**case.inputs))

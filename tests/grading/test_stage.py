@@ -22,7 +22,8 @@ def code_of(stage, place):
 # lesson -> what must not help, and what answers may use
 PLACES = {
     "05": (
-        ["tabular.control.q_learning", "tabular.control._bootstrapped", "values.fitted_q.fitted_q_targets",
+        ["tabular.control.q_learning", "tabular.control._bootstrapped", "tabular.control.sarsa_target",
+         "tabular.control.expected_sarsa_target", "values.fitted_q.fitted_q_targets",
          "values.double_dqn.double_dqn_target", "lab.replay.ReplayBuffer", "lab.networks.polyak_update"],
         ["tabular.control._one", "tabular.prediction.td0_target", "tabular.gridworlds.maze", "tabular.mdp.garnet",
          "lab.replay.Batch", "lab.networks.mlp"],

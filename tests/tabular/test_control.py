@@ -1,5 +1,7 @@
 """Control: targets against one another, loops against a tape by hand and against known Q*."""
 
+from statistics import NormalDist
+
 import numpy as np
 import pytest
 from gymnasium.spaces import Discrete
@@ -12,12 +14,14 @@ from rlcourse.tabular.control import (
     double_q_target,
     epsilon_greedy,
     epsilon_greedy_probabilities,
+    expected_max,
     expected_sarsa,
     expected_sarsa_target,
     q_learning,
     q_learning_target,
     sarsa,
     sarsa_target,
+    sarsa_targets,
 )
 from rlcourse.tabular.dynamic_programming import (
     bellman_optimality_backup,
@@ -69,9 +73,12 @@ def batches(draw):
 @given(batches())
 def test_targets_row_by_row(batch):
     r, qa, qb, pi, action, d, gamma = batch.values()
+    sampled, expected = sarsa_targets(r, qa, action, pi, d, gamma)
     found = {
         "sarsa": sarsa_target(r, qa, action, d, gamma),
         "expected": expected_sarsa_target(r, qa, pi, d, gamma),
+        "sarsa of both": sampled,
+        "expected of both": expected,
         "q": q_learning_target(r, qa, d, gamma),
         "double": double_q_target(r, qa, qb, d, gamma),
     }
@@ -83,9 +90,9 @@ def test_targets_row_by_row(batch):
             "q": max(qa[i]),
             "double": qb[i, best],
         }
-        for name, value in ahead.items():
-            y = r[i] if d[i] else r[i] + gamma * value
-            assert found[name][i] == pytest.approx(y), name
+        for name, y in found.items():
+            value = ahead[name.split()[0]]
+            assert y[i] == pytest.approx(r[i] if d[i] else r[i] + gamma * value), name
     assert {y.shape for y in found.values()} == {r.shape}
 
 
@@ -128,6 +135,50 @@ def test_the_mean_q_learning_target_is_the_optimality_backup(seed):
         y = q_learning_target(np.full(4, mdp.R[s, a]), q, np.zeros(4), mdp.gamma)
         mean[s, a] = mdp.P[s, a] @ y
     np.testing.assert_allclose(mean, bellman_optimality_backup(q, mdp.P, mdp.R, mdp.gamma))
+
+
+# ------------------------------------------------------------------------- the larger of two
+
+
+def mean_of_the_larger(means, sigmas):
+    """∫ x dF₁F₂ over both densities, by the trapezium rule: exact to rounding for smooth densities."""
+    dists = [NormalDist(m, s) for m, s in zip(means, sigmas, strict=True)]
+    reach = 9 * max(sigmas)
+    x = np.linspace(min(means) - reach, max(means) + reach, 4001)
+    pdf, cdf = (np.array([[getattr(d, f)(z) for z in x] for d in dists]) for f in ("pdf", "cdf"))
+    return float(np.trapezoid(x * (pdf[0] * cdf[1] + pdf[1] * cdf[0]), x))
+
+
+@pytest.mark.parametrize("sigmas", [(1.0, 1.0), (0.5, 2.0), (3.0, 0.7), (1e-2, 1.5e-2)])
+@pytest.mark.parametrize("mean", [0.0, -2.5, 4.0])
+def test_the_mean_of_the_larger_of_two_estimates(mean, sigmas):
+    expected = mean_of_the_larger((mean, mean), sigmas)
+    assert expected_max(mean, *sigmas) == pytest.approx(expected, rel=1e-9, abs=1e-9)
+
+
+def test_known_means_of_the_larger():
+    assert expected_max(2.0, 0.0, 0.0) == 2.0
+    assert expected_max(0.0, 1.0, 1.0) == pytest.approx(1 / np.sqrt(np.pi))
+    # one action is known exactly: the mean of the positive part of a normal number
+    assert expected_max(0.0, 0.0, 1.0) == pytest.approx(NormalDist().pdf(0.0))
+    x, y = np.random.default_rng(0).normal(size=(2, 200_000))
+    larger = np.maximum(1 + 0.5 * x, 1 + 2.0 * y)
+    error = larger.std() / np.sqrt(len(x))
+    assert abs(expected_max(1.0, 0.5, 2.0) - larger.mean()) < 4 * error
+
+
+finite = st.floats(-100, 100)
+spreads = st.floats(0, 100)
+
+
+@few
+@given(finite, spreads, spreads, st.floats(0.01, 10), finite)
+def test_the_bias_of_the_larger_has_the_unit_of_a_value(mean, a, b, scale, shift):
+    here = expected_max(mean, a, b)
+    assert here >= mean and here == expected_max(mean, b, a)
+    there = expected_max(scale * mean + shift, scale * a, scale * b)
+    assert there == pytest.approx(scale * here + shift, abs=1e-9)
+    assert expected_max(mean, a + 1, b) > here
 
 
 # --------------------------------------------------------------------------------------- loops
@@ -208,6 +259,13 @@ def test_q_learning_by_hand():
 def test_no_episodes_no_values(loop):
     q = loop(Tape([], 3, 2), worst, 0, 0.5, 0.5, np.random.default_rng(0))
     assert q.tolist() == [[0, 0]] * 3 and q.dtype == np.float64
+
+
+def test_q_learning_may_start_anywhere_and_the_terminal_row_is_never_asked():
+    tape = Tape([(0, [(0, 1.0, 0, False, False), (1, 2.0, 1, True, False)])], 2, 2)
+    q = q_learning(tape, worst, 1, 0.5, 0.5, np.random.default_rng(0), initial=-8.0)
+    # the first tie is action 0; then action 1 is the worse one
+    assert q.tolist() == [[0.5 * -8 + 0.5 * (1 + 0.5 * -8), 0.5 * -8 + 0.5 * 2], [-8, -8]]
 
 
 def learning_env(max_steps=50):

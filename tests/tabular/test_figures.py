@@ -200,6 +200,39 @@ def test_greedy_paths():
     assert figures.greedy_path(world, right, max_steps=1) == [0, 1]
 
 
+@pytest.mark.parametrize("epsilon", [0.0, 0.05, 0.3, 1.0])
+def test_where_the_two_settle(epsilon):
+    """Against plain iteration of the equation, and against episodes played by the two policies."""
+    world = gridworld("S..G\nC...", step=-1.0, goal=-1.0, cliff=-20.0, gamma=0.95)
+    mdp = world.mdp
+    found = figures.two_optima(world, epsilon)
+    tables = {"SARSA": np.zeros(mdp.R.shape), "Q-learning": np.zeros(mdp.R.shape)}
+    for _ in range(1000):
+        for name, q in tables.items():
+            share = epsilon if name == "SARSA" else 0.0
+            v = (1 - share) * q.max(axis=1) + share * q.mean(axis=1)
+            tables[name] = mdp.R + mdp.gamma * mdp.P @ np.where(mdp.terminal, 0.0, v)
+    for name, (path, earned) in found.items():
+        pi = epsilon / 4 + (1 - epsilon) * np.eye(4)[tables[name].argmax(axis=1)]
+        v = np.zeros(mdp.n_states)
+        for _ in range(1000):
+            step = mdp.R + mdp.gamma * mdp.P @ np.where(mdp.terminal, 0.0, v)
+            v = (pi * step).sum(axis=1)
+        assert earned == pytest.approx(mdp.start @ v, abs=1e-8), name
+        assert path == figures.greedy_path(world, tables[name])
+    assert found["SARSA"][1] >= found["Q-learning"][1] - 1e-9
+
+
+def test_exploring_keeps_away_from_the_cliff():
+    """The more a policy stumbles, the farther from the edge is its best path; without, both are the shortest."""
+    world = cliff_walk()
+    still, often = figures.two_optima(world, 0.0), figures.two_optima(world, 0.1)
+    assert [len(path) - 1 for path, _ in still.values()] == [13, 13]
+    assert [earned for _, earned in still.values()] == pytest.approx([-13, -13])
+    assert len(often["Q-learning"][0]) - 1 == 13 < len(often["SARSA"][0]) - 1
+    assert often["SARSA"][1] > often["Q-learning"][1] + 10
+
+
 # --------------------------------------------------------------------------------- figure 6.5
 
 

@@ -59,6 +59,22 @@ def disguised(right):
     }
 
 
+def in_pairs(table):
+    """Answers for either of SARSA's two targets become answers for `sarsa_targets`, the other target right."""
+    right = [rows(FUTURE[part]) for part in ("sarsa_target", "expected_sarsa_target")]
+
+    def sampled(mine):
+        return lambda r, q, a, pi, d, g: (mine(r, q, a, d, g), right[1](r, q, pi, d, g))
+
+    def expected(mine):
+        return lambda r, q, a, pi, d, g: (right[0](r, q, a, d, g), mine(r, q, pi, d, g))
+
+    pairs = table.setdefault("sarsa_targets", {})
+    for part, lift in (("sarsa_target", sampled), ("expected_sarsa_target", expected)):
+        for key, mine in table.pop(part, {}).items():
+            pairs[f"{key}/{lift.__name__}"] = lift(mine)
+
+
 FUTURE = {
     "sarsa_target": lambda q, a: q[a],
     "expected_sarsa_target": lambda q, pi: sum(p * x for p, x in zip(pi, q, strict=True)),
@@ -316,3 +332,6 @@ NAMED["epsilon_greedy"] = {
     ),
     "misses-last-action/scaled": coin(lambda q, rng: int(rng.random() * (len(q) - 1))),
 }  # fmt: skip
+
+for table in (WRONG, RIGHT, NAMED):
+    in_pairs(table)

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from .lesson_05 import in_pairs
+
 
 def learner(
     env,
@@ -216,3 +218,113 @@ WRONG = {
         "no-step-size + masks-truncation": learning(**WHOLE, **DONE),
     },
 }
+
+
+def both(r, q, a, pi, d, g, mask=alive, form=lambda r, live, y, g: r + g * live * y):
+    """Both targets in one go, as a library with one function for both would have it."""
+    future = np.stack([q[rows(q), a], (q * pi).sum(-1)])
+    sampled, expected = form(r, mask(d), future, g)
+    return sampled, expected
+
+
+def in_both(**parts):
+    return lambda *given: both(*given, **parts)
+
+
+def each(of_sampled, of_expected):
+    """The future of each target, with the mask and γ in place."""
+
+    def targets(r, q, a, pi, d, g):
+        return (
+            r + np.where(d, 0.0, g * of_sampled(q, a, pi)),
+            r + np.where(d, 0.0, g * of_expected(q, a, pi)),
+        )
+
+    return targets
+
+
+def drawn(q, a, pi):
+    return np.array([row[i] for row, i in zip(q, a, strict=True)])
+
+
+def mean(q, a, pi):
+    return (q[:, None, :] @ pi[:, :, None]).squeeze((1, 2))
+
+
+def unmasked(d):
+    return np.ones(len(d))
+
+
+def no_discount(r, live, y, g):
+    return r + live * y
+
+
+NAMED["sarsa_targets"] = {
+    "bootstraps-terminal/both": in_both(mask=unmasked),
+    "no-gamma/both": in_both(form=no_discount),
+    "gamma-on-reward/both": in_both(form=lambda r, live, y, g: g * (r + live * y)),
+    "gamma-misplaced/both": in_both(form=lambda r, live, y, g: g * r + live * y),
+    "masks-reward/both": in_both(form=lambda r, live, y, g: live * (r + g * y)),
+    "mask-inverted/both": in_both(mask=lambda d: np.asarray(d, dtype=float)),
+    "reward-missing/both": in_both(form=lambda r, live, y, g: g * live * y),
+    "max/each": each(lambda q, a, pi: np.sort(q, axis=1)[:, -1], mean),
+    "mean-over-actions/each": each(lambda q, a, pi: q.mean(1), mean),
+    "first-action/each": each(lambda q, a, pi: q[:, 0], mean),
+    "greedy-expectation/each": each(drawn, lambda q, a, pi: q[rows(q), q.argmax(1)]),
+    "unweighted-mean/each": each(drawn, lambda q, a, pi: np.average(q, axis=1)),
+    "likeliest-action/each": each(drawn, lambda q, a, pi: q[rows(q), np.argmax(pi, 1)]),
+    "largest-share/each": each(drawn, lambda q, a, pi: np.max(q * pi, 1)),
+    "sum-over-rows/each": lambda r, q, a, pi, d, g: (
+        r + g * alive(d) * drawn(q, a, pi), r + g * alive(d) * np.sum(pi * q, axis=0)),
+    "order-swapped/unpacked": lambda *given: both(*given)[::-1],
+    "same-twice/one-variable": each(drawn, drawn),
+    "same-twice/the-other": each(mean, mean),
+}  # fmt: skip
+WRONG["sarsa_targets"] = {
+    "max + greedy-expectation": each(lambda q, a, pi: q.max(1), lambda q, a, pi: q.max(1)),
+    "mean-over-actions + unweighted-mean": each(
+        lambda q, a, pi: q.mean(1), lambda q, a, pi: q.mean(1)
+    ),
+    "bootstraps-terminal + no-gamma": in_both(mask=unmasked, form=no_discount),
+    "bootstraps-terminal + order-swapped": lambda *given: both(*given, mask=unmasked)[::-1],
+    "no-gamma + same-twice": lambda *given: both(*given, form=no_discount)[:1] * 2,
+    "likeliest-action + masks-reward": lambda r, q, a, pi, d, g: (
+        alive(d) * (r + g * q[rows(q), a]),
+        alive(d) * (r + g * q[rows(q), pi.argmax(1)]),
+    ),
+    "one-array": lambda *given: np.stack(both(*given)),
+    "sampled-alone": lambda *given: both(*given)[0],
+    "three": lambda *given: (*both(*given), 0.0),
+    "dictionary": lambda *given: dict(zip(("sampled", "expected"), both(*given), strict=True)),
+    "weighs-the-drawn-action": each(lambda q, a, pi: pi[rows(q), a] * q[rows(q), a], mean),
+    "policy-of-the-next-row": each(drawn, lambda q, a, pi: (np.roll(pi, 1, axis=0) * q).sum(1)),
+    "argmax-of-the-policy": each(drawn, lambda q, a, pi: pi.argmax(axis=1)),
+    "mean-of-both": lambda *given: (sum(both(*given)) / 2,) * 2,
+    "uniform-share": each(drawn, lambda q, a, pi: (q * pi).sum(1) / pi.sum(0).sum()),
+    "draws-its-own-action": lambda r, q, a, pi, d, g: both(r, q, pi.argmax(1), pi, d, g),
+    "probabilities-in-place": lambda r, q, a, pi, d, g: (
+        pi.__imul__(alive(d)[:, None]), both(r, q, a, pi, d, g))[1],
+    "zeroes-in-place": lambda r, q, a, pi, d, g: (
+        q.__imul__(alive(d)[:, None]), both(r, q, a, pi, d, g))[1],
+}  # fmt: skip
+RIGHT = {
+    "sarsa_targets": {
+        "stacked": both,
+        "list-of-two": lambda *given: list(both(*given)),
+        "matrix-products": each(drawn, mean),
+        "masked-table": lambda r, q, a, pi, d, g: tuple(
+            r + g * (w * np.where(np.asarray(d, dtype=bool)[:, None], 0.0, q)).sum(axis=1)
+            for w in (np.arange(q.shape[1]) == a[:, None], pi)
+        ),
+        "cost-to-go": lambda r, q, a, pi, d, g: tuple(
+            -(-r - g * (1 - np.array(d, int)) * y) for y in (drawn(q, a, pi), mean(q, a, pi))
+        ),
+        "expected-by-sampled": lambda r, q, a, pi, d, g: (
+            both(r, q, a, pi, d, g)[0],
+            sum(pi[:, k] * both(r, q, np.full(len(q), k), pi, d, g)[0] for k in range(q.shape[1])),
+        ),
+    }
+}
+
+for table in (NAMED, WRONG):
+    in_pairs(table)
