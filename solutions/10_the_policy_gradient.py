@@ -15,11 +15,11 @@
 #   gradient theorem, sample it (REINFORCE), take most of its noise away with a baseline, and say exactly what is lost
 #   when practice leaves out a factor $\gamma^t$.
 # - **Builds on** lesson 01 (visits), 02 (the Bellman equation), 04 (Monte Carlo returns), 08 (training a network).
-# - **Time** 120 minutes alone, 75 as a lecture.
+# - **Time** two sittings of 75 minutes alone, with a break before REINFORCE; 80 minutes as a lecture.
 # - **Sources** Sutton & Barto, 2nd edition, chapter 13; Williams 1992; Sutton, McAllester, Singh & Mansour 2000;
-#   Nota & Thomas 2020 (the missing $\gamma^t$); the Bern winter school's slides on advanced reinforcement learning;
-#   lecture notes on Stein's identity and soft policy iteration; a Chinese pseudocode collection of thirteen
-#   algorithms.
+#   Weaver & Tao 2001 and Greensmith, Bartlett & Baxter 2004 (baselines); Nota & Thomas 2020 (the missing
+#   $\gamma^t$); the Bern winter school's slides on advanced reinforcement learning; lecture notes on Stein's identity
+#   and soft policy iteration; a Chinese pseudocode collection of twelve algorithms.
 
 # %%
 import tempfile
@@ -57,6 +57,22 @@ from rlcourse.tabular.returns import returns_to_go
 #
 # The way out is to **change what is parametrised**. Write down the policy itself, $\pi_\theta(a|s)$, smooth in θ,
 # and climb its value.
+
+# %% [markdown]
+# ### The map, and the price
+#
+# | | what is learned | how one acts | where |
+# |---|---|---|---|
+# | **value methods** | $Q_\phi$ | the arg max of it, or ε-greedy | Parts I and II |
+# | **policy methods** | $\pi_\theta$ | a draw from it | this lesson |
+# | **actor-critic** | both: a critic that helps the policy to learn | a draw from the policy | from lesson 11 on |
+#
+# What one gains: policies that mix; actions on a continuum, one cell further down; and small steps of θ that change
+# the behaviour a little, where an arg max jumps.
+#
+# What one pays: gradient ascent ends on *a* hill, which need not be the highest one; what it climbs by is noisy,
+# as the second half of the lesson measures; and what an older policy has lived through is of no use any more, where
+# Q-learning replays it.
 
 # %% [markdown]
 # ## Guess first
@@ -136,22 +152,24 @@ softmax_policy = check("softmax_policy")
 # ## What should be large?
 #
 # A policy is good if it collects reward. There are three ways to say so in one number. With a first state drawn from
-# $start(s)$, the **start value**
+# $\text{start}(s)$, the **start value**
 #
-# $$J(\theta) = \sum_s start(s)\,V^{\pi_\theta}(s) = \mathbb E_{\pi_\theta}\Big[\sum_{t\ge0}\gamma^t r_t\Big] \tag{10.3}$$
+# $$J(\theta) = \sum_s \text{start}(s)\,V^{\pi_\theta}(s) = \mathbb E_{\pi_\theta}\Big[\sum_{t\ge0}\gamma^t r_t\Big] \tag{10.3}$$
 #
-# and for a life without episodes, where $d^\pi$ is the *stationary* distribution, which a step under π leaves as it
-# is, the **average value** and the **average reward** a step
+# and for a life without episodes the **average value** and the **average reward** a step:
 #
-# $$J_{avV}(\theta) = \sum_s d^{\pi}(s)\,V^{\pi}(s),\qquad J_{avR}(\theta) = \sum_s d^{\pi}(s)\sum_a\pi(a|s)\,r(s,a) \tag{10.4}$$
+# $$J_{\text{avV}}(\theta) = \sum_s \bar\eta^\pi(s)\,V^{\pi}(s),\qquad J_{\text{avR}}(\theta) = \sum_s \bar\eta^\pi(s)\sum_a\pi(a|s)\,r(s,a) \tag{10.4}$$
 #
-# The last two are one and the same. Average the Bellman equation $V^\pi = r^\pi + \gamma P^\pi V^\pi$ over $d^\pi$;
-# since a step leaves $d^\pi$ as it is, $P^\pi$ vanishes: $J_{avV} = J_{avR} + \gamma J_{avV}$, and so
+# Here $\bar\eta^\pi(s)$ is the share of its time that a life spends in $s$: the **stationary** distribution, which a
+# step under π leaves as it is, and what lesson 01's occupancy $\eta^\pi$ becomes for γ → 1.
 #
-# $$(1-\gamma)\,J_{avV}(\theta) = J_{avR}(\theta) \tag{10.5}$$
+# The last two are one and the same. Average the Bellman equation $V^\pi = r^\pi + \gamma P^\pi V^\pi$ over
+# $\bar\eta^\pi$; since a step leaves $\bar\eta^\pi$ as it is, $P^\pi$ vanishes:
+# $J_{\text{avV}} = J_{\text{avR}} + \gamma J_{\text{avV}}$, and so
 #
-# (The winter school's slides have the factor on the wrong side, $\tfrac{1}{1-\gamma}J_{avV}$.) The next cell tries
-# it on a random MDP that never ends.
+# $$(1-\gamma)\,J_{\text{avV}}(\theta) = J_{\text{avR}}(\theta) \tag{10.5}$$
+#
+# The next cell tries it on a random MDP that never ends.
 
 # %%
 rng = np.random.default_rng(10)
@@ -160,7 +178,7 @@ h = torch.from_numpy(rng.normal(size=(4, 3)))
 
 
 def stationary(h):
-    """d^π: where many steps under π lead, from anywhere."""
+    """The share of time spent in each state: where many steps under π lead, from anywhere."""
     P_pi = torch.einsum("sa,sat->st", softmax_policy(h), endless.P)
     return torch.linalg.matrix_power(P_pi, 2000)[0].numpy()
 
@@ -182,20 +200,20 @@ for gamma in (0.0, 0.5, 0.9):
 # %% [markdown]
 # ## Worlds of one step, and the likelihood ratio
 #
-# Begin with the smallest case: a state is drawn from $d(s)$, one action is taken, its reward $r(s,a)$ is paid, the
-# end. Then
+# Begin with the smallest case: a first state is drawn, one action is taken, its reward $r(s,a)$ is paid, the end.
+# Then
 #
-# $$J(\theta) = \sum_s d(s)\sum_a\pi_\theta(a|s)\,r(s,a) \tag{10.6}$$
+# $$J(\theta) = \sum_s \text{start}(s)\sum_a\pi_\theta(a|s)\,r(s,a) \tag{10.6}$$
 #
-# and its gradient is easy, for $d$ and $r$ do not know θ:
-# $\nabla J = \sum_s d(s)\sum_a\nabla\pi_\theta(a|s)\,r(s,a)$. But this is a sum over *all* actions, of which we
+# and its gradient is easy, for start and $r$ do not know θ:
+# $\nabla J = \sum_s \text{start}(s)\sum_a\nabla\pi_\theta(a|s)\,r(s,a)$. But this is a sum over *all* actions, of which we
 # only see the one we take. To turn the sum into a mean over what we see we need π in front of it. So multiply and
 # divide by π:
 #
 # $$\nabla\pi_\theta(a|s) = \pi_\theta(a|s)\,\frac{\nabla\pi_\theta(a|s)}{\pi_\theta(a|s)} = \pi_\theta(a|s)\,\nabla\log\pi_\theta(a|s) \tag{10.7}$$
 #
-# $$\nabla J(\theta) = \sum_s d(s)\sum_a\pi_\theta(a|s)\,\nabla\log\pi_\theta(a|s)\,r(s,a)
-# = \mathbb E_{\pi_\theta}\big[\,r\,\nabla\log\pi_\theta(a|s)\,\big] \tag{10.8}$$
+# $$\begin{aligned}\nabla J(\theta) &= \sum_s \text{start}(s)\sum_a\pi_\theta(a|s)\,\nabla\log\pi_\theta(a|s)\,r(s,a)\\
+# &= \mathbb E_{\pi_\theta}\big[\,r\,\nabla\log\pi_\theta(a|s)\,\big]\end{aligned} \tag{10.8}$$
 #
 # This is the **likelihood ratio** trick. Look at what is *not* in (10.8): no derivative of the reward, and no
 # reward of an action that was not taken. $\nabla\log\pi_\theta(a|s)$ is called the **score**: the direction in
@@ -254,7 +272,10 @@ grad_log_softmax = check("grad_log_softmax")
 # differences, on the right the mean of $r\,\nabla\log\pi$ over 50 000 draws, made with your two functions.
 
 # %%
-d, rewards = rng.dirichlet(np.ones(3)), torch.from_numpy(rng.normal(size=(3, 4)))
+start, rewards = (
+    torch.from_numpy(rng.dirichlet(np.ones(3))),
+    torch.from_numpy(rng.normal(size=(3, 4))),
+)
 theta = torch.from_numpy(rng.normal(size=(3, 4)))
 
 
@@ -268,10 +289,8 @@ def finite_differences(f, x, eps=1e-5):
     return gradient
 
 
-true = finite_differences(
-    lambda x: torch.from_numpy(d) @ (softmax_policy(x) * rewards).sum(1), theta
-)
-one_step = tables.TableMDP(torch.zeros(3, 4, 3).double(), rewards, torch.from_numpy(d))
+true = finite_differences(lambda x: start @ (softmax_policy(x) * rewards).sum(1), theta)
+one_step = tables.TableMDP(torch.zeros(3, 4, 3).double(), rewards, start)
 seen = tables.sample_episodes(one_step, theta, 50_000, rng)
 samples = tables.episode_gradients(seen, seen.reward, theta, grad_log_softmax)
 error = np.abs(samples.mean(axis=0) - true.numpy()) / (samples.std(axis=0) / np.sqrt(len(samples)))
@@ -281,16 +300,98 @@ print("by " + authorship("grad_log_softmax", "softmax_policy"))
 assert error.max() < 4.5
 
 # %% [markdown]
+# ### Actions that cannot be counted
+#
+# Nothing in (10.7) asks that actions can be counted. Where they lie on a line, the sum over $a$ becomes an integral and
+# all the rest stays. The usual policy is then a Gaussian, $a = \mu + \sigma\xi$ with $\xi\sim\mathcal N(0,1)$ and
+# $\theta = (\mu, \log\sigma)$. From
+# $\log\pi_\theta(a) = -\tfrac{(a-\mu)^2}{2\sigma^2} - \log\sigma - \tfrac12\log 2\pi$ its score is
+#
+# $$\frac{\partial\log\pi_\theta(a)}{\partial\mu} = \frac{a-\mu}{\sigma^2},\qquad
+# \frac{\partial\log\pi_\theta(a)}{\partial\log\sigma} = \frac{(a-\mu)^2}{\sigma^2} - 1$$
+#
+# An action that paid pulls μ towards itself, and if it came from farther out than σ, it widens the policy. Here is a
+# world of one step whose reward has two hills. The policy learns of them by the rewards of what it draws, and by
+# nothing else. First (10.8): its sampled mean against finite differences of the integral.
+
+
+# %%
+def hills(a):
+    """The reward of action a: a low hill at −1.5 and a high one at 1.5."""
+    return 0.6 * np.exp(-2 * (a + 1.5) ** 2) + np.exp(-2 * (a - 1.5) ** 2)
+
+
+def sampled_gradients(mu, log_sigma, xi):
+    """r ∇log π of every draw, (2, n): by μ and by log σ."""
+    return hills(mu + np.exp(log_sigma) * xi) * np.stack([xi / np.exp(log_sigma), xi**2 - 1])
+
+
+def ascend(mu, log_sigma, rng, steps=400, draws=200, step_size=0.1):
+    """The path of (μ, log σ), (steps + 1, 2), along sampled gradients."""
+    path = [np.array([mu, log_sigma])]
+    for _ in range(steps):
+        each = sampled_gradients(*path[-1], rng.standard_normal(draws))
+        path.append(path[-1] + step_size * each.mean(axis=1))
+    return np.array(path)
+
+
+def expected_reward(x):
+    """(10.6) with an integral for the sum; x: (2,), μ and log σ."""
+    mu, sigma = float(x[0]), float(x[1].exp())
+    a = mu + sigma * np.linspace(-9, 9, 4001)
+    density = np.exp(-((a - mu) ** 2) / (2 * sigma**2)) / (sigma * np.sqrt(2 * np.pi))
+    return np.trapezoid(density * hills(a), a)
+
+
+exact = finite_differences(expected_reward, torch.tensor([0.4, 0.0]).double()).numpy()
+each = sampled_gradients(0.4, 0.0, rng.standard_normal(50_000))
+error = np.abs(each.mean(axis=1) - exact) / (each.std(axis=1) / np.sqrt(50_000))
+print("by integration:", exact.round(4), " sampled:", each.mean(axis=1).round(4))
+print(f"largest difference: {error.max():.1f} standard errors")
+assert error.max() < 4.5
+
+# %% [markdown]
+# Then climb, from the foot of the lower hill: once with a narrow policy, once with a wide one.
+
+# %%
+a = np.linspace(-5, 5, 400)
+ax = plots.curves({"reward": hills(a)}, x=a, xlabel="action", ylabel="reward, density / 2")
+hill_paths = {name: ascend(-2.0, np.log(sigma), np.random.default_rng(0))
+              for name, sigma in {"narrow": 0.4, "wide": 2.0}.items()}  # fmt: skip
+for name, path in hill_paths.items():
+    for (mu, log_sigma), when in ((path[0], "start"), (path[-1], "end")):
+        sigma = np.exp(log_sigma)
+        density = np.exp(-((a - mu) ** 2) / (2 * sigma**2)) / (sigma * np.sqrt(2 * np.pi))
+        color = plots.PALETTE["orange" if name == "narrow" else "green"]
+        ax.plot(
+            a, density / 2, color=color, ls=":" if when == "start" else "-", label=f"{name}, {when}"
+        )
+    print(f"{name:6} ends at μ = {path[-1, 0]:5.2f}, σ = {np.exp(path[-1, 1]):.2f}")
+ax.legend(loc="upper left")
+plots.show(ax, alt="A reward with a low hill on the left and a high one on the right, and two Gaussian policies that "
+           "start at the left: the narrow one ends on the low hill, the wide one on the high hill.")  # fmt: skip
+assert hill_paths["narrow"][-1, 0] < 0 < hill_paths["wide"][-1, 0]
+
+# %% [markdown]
+# Both have climbed, and only one of them *the* hill: a gradient is about where one stands. The wide policy has drawn
+# from both hills and gone to the higher one. That a policy explores is not only a way to gather data; it smooths what
+# is to be climbed. Lesson 13 takes the Gaussian up again.
+
+# %% [markdown]
 # ## The theorem
 #
-# Now worlds with more than one step. Changing θ changes not only what we do, but where we *get*. Does the gradient
-# need the derivative of the state distribution, which depends on the unknown world? It looks like it. The theorem
-# says: no.
+# Now worlds with more than one step. Changing θ changes not only what we do, but where we *get*.
 #
-# Start from the Bellman equation of lesson 02. A row of $p(\cdot|s,a)$ may sum to less than 1: what is missing is the
-# probability that the episode ends there.
+# > **Talk to your neighbour, and vote.** Does ∇J need the derivative of the distribution of states, which depends on
+# > the unknown world?
+# > **A** Yes, so it cannot be sampled. · **B** Yes, but for γ < 1 it is small enough to be left out. ·
+# > **C** It is needed, and it takes care of itself. · **D** No, that distribution does not depend on θ.
 #
-# $$V^\pi(s) = \sum_a\pi_\theta(a|s)\,Q^\pi(s,a),\qquad Q^\pi(s,a) = r(s,a) + \gamma\sum_{s'}p(s'|s,a)\,V^\pi(s') \tag{10.10}$$
+# Start from the Bellman equation of lesson 02. As in lesson 01, the end of an episode need not be a state of its own:
+# a row of $p(\cdot|s,a)$ may sum to less than 1, and what is missing is the probability that the episode ends there.
+#
+# $$\begin{aligned}V^\pi(s) &= \sum_a\pi_\theta(a|s)\,Q^\pi(s,a)\\
+# Q^\pi(s,a) &= r(s,a) + \gamma\sum_{s'}p(s'|s,a)\,V^\pi(s')\end{aligned} \tag{10.10}$$
 #
 # **Step 1.** Differentiate the first by θ. It is a product, so there are two terms:
 #
@@ -314,14 +415,14 @@ assert error.max() < 4.5
 #
 # (The sum converges for γ < 1, and for γ = 1 if every episode ends.)
 #
-# **Step 4.** Average over the first state, which does not know θ either. The weights become the **discounted
-# visits** $d_\gamma(s) = \sum_t\gamma^t\Pr(s_t = s)$. By lesson 01 they solve
-# $d_\gamma = (I-\gamma P_\pi^\top)^{-1}start$: the occupancy of lesson 01 without its factor $1-\gamma$.
+# **Step 4.** Average over the first state, which does not know θ either. The weights become the expected number of
+# **discounted visits**, $n_\gamma(s) = \sum_t\gamma^t\Pr(s_t = s)$. By lesson 01 they solve
+# $n_\gamma = (I-\gamma P_\pi^\top)^{-1}\,\text{start}$: the occupancy of lesson 01 without its factor $1-\gamma$.
 #
-# $$\nabla J(\theta) = \sum_s d_\gamma(s)\sum_a\nabla\pi_\theta(a|s)\,Q^\pi(s,a) \tag{10.15}$$
+# $$\nabla J(\theta) = \sum_s n_\gamma(s)\sum_a\nabla\pi_\theta(a|s)\,Q^\pi(s,a) \tag{10.15}$$
 #
-# That is the **policy gradient theorem**. The derivative of the state distribution has not been neglected. It is
-# *inside*: it is what the recursion (10.13) carries from state to state.
+# That is the **policy gradient theorem**, and the answer to the vote is C. The derivative of the distribution of states
+# has not been neglected. It is *inside*: it is what the recursion (10.13) carries from state to state.
 
 # %% [markdown]
 # **Step 5.** Replace ∇π by π ∇log π, as in (10.7), and read the sums as a mean over episodes, in which a state
@@ -333,7 +434,7 @@ assert error.max() < 4.5
 # Only row $s$ of θ moves $\pi(\cdot|s)$, and
 # $\sum_b\pi(b|s)\,(\mathbb 1[b=a]-\pi(a|s))\,Q^\pi(s,b) = \pi(a|s)\,Q^\pi(s,a) - \pi(a|s)\,V^\pi(s)$. So
 #
-# $$\frac{\partial J}{\partial\theta_{s,a}} = d_\gamma(s)\,\pi(a|s)\,\big(Q^\pi(s,a) - V^\pi(s)\big) \tag{10.17}$$
+# $$\frac{\partial J}{\partial\theta_{s,a}} = n_\gamma(s)\,\pi(a|s)\,\big(Q^\pi(s,a) - V^\pi(s)\big) \tag{10.17}$$
 #
 # Three factors: how often we are there, how often we do this, and how much better than usual it is.
 
@@ -341,10 +442,10 @@ assert error.max() < 4.5
 # ### Exercise 10.3 · `exact_policy_gradient`
 # **Points** 3 · **Difficulty** ●●● · **Time** 20 min
 #
-# Compute (10.17) when the world is known: solve for $V^\pi$, get $Q^\pi$, solve for $d_\gamma$.
+# Compute (10.17) when the world is known: solve for $V^\pi$, get $Q^\pi$, solve for $n_\gamma$.
 #
 # - All tensors are float64. Rows of `P` may sum to less than 1; then γ = 1 is allowed.
-# - $d_\gamma$ counts visits. It is not normalised.
+# - $n_\gamma$ counts visits. It is not normalised.
 
 
 # %% exercise="exact_policy_gradient" points=3
@@ -359,8 +460,8 @@ def exact_policy_gradient(P, R, start, logits, gamma):
     leave = torch.eye(len(start), dtype=P.dtype) - gamma * P_pi
     v = torch.linalg.solve(leave, (pi * R).sum(dim=1))  # lesson 02
     q = R + gamma * (P @ v)  # (10.10)
-    d = torch.linalg.solve(leave.T, start)  # visits, forwards in time
-    return d[:, None] * pi * (q - v[:, None])  # (10.17)
+    visits = torch.linalg.solve(leave.T, start)  # forwards in time
+    return visits[:, None] * pi * (q - v[:, None])  # (10.17)
     ### END SOLUTION
 
 
@@ -368,7 +469,7 @@ def exact_policy_gradient(P, R, start, logits, gamma):
 # <details><summary>In which order do I compute things?</summary>
 #
 # π from the logits. From π the chain $P^\pi(s'|s)$, a mean of `P` over actions. From the chain $V^\pi$ (lesson 02)
-# and $d_\gamma$ (lesson 01). From $V^\pi$ then $Q^\pi$. Last, the product of three factors.
+# and $n_\gamma$ (lesson 01). From $V^\pi$ then $Q^\pi$. Last, the product of three factors.
 # </details>
 # <details><summary>Both linear systems look alike. What is different?</summary>
 #
@@ -415,16 +516,16 @@ assert (gradient - numerical).abs().max() < 1e-7
 # %% [markdown]
 # ### And the other two objectives?
 #
-# The winter school's slides state one formula, $\nabla J = \mathbb E_\pi[\nabla\log\pi\,Q^\pi]$, for all three
-# objectives. It needs care: what is averaged over which states? Differentiate (10.5), with $d = d^\pi$ stationary.
-# The product rule gives two terms; in the second average (10.13) over $d$, where $P^\pi$ vanishes once more, so
-# that $d^\top\nabla V^\pi = d^\top u/(1-\gamma)$:
+# One often reads one formula for all three objectives, $\nabla J = \mathbb E_\pi[\nabla\log\pi\,Q^\pi]$. It needs
+# care: what is averaged over which states? Differentiate (10.5). The product rule gives two terms; in the second one
+# average (10.13) over $\bar\eta^\pi$, where $P^\pi$ vanishes once more, so that
+# $\sum_s\bar\eta^\pi(s)\,\nabla V^\pi(s) = \sum_s\bar\eta^\pi(s)\,u(s)/(1-\gamma)$:
 #
-# $$\nabla J_{avR} = (1-\gamma)\big[(\nabla d)^\top V^\pi + d^\top\nabla V^\pi\big]
-# = \underbrace{\sum_s d(s)\sum_a\nabla\pi(a|s)\,Q^\pi(s,a)}_{\text{the slides' formula}} + (1-\gamma)\sum_s\nabla d(s)\,V^\pi(s) \tag{10.18}$$
+# $$\begin{aligned}\nabla J_{\text{avR}} &= (1-\gamma)\sum_s\big[\nabla\bar\eta^\pi(s)\,V^\pi(s) + \bar\eta^\pi(s)\,\nabla V^\pi(s)\big]\\
+# &= \sum_s\bar\eta^\pi(s)\sum_a\nabla\pi(a|s)\,Q^\pi(s,a) + (1-\gamma)\sum_s\nabla\bar\eta^\pi(s)\,V^\pi(s)\end{aligned} \tag{10.18}$$
 #
-# So with stationary weights and discounted values the formula is *not* the gradient of the average reward, but it
-# becomes so as γ → 1. (With γ = 1 and values measured from the average it is exact: Sutton & Barto, §13.6.) The
+# So with stationary weights and discounted values the formula, the first of the two sums, is *not* the gradient of
+# the average reward, but it becomes so as γ → 1. (With γ = 1 and values measured from the average it is exact: Sutton & Barto, §13.6.) The
 # next cell checks (10.18), and how far off the first term alone is.
 
 # %%
@@ -446,12 +547,13 @@ for gamma in (0.0, 0.5, 0.9, 0.99):
 # Back to the corridor. All cells look alike, so there is one probability $p$ of going right. The Bellman equations
 # of the three cells, with γ = 1, are
 #
-# $$v_1 = -1 + (1-p)\,v_1 + p\,v_2,\qquad v_2 = -1 + p\,v_1 + (1-p)\,v_3,\qquad v_3 = -1 + (1-p)\,v_2 + p\cdot0 \tag{10.19}$$
+# $$\begin{aligned}V^p_1 &= -1 + (1-p)\,V^p_1 + p\,V^p_2\\ V^p_2 &= -1 + p\,V^p_1 + (1-p)\,V^p_3\\
+# V^p_3 &= -1 + (1-p)\,V^p_2 + p\cdot0\end{aligned} \tag{10.19}$$
 #
-# From the first, $v_1 = v_2 - 1/p$. Put this and the third into the second:
-# $v_2 = -1 + p\,v_2 - 1 + (1-p)\big(-1 + (1-p)v_2\big)$, so $v_2\,p\,(1-p) = p - 3$. With $v_1 = v_2 - 1/p$,
+# From the first, $V^p_1 = V^p_2 - 1/p$. Put this and the third into the second:
+# $V^p_2 = -1 + p\,V^p_2 - 1 + (1-p)\big(-1 + (1-p)V^p_2\big)$, so $V^p_2\,p\,(1-p) = p - 3$. With the first again,
 #
-# $$J(p) = v_1 = \frac{p-3}{p(1-p)} - \frac1p = \frac{2p-4}{p(1-p)} \tag{10.20}$$
+# $$J(p) = V^p_1 = \frac{p-3}{p(1-p)} - \frac1p = \frac{2p-4}{p(1-p)} \tag{10.20}$$
 #
 # The derivative is zero where $2p(1-p) = (2p-4)(1-2p)$, that is $p^2-4p+2 = 0$. The root between 0 and 1 is
 # $p = 2-\sqrt2$, with $J = -(6+4\sqrt2)$.
@@ -498,6 +600,15 @@ plots.show(ax, alt="The corridor's value against the probability of going right:
 # ε-greedy policies, −82 or −44. (10.1) cannot express the top of the hill.
 
 # %% [markdown]
+# ---
+# **A good place for a break.** Three exercises are behind you, and the gradient is exact. Before you go on you should
+# be able to say, without looking: why no derivative of the world's $p$ is left in (10.15) · what is averaged over
+# which states in it · why a table's gradient (10.17) has *three* factors. To take up the lesson here, run every cell
+# above once (`Run` → `Run All Above Selected Cell`; it takes seconds).
+#
+# ---
+
+# %% [markdown]
 # ## REINFORCE: sample the theorem
 #
 # (10.16) is a mean over episodes, so episodes estimate it. One thing in it is still unknown: $Q^\pi(s_t,a_t)$. But
@@ -508,9 +619,13 @@ plots.show(ax, alt="The corridor's value against the probability of going right:
 # $$\nabla J(\theta) = \mathbb E_{\pi_\theta}\Big[\sum_{t\ge0}\gamma^t\,G_t\,\nabla\log\pi_\theta(a_t|s_t)\Big] \tag{10.21}$$
 #
 # The bracket, for one episode, is **REINFORCE** (Williams 1992). Since optimisers take a loss and go *down*, we
-# write a loss whose gradient is minus a sampled gradient. For $B$ steps,
+# write a loss whose gradient is minus a sampled gradient. For a batch of $B$ steps, of one or more episodes,
 #
 # $$L(\theta) = -\frac1B\sum_{t=1}^B\log\pi_\theta(a_t|s_t)\;G_t \tag{10.22}$$
+#
+# Beside (10.21) this takes two liberties. It has no $\gamma^t$: whoever wants it puts it into the returns, and a
+# later section says what it costs to leave it out. And it is divided by the number of *steps*, where (10.21) is a
+# mean over *episodes*. For the batch in hand that is one positive factor.
 #
 # $G_t$ is data: it was observed, and no gradient goes through it. (It came from a world that we cannot
 # differentiate.) The value of this loss means nothing. Only its gradient does.
@@ -556,17 +671,23 @@ reinforce_loss = check("reinforce_loss")
 # ## Any baseline is free
 #
 # (10.21) is unbiased, and *very* noisy. If all returns lie between 90 and 110, every action taken is pushed up, and
-# only on average does it come out which ones were better. Could we subtract something from $G_t$ first? Take any
-# function $b(s)$ that does not look at the action. Its contribution in state $s$ is
+# only on average does it come out which ones were better. Could we subtract something from $G_t$ first?
 #
-# $$\sum_a\pi_\theta(a|s)\,\nabla\log\pi_\theta(a|s)\,b(s) = b(s)\sum_a\nabla\pi_\theta(a|s) = b(s)\,\nabla\sum_a\pi_\theta(a|s) = b(s)\,\nabla 1 = 0 \tag{10.23}$$
+# > **Talk to your neighbour, and vote.** What may be subtracted from $G_t$ without moving the mean of (10.21)?
+# > **A** A constant, and nothing else. · **B** Anything that does not look at $a_t$ or at what comes after it. ·
+# > **C** Anything that is known when the episode is over. · **D** $G_t$ itself, the best guess of all.
+#
+# Take any function $b(s)$ that does not look at the action. Its contribution in state $s$ is
+#
+# $$\begin{aligned}\sum_a\pi_\theta(a|s)\,\nabla\log\pi_\theta(a|s)\,b(s) &= b(s)\sum_a\nabla\pi_\theta(a|s)\\
+# &= b(s)\,\nabla\sum_a\pi_\theta(a|s) = b(s)\,\nabla 1 = 0\end{aligned} \tag{10.23}$$
 #
 # So every such $b$ leaves the mean as it is, whatever it is:
 #
 # $$\nabla J(\theta) = \mathbb E_{\pi_\theta}\Big[\sum_{t\ge0}\gamma^t\,\big(G_t - b(s_t)\big)\,\nabla\log\pi_\theta(a_t|s_t)\Big] \tag{10.24}$$
 #
-# (The notes on Stein's identity argue with $\nabla_a\log\pi$ here. It is $\nabla_\theta$ that is meant, and then it
-# is the one line above. Lesson 13 proves what they wanted to say.)
+# That is answer B: the state, the time and the past are free, for (10.23) only asks that $b$ comes out of the sum over
+# actions. What knows the action does not come out. With D the estimate would be zero, always.
 #
 # The variance does depend on $b$. What is a good one? What we expect anyway: $b(s) \approx V^\pi(s)$. Then
 # $G_t - b(s_t)$ is positive if it went better than expected and negative if worse.
@@ -598,9 +719,9 @@ print("by " + authorship("grad_log_softmax"))
 # %% [markdown]
 # All six have the right mean. Their variances differ. Without a baseline the 5 that everybody gets make the noise
 # many times larger, though they say nothing about any action. $V^\pi$ takes more than three quarters of that away
-# again, and is best in both worlds; a constant helps only where it happens to lie near the values. What $V^\pi$
-# cannot take away is the noise of the return itself: here, how long the episode happens to last. Lesson 11 goes
-# after that.
+# again, and is the best of the three in both worlds; a constant helps only where it happens to lie near the values.
+# What $V^\pi$ cannot take away is the noise of the return itself: here, how long the episode happens to last. Lesson
+# 11 goes after that.
 #
 # Here is what this looks like. Each point is the gradient of *one* episode with 5 more a step, drawn along ∇J and
 # in one direction across.
@@ -627,26 +748,114 @@ plots.show(panels, alt="Two clouds of single-episode gradients around the same s
 # A better baseline means that fewer episodes say the same.
 
 # %% [markdown]
+# ### The best baseline of a state
+#
+# How good can $b$ be? Look at one state. Let the whole future be known, so that an action is worth just
+# $Q^\pi(s,a)$, and only the draw of the action is left to chance. The sampled gradient is then
+# $\nabla_h\log\pi(a|s)\,\big(Q^\pi(s,a) - b\big)$, a vector with an entry for each preference of $s$. By (10.23) its
+# mean does not depend on $b$. So its variance is smallest where the mean of its **squared length** is:
+#
+# $$M(b) = \mathbb E_{a\sim\pi(\cdot|s)}\Big[\big\|\nabla_h\log\pi(a|s)\,\big(Q^\pi(s,a) - b\big)\big\|^2\Big] \tag{10.25}$$
+
+# %% [markdown] task="optimal_baseline"
+# ### Exercise 10.5 · `optimal_baseline`
+# **Points** 2 · **Difficulty** ●●○ · **Time** 15 min, most of it with a pencil
+#
+# Why is $V^\pi$ not quite the best baseline? Find the best one on paper: set the derivative of (10.25) for $b$ to 0,
+# solve for $b$, and put in the softmax's score (10.9). Then write your formula down as a function.
+#
+# - A row of `pi` is a state's policy, a row of `q` its action values. No probability is 0 or 1.
+# - One number a state. Everything is float64 here, and so is the result.
+
+
+# %% exercise="optimal_baseline" points=2
+def optimal_baseline(pi, q):
+    """The b that makes (10.25) smallest, state by state.
+
+    pi, q: (B, A). Returns (B,), in the inputs' dtype.
+    """
+    ### BEGIN SOLUTION
+    square = 1 - 2 * pi + (pi**2).sum(dim=1, keepdim=True)  # ‖e_a − π‖², from (10.9)
+    weight = pi * square
+    return (weight * q).sum(dim=1) / weight.sum(dim=1)  # where the slope of (10.25) is 0
+    ### END SOLUTION
+
+
+# %% [markdown] hints="optimal_baseline"
+# <details><summary>How do I differentiate a mean of squared lengths?</summary>
+#
+# The factor in the bracket that has $b$ in it is a number, so it comes out of the length, squared. Write the mean as a
+# sum over the actions, each with its probability. What is left is a sum of parabolas in $b$.
+# </details>
+# <details><summary>I have solved for b. What does it say?</summary>
+#
+# One sum over another one, with the same weights in both: an average of the $Q^\pi(s,a)$. An action has a large
+# weight if it is drawn often, or if its score is long. $V^\pi$ knows the first of the two only.
+# </details>
+# <details><summary>How long is the score?</summary>
+#
+# It is a vector with A entries, by (10.9): one of them is what was missing to 1, the others are minus the other
+# probabilities. Its squared length is the sum of their squares. For three actions write it out; then look for a form
+# that serves all actions of a row at once. `grad_log_softmax` can tell you whether you are right:
+# its logits may be `pi.log()`.
+# </details>
+
+# %% check="optimal_baseline"
+optimal_baseline = check("optimal_baseline")
+
+# %% [markdown]
+# How much is there to be gained? In each state of the world with 5 more a step, the variance of the sampled gradient
+# with three baselines. Nothing is drawn here: the mean runs over all actions.
+
+# %%
+richer = world._replace(R=world.R + 5)
+pi, v = softmax_policy(theta), torch.from_numpy(tables.state_values(richer, theta, gamma))
+q = richer.R + gamma * richer.P @ v
+state, action = (x.ravel() for x in torch.meshgrid(torch.arange(4), torch.arange(3), indexing="ij"))
+scores = grad_log_softmax(theta[state], action).reshape(4, 3, 3)  # [s, a]: the vector (10.9)
+
+
+def spread(b):
+    """The variance of the sampled gradient in each state, all of its entries together."""
+    each = scores * (q - b[:, None])[:, :, None]
+    mean = torch.einsum("sa,sab->sb", pi, each)
+    return torch.einsum("sa,sab->s", pi, (each - mean[:, None]) ** 2)
+
+
+best = optimal_baseline(pi, q)
+for name, b in {"0": torch.zeros(4).double(), "V(s)": v, "best": best}.items():
+    print(f"b = {name:5} baselines", b.numpy().round(2), "  variance", spread(b).numpy().round(2))
+    assert (spread(best) <= spread(b) + 1e-9).all()
+print("by " + authorship("optimal_baseline", "grad_log_softmax", "softmax_policy"))
+
+# %% [markdown]
+# Nearly all of the noise goes with $V^\pi$; the best baseline takes a little more. And $V^\pi$ has two virtues that
+# the best one has not. It can be *learned*, as the next exercise does. And it has a meaning: $G_t - V^\pi(s_t)$
+# says how much better than expected it went, an estimate of the advantage, which lesson 11 is about.
+
+# %% [markdown]
+# ### Learn the baseline
+#
 # $V^\pi$ is not known, but it can be learned, from the same returns: regress a network $b = V_\psi(s)$ on $G$
 # (lesson 06). That gives two losses,
 #
-# $$L(\theta) = -\frac1B\sum_t\log\pi_\theta(a_t|s_t)\,\big(G_t - V_\psi(s_t)\big),\qquad
-# L(\psi) = \frac12\cdot\frac1B\sum_t\big(G_t - V_\psi(s_t)\big)^2 \tag{10.25}$$
+# $$\begin{aligned}L(\theta) &= -\frac1B\sum_t\log\pi_\theta(a_t|s_t)\,\big(G_t - V_\psi(s_t)\big)\\
+# L(\psi) &= \frac12\cdot\frac1B\sum_t\big(G_t - V_\psi(s_t)\big)^2\end{aligned} \tag{10.26}$$
 #
 # In the first the difference is a *number*: θ is to be moved by it, ψ is not. In the second ψ is moved. If the
 # policy's loss could reach ψ, it would teach the baseline whatever makes that loss small, not what is true.
 
 # %% [markdown] task="baseline_loss"
-# ### Exercise 10.5 · `baseline_loss`
+# ### Exercise 10.6 · `baseline_loss`
 # **Points** 2 · **Difficulty** ●●○ · **Time** 10 min
 #
-# Compute both losses of (10.25). `value` is $V_\psi(s_t)$ and carries ψ's gradient. The first loss trains only the
+# Compute both losses of (10.26). `value` is $V_\psi(s_t)$ and carries ψ's gradient. The first loss trains only the
 # policy, the second only the baseline, and neither trains the returns. Mind the ½.
 
 
 # %% exercise="baseline_loss" points=2
 def baseline_loss(log_prob, returns, value):
-    """The two losses of REINFORCE with a baseline (10.25).
+    """The two losses of REINFORCE with a baseline (10.26).
 
     log_prob, returns, value: (B,). Returns (policy_loss, value_loss), two scalars.
     """
@@ -654,7 +863,7 @@ def baseline_loss(log_prob, returns, value):
     error = returns.detach() - value
     policy_loss = -(log_prob * error.detach()).mean()
     value_loss = 0.5 * (error**2).mean()
-    return policy_loss, value_loss  # (10.25)
+    return policy_loss, value_loss  # (10.26)
     ### END SOLUTION
 
 
@@ -680,16 +889,15 @@ baseline_loss = check("baseline_loss")
 # %% [markdown]
 # ## The factor that practice drops
 #
-# The pseudocode of the book, and with it the Chinese collection and the notes on Stein's identity, updates after
-# every step with $\gamma^t G_t\nabla\log\pi(a_t|s_t)$. That $\gamma^t$ is in (10.21), it belongs to $d_\gamma$.
-# Hardly any program has it. (The winter school's slides have it in the algorithm, but not in the formula beside
-# it.) So the direction in which practice goes is
+# The book's pseudocode updates with $\gamma^t G_t\nabla\log\pi(a_t|s_t)$. That $\gamma^t$ is in (10.21), it belongs to
+# $n_\gamma$. Hardly any program has it. So the direction in which practice goes is
 #
-# $$g = \mathbb E_{\pi_\theta}\Big[\sum_{t\ge0}G_t\,\nabla\log\pi_\theta(a_t|s_t)\Big] = \sum_s d_1(s)\sum_a\nabla\pi_\theta(a|s)\,Q^\pi(s,a) \tag{10.26}$$
+# $$\begin{aligned}g &= \mathbb E_{\pi_\theta}\Big[\sum_{t\ge0}G_t\,\nabla\log\pi_\theta(a_t|s_t)\Big]\\
+# &= \sum_s n_1(s)\sum_a\nabla\pi_\theta(a|s)\,Q^\pi(s,a)\end{aligned} \tag{10.27}$$
 #
-# with $d_1(s)$ the *undiscounted* visits in front of *discounted* values. This is the gradient of no objective at
+# with $n_1(s)$ the *undiscounted* visits in front of *discounted* values. This is the gradient of no objective at
 # all (Nota & Thomas 2020). How wrong is it? For a table, state $s$ just gets another positive weight,
-# $d_1(s)/d_\gamma(s)$, so we can say exactly:
+# $n_1(s)/n_\gamma(s)$, so we can say exactly:
 
 # %%
 gammas = [0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0]
@@ -776,29 +984,20 @@ plots.show(ax, alt="Relative error of the sampled gradient against episodes, bot
 # ## The loop
 #
 # The whole algorithm: play an episode with the current policy, work out its returns, take one step, forget the
-# episode (it was drawn from a policy that is gone).
+# episode (it was drawn from a policy that is gone). A step $t$ of the episode asks for
 #
-# $$\theta \leftarrow \theta + \alpha\sum_{t=0}^{T-1}c_t\,G_t\,\nabla\log\pi_\theta(a_t|s_t),\qquad c_t = \gamma^t \text{ or } 1 \tag{10.27}$$
+# $$\theta \leftarrow \theta + \alpha\,c_t\,G_t\,\nabla\log\pi_\theta(a_t|s_t),\qquad c_t = \gamma^t \text{ or } 1 \tag{10.28}$$
 #
-# It is a **sum** over the episode, as in (10.21), and not a mean: dividing by $T$ would make the steps of short
-# episodes count more than those of long ones, and that is not ∇J, as the next cell measures. (The book's box takes
-# a step of its own for every $t$. Then the later scores are those of a policy that did not choose those actions;
-# one step from the weights that acted is cleaner, and exactly (10.21). The notes on Stein's identity let $t$ run
-# from 1 to $T$, over the reward $r_T$, which does not exist: it runs from 0 to $T-1$.)
-
-# %%
-lengths = episodes.alive.sum(axis=1, keepdims=True)
-for name, c in {"sum": 1.0, "mean over T": 1 / lengths}.items():
-    each = tables.episode_gradients(episodes, c * gamma_t * returns, theta, grad_log_softmax)
-    batches = torch.from_numpy(each.reshape(5, -1, 12).mean(axis=1))
-    cosine = torch.cosine_similarity(batches, gradient.flatten()[None], dim=1)
-    print(f"{name:12} cosine with ∇J in five batches of 10 000: {cosine.numpy().round(3)}")
+# All of these belong to the weights that have *acted*, so they are taken together: one step of the optimiser, on the
+# episode's loss.
 
 # %% [markdown] task="reinforce"
-# ### Exercise 10.6 · `reinforce`
+# ### Exercise 10.7 · `reinforce`
 # **Points** 4 · **Difficulty** ●●● · **Time** 25 min
 #
-# Write REINFORCE, one step (10.27) an episode.
+# Write REINFORCE: after each episode, clear the gradients and take **one** step on the episode's loss, so that the
+# expected step is along $\nabla J$ if `keep_gamma_t` is set. An episode has as many terms (10.28) as it has steps;
+# how its loss is made of them is for you to decide.
 #
 # - `policy(obs, rng)` gives an action and its log-probability, a tensor of shape () with gradient. Pass `rng` to it
 #   and use it for nothing else. `optimizer` holds the policy's weights.
@@ -810,7 +1009,7 @@ for name, c in {"sum": 1.0, "mean over T": 1 / lengths}.items():
 
 # %% exercise="reinforce" points=4
 def reinforce(env, policy, optimizer, episodes, gamma, rng, keep_gamma_t=False):
-    """REINFORCE (10.27).
+    """REINFORCE: one step on the loss of each episode, made of its terms (10.28).
 
     env: Gymnasium's API; policy(obs, rng) -> (action, log_prob); optimizer: over the policy's weights.
     Returns the undiscounted return of each episode, (episodes,) float array.
@@ -830,7 +1029,7 @@ def reinforce(env, policy, optimizer, episodes, gamma, rng, keep_gamma_t=False):
         weights = torch.as_tensor(returns_to_go(rewards, gamma), dtype=torch.float32)  # G_t
         if keep_gamma_t:
             weights = weights * gamma ** torch.arange(len(rewards))
-        loss = -(torch.stack(log_probs) * weights).sum()  # (10.27): a sum, not a mean
+        loss = -(torch.stack(log_probs) * weights).sum()  # (10.21) adds up the steps of an episode
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -852,12 +1051,36 @@ def reinforce(env, policy, optimizer, episodes, gamma, rng, keep_gamma_t=False):
 # </details>
 # <details><summary>What are the last lines of an episode?</summary>
 #
-# Stack the log-probabilities to one tensor, make the loss (the optimiser goes down, (10.27) goes up), then three
+# Stack the log-probabilities to one tensor, make the loss (the optimiser goes down, (10.28) goes up), then three
 # calls in the usual order: forget old gradients, work out new ones, step.
 # </details>
 
 # %% check="reinforce"
 reinforce = check("reinforce")
+
+# %% [markdown]
+# ### Sum or mean?
+#
+# The losses of an episode's steps are **summed**, as in (10.21):
+#
+# $$\theta \leftarrow \theta + \alpha\sum_{t=0}^{T-1}c_t\,G_t\,\nabla\log\pi_\theta(a_t|s_t) \tag{10.29}$$
+#
+# To divide by $T$ looks harmless: a positive factor. But it is *another* factor for every episode. The steps of short
+# episodes would count more than those of long ones, and how long an episode gets depends on what was done in it. So
+# the mean over many episodes is not ∇J any more. Measured with 50 000 episodes of the random world:
+
+# %%
+lengths = episodes.alive.sum(axis=1, keepdims=True)
+for name, c in {"sum": 1.0, "mean over T": 1 / lengths}.items():
+    each = tables.episode_gradients(episodes, c * gamma_t * returns, theta, grad_log_softmax)
+    batches = torch.from_numpy(each.reshape(5, -1, 12).mean(axis=1))
+    cosine = torch.cosine_similarity(batches, gradient.flatten()[None], dim=1)
+    print(f"{name:12} cosine with ∇J in five batches of 10 000: {cosine.numpy().round(3)}")
+
+# %% [markdown]
+# With (10.22) it is the same: it divides by the batch's number of steps, so a batch of long episodes counts less than
+# it should. The agents of experiment 3 do so, as practice does, and accept it for steps that do not grow with the
+# length of the episodes.
 
 # %% [markdown]
 # ## Experiment 1: your loop in the corridor
@@ -894,6 +1117,49 @@ print("p(right) at the end:", [round(p, 2) for _, p in runs_in_corridor], f"(bes
 # %% [markdown]
 # All runs leave both ε-greedy policies behind. They do not settle at 0.586: the hill is flat at its top, and the
 # noise of single episodes goes on pushing. A smaller step size would wander less, and climb more slowly.
+
+# %% [markdown]
+# ### And without a gradient?
+#
+# The return is a number that depends on θ, and one may look for the best θ without asking how: move θ at random and
+# keep what was better (hill climbing), or move along the random directions weighed with their returns (evolution
+# strategies: Rechenberg 1973, Salimans et al. 2017). Such a search asks nothing of the policy, not even that it is
+# smooth. What does it pay? It gets *one* number from an episode, where (10.21) gives every step's score its own. Here
+# both spend 2000 episodes on an estimate of ∇J, in worlds with more and more parameters:
+
+
+# %%
+def direction_without_gradient(mdp, x, rng, pairs=500, reach=0.3):
+    """The mean of ε (J(x + reach ε) − J(x − reach ε)) / (2 reach), every J from two episodes."""
+    total = torch.zeros_like(x)
+    for _ in range(pairs):
+        eps = torch.from_numpy(rng.normal(size=tuple(x.shape)))
+        up, down = (
+            tables.rewards_to_come(tables.sample_episodes(mdp, x + move, 2, rng), 0.9)[:, 0].mean()
+            for move in (reach * eps, -reach * eps)
+        )
+        total += eps * (up - down) / (2 * reach)
+    return total / pairs
+
+
+searched, scored = {}, {}
+for n_states in (2, 8, 32):
+    mdp = tables.random_mdp(n_states, 3, rng, go_on=0.8)
+    x = torch.from_numpy(rng.normal(size=(n_states, 3)))
+    sampled_ones = tables.sample_episodes(mdp, x, 2000, rng)
+    come = tables.rewards_to_come(sampled_ones, 0.9)
+    weight = 0.9 ** np.arange(come.shape[1]) * (
+        come - tables.state_values(mdp, x, 0.9)[sampled_ones.state]
+    )
+    scores_mean = tables.episode_gradients(sampled_ones, weight, x, grad_log_softmax).mean(axis=0)
+    exact = exact_policy_gradient(*mdp, x, 0.9).flatten()
+    scored[n_states] = float(
+        torch.cosine_similarity(torch.from_numpy(scores_mean).flatten(), exact, dim=0)
+    )
+    found = direction_without_gradient(mdp, x, rng).flatten()
+    searched[n_states] = float(torch.cosine_similarity(found, exact, dim=0))
+    print(f"{3 * n_states:3} parameters: cosine with ∇J {scored[n_states]:.2f} by scores, "
+          f"{searched[n_states]:.2f} by random search")  # fmt: skip
 
 # %% [markdown]
 # ## Experiment 2: what the $\gamma^t$ costs
@@ -1085,26 +1351,7 @@ for seed, agent in enumerate(suspects):
 # %% [markdown]
 # ## Talk to your neighbour
 #
-# **1.** In (10.23) the baseline may depend on the state. May it depend on the action? On the *future* of the
-# episode, say on $G_t$ itself?
-#
-# <details><summary>Answer</summary>
-#
-# Neither, in general: it must come out of the sum over actions. With $b = G_t$ the estimate would always be zero.
-# It may depend on everything that was known *before* the action was drawn: the state, the time, the past.
-# </details>
-#
-# **2.** Why is $V^\pi$ not quite the best baseline?
-#
-# <details><summary>Answer</summary>
-#
-# In a single state, and for one component $x = \partial\log\pi$ of the score, the variance of $x\,(G-b)$ is a
-# parabola in $b$ with its minimum at $\mathbb E[x^2G]/\mathbb E[x^2]$: a mean of returns in which actions with a
-# large score, the *unlikely* ones, count more. $V^\pi$ is the plain mean. It is close, it is the same for all
-# components, and it has another meaning: $G - V^\pi$ is an estimate of the advantage, which lesson 11 is about.
-# </details>
-#
-# **3.** Could we learn from the episodes of an older policy, as DQN does from its replay?
+# **1.** Could we learn from the episodes of an older policy, as DQN does from its replay?
 #
 # <details><summary>Answer</summary>
 #
@@ -1113,7 +1360,7 @@ for seed, agent in enumerate(suspects):
 # costs: the ratio $\pi_\theta/\pi_{old}$.
 # </details>
 #
-# **4.** REINFORCE in the corridor has one pair of preferences for three cells. Is the theorem still true? We proved
+# **2.** REINFORCE in the corridor has one pair of preferences for three cells. Is the theorem still true? We proved
 # it for $V^\pi(s)$ of real states.
 #
 # <details><summary>Answer</summary>
@@ -1122,6 +1369,52 @@ for seed, agent in enumerate(suspects):
 # $\nabla\pi_\theta(a|s)$ is by whatever θ there is. The corridor is an MDP; only the *policy class* is poor.
 # Q-learning has no such luck: two numbers, one for right and one for left, cannot satisfy the Bellman optimality
 # equations of three cells, and no arg max of them is a coin.
+# </details>
+
+# %% [markdown]
+# ## To revise from
+#
+# - **Change what is parametrised**: a softmax policy is smooth in θ and can mix. Its score is
+#   $\nabla_h\log\pi(a|s) = e_a - \pi(\cdot|s)$.
+# - **The likelihood ratio** $\nabla\pi = \pi\,\nabla\log\pi$ turns the gradient of a mean into a mean of what one
+#   sees: no derivative of the reward, none of the world.
+# - **The theorem**: $\nabla V^\pi$ obeys a Bellman equation of its own. For a table its solution is visits × probability
+#   × advantage, (10.17).
+# - **REINFORCE** puts the return in the place of $Q^\pi$ and *adds up* an episode's steps. It is unbiased and noisy. Any
+#   baseline that does not look at the action is free, and $V^\pi$ is nearly the best one.
+# - **$\gamma^t$** belongs to ∇J. Practice drops it, for the sake of late steps, and follows a direction that is no
+#   gradient, near to ∇J if γ is near 1.
+
+# %% [markdown]
+# ## Where this went
+#
+# What later work changes in the equation at the end of this lesson:
+#
+# - **Natural policy gradient** (Kakade 2001): the direction. $F(\theta)^{-1}\nabla J(\theta)$ stands for
+#   $\nabla J(\theta)$, with
+#   $F(\theta) = \mathbb E_{\pi_\theta}[\nabla\log\pi_\theta(a|s)\,\nabla\log\pi_\theta(a|s)^\top]$. Then a step
+#   changes the *policy* by the same little, however it is written in θ. Lesson 12's trust region is its heir.
+# - **Where does ascent end?** (Agarwal, Kakade, Lee & Mahajan 2021): they change nothing and follow the exact gradient
+#   (10.17). $J$ is not concave, and yet a softmax table gets to the best policy, if episodes may begin in any state
+#   and the step is small enough. The natural gradient gets near it in a number of steps that does not grow with the
+#   number of states.
+# - **How fast?** (Mei, Xiao, Szepesvári & Schuurmans 2020): what is missing to $V^*$ falls like $1/t$ along (10.17). With
+#   an entropy bonus in every reward of $G_t$, what is missing to the best of *that* objective falls exponentially:
+#   Part IV of this course.
+
+# %% [markdown]
+# <details><summary><b>For readers of the sources</b></summary>
+#
+# - R. S. Sutton & A. G. Barto, *Reinforcement Learning: An Introduction*, 2nd edition, chapter 13. Their $R_{t+1}$ is
+#   our $r_t$. Their theorem (13.5) is up to a constant factor, because its weights of the states sum to 1; (10.15) has
+#   visits, and an equals sign. Their box of REINFORCE takes a step of its own for every $t$: the later scores are then
+#   those of weights that did not choose those actions. One step from the weights that acted, (10.29), is exactly
+#   (10.21).
+# - L. Brigato, *Advanced Reinforcement Learning*, slides of a winter school, Bern 2024. Its $d^{\pi_\theta}$ is our
+#   $\bar\eta^\pi$. It has one formula for three objectives; (10.15) and (10.18) say which states it averages over in
+#   each.
+# - The lecture notes on Stein's identity and soft policy iteration. Their φ is our θ, and their θ our ψ; algorithm 1 is
+#   (10.26), one step for every $t$, with $\gamma^t$ in the policy's half.
 # </details>
 
 # %% [markdown]

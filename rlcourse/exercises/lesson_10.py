@@ -26,6 +26,7 @@ from rlcourse.checker.networks import tensor as recipe
 from rlcourse.checker.plain import Tensor
 from rlcourse.checker.probes import Env, Rng, build
 from rlcourse.exercises.network_targets import NOT_REDUCED, REDUCTIONS
+from rlcourse.exercises.targets import ALL_ALIKE
 from rlcourse.policies import reinforce as methods
 from rlcourse.tabular.returns import returns_to_go
 
@@ -500,7 +501,7 @@ exact_policy_gradient = Exercise(
             "undiscounted-states",
             "Your weights of the states do not discount. The theorem weighs a state that is visited "
             "at time t by γ^t: that comes from the γ in the recursion (10.13).",
-            "Which linear system do the weights d_γ solve? It has a γ in it.",
+            "Which linear system do the weights n_γ solve? It has a γ in it.",
             *(
                 _weighted_by(s)
                 for s in ("undiscounted", "long after", "time average", "eigenvector")
@@ -518,7 +519,7 @@ exact_policy_gradient = Exercise(
             "normalised-occupancy",
             "A factor 1 − γ too much: this is lesson 01's occupancy, a distribution. J is not an "
             "average here: the visits sum to 1/(1 − γ) in a world that never ends.",
-            "What does Σ_s d_γ(s) come to if no episode ever ends?",
+            "What does Σ_s n_γ(s) come to if no episode ever ends?",
             _weighted_by("1 − γ"),
             _weighted_by("normalised"),
         ),
@@ -526,7 +527,7 @@ exact_policy_gradient = Exercise(
             "transpose",
             "You solve for the visits with P_π itself. Visits flow *forwards*, from s to s', so the "
             "sum runs over where we came from: the matrix is transposed.",
-            "Write d_γ(s') = start(s') + γ Σ_s … and see over which index of P_π(s'|s) you sum.",
+            "Write n_γ(s') = start(s') + γ Σ_s … and see over which index of P_π(s'|s) you sum.",
             _weighted_by("transposed"),
         ),
         Mistake(
@@ -587,7 +588,7 @@ exact_policy_gradient = Exercise(
     also_correct=[_weighted_by(), _gradient_by_autograd, _gradient_by_jacobian],
 )
 
-# --------------------------------------------------------------------------------------- losses
+# --------------------------------------------------------------------------------- reinforce_loss
 
 
 def _loss_cases(with_value: bool) -> Callable[[np.random.Generator], list[Case]]:
@@ -790,6 +791,280 @@ reinforce_loss = Exercise(
     ],
 )
 
+# ------------------------------------------------------------------------------ optimal_baseline
+
+
+def _baseline_cases(rng: np.random.Generator) -> list[Case]:
+    def case(name: str, n: int, n_actions: int, *tags: str, scale=1.0, shift=0.0) -> Case:
+        weight = np.exp(scale * rng.normal(size=(n, n_actions)).clip(-2, 2))
+        inputs = {
+            "pi": Tensor(weight / weight.sum(axis=1, keepdims=True)),
+            "q": Tensor(2 * rng.normal(size=(n, n_actions)) + shift),
+        }
+        return Case(name, inputs, tags)
+
+    return [
+        case("five states, three actions", 5, 3),
+        case("as many states as actions", 4, 4, "B = A"),
+        case("one state", 1, 4, "B = 1"),
+        case("two actions", 3, 2, "A = 2"),
+        case("two states, two actions", 2, 2, "A = 2"),
+        case("values all positive", 4, 3, shift=20.0),
+        case("values all negative", 6, 4, shift=-20.0),
+        case("nearly certain policies", 3, 3, scale=1.5),
+        case("many actions", 2, 10),
+        case("all actions equally likely", 3, 4, "uniform policies", scale=0.0),
+    ]
+
+
+def _squared_length(pi):
+    return 1 - 2 * pi + pi.square().sum(dim=1, keepdim=True)
+
+
+# (B, A): what stands for the squared length of each action's score.
+_LENGTHS: dict[str, Callable] = {
+    "squared": _squared_length,
+    "not squared": lambda pi: _squared_length(pi).sqrt(),
+    "taken entry": lambda pi: (1 - pi).square(),
+    "other entries": lambda pi: pi.square().sum(dim=1, keepdim=True) - pi.square(),
+    "cross term left out": lambda pi: 1 + pi.square().sum(dim=1, keepdim=True),
+    "cross term added": lambda pi: _squared_length(pi) + 4 * pi,
+    "cross term once": lambda pi: _squared_length(pi) + pi,
+    "last term left out": lambda pi: 1 - 2 * pi,
+    "of ∇π": lambda pi: pi.square() * _squared_length(pi),
+    "1": torch.ones_like,
+    "1 over it": lambda pi: 1 / _squared_length(pi),
+    "1 − π": lambda pi: 1 - pi,
+}
+_PROBABILITIES: dict[str, Callable] = {
+    "π": lambda pi: pi,
+    "softmax of π": lambda pi: torch.softmax(pi, dim=1),
+}
+
+
+def _by_component(pi, q, weight):
+    """A best baseline for every component of the gradient, (B, A)."""
+    squares = (torch.eye(pi.shape[1]) - pi[:, None, :]).square() * pi[:, :, None]
+    return (squares * q[:, :, None]).sum(dim=1) / squares.sum(dim=1)
+
+
+# From (π, q, weights) to b, where the weights above and below the line are the same.
+_AVERAGES: dict[str, Callable] = {
+    "all states": lambda pi, q, w: ((w * q).sum() / w.sum()).expand(len(q)),
+    "all states, one number": lambda pi, q, w: (w * q).sum() / w.sum(),
+    "over the states": lambda pi, q, w: (w * q).sum(dim=0) / w.sum(dim=0),
+    "mean b": lambda pi, q, w: ((w * q).sum(dim=1) / w.sum(dim=1)).mean().expand(len(q)),
+    "components": _by_component,
+    "numerator": lambda pi, q, w: (w * q).sum(dim=1),
+    "mean of the numerator": lambda pi, q, w: (w * q).mean(dim=1),
+    "kept": lambda pi, q, w: ((w * q).sum(dim=1) / w.sum(dim=1))[:, None],
+}
+
+
+@composable
+def _best(
+    length: str = "squared",
+    pi_in: str = "both",
+    average: str = "rows",
+    factor: float = 1.0,
+    pi_of: str = "π",
+) -> Callable:
+    """The best baseline with its parts exchangeable; pi_in: "both" sums, the one "above", "below" or "neither"."""
+
+    def optimal_baseline(pi, q):
+        pi = _PROBABILITIES[pi_of](pi)
+        squared = _LENGTHS[length](pi)
+        above = pi * squared if pi_in in ("both", "above") else squared
+        below = pi * squared if pi_in in ("both", "below") else squared
+        if average != "rows":
+            return factor * _AVERAGES[average](pi, q, above)
+        return factor * (above * q).sum(dim=1) / below.sum(dim=1)
+
+    return optimal_baseline
+
+
+def _baseline_by_autograd(pi, q):
+    """The scores by autograd, for every action of every state."""
+    out = []
+    for row, values in zip(pi, q, strict=True):
+        scores = torch.autograd.functional.jacobian(lambda h: torch.log_softmax(h, 0), row.log())
+        weight = row * scores.square().sum(dim=1)
+        out.append(weight @ values / weight.sum())
+    return torch.stack(out)
+
+
+def _baseline_by_scores(pi, q):
+    above = below = 0.0
+    for a in range(pi.shape[1]):
+        action = torch.full((len(pi),), a)
+        weight = pi[:, a] * methods.grad_log_softmax(pi.log(), action).norm(dim=1) ** 2
+        above, below = above + weight * q[:, a], below + weight
+    return above / below
+
+
+def _baseline_by_newton(pi, q):
+    """The second moment is a parabola in b: one step of Newton's method from anywhere is enough."""
+    b = torch.full((len(pi),), 3.0, dtype=pi.dtype, requires_grad=True)
+    weight = pi * (1 - 2 * pi + (pi * pi).sum(dim=1, keepdim=True))
+    moment = (weight * (q - b[:, None]) ** 2).sum()
+    (slope,) = torch.autograd.grad(moment, b, create_graph=True)
+    (curvature,) = torch.autograd.grad(slope.sum(), b)
+    return (b - slope / curvature).detach()
+
+
+def _baseline_by_loops(pi, q):
+    out = torch.zeros_like(q[:, 0])
+    for s in range(len(pi)):
+        above = below = 0.0
+        for a in range(pi.shape[1]):
+            square = sum((float(a == b) - float(pi[s, b])) ** 2 for b in range(pi.shape[1]))
+            above += float(pi[s, a]) * square * float(q[s, a])
+            below += float(pi[s, a]) * square
+        out[s] = above / below
+    return out
+
+
+optimal_baseline = Exercise(
+    "optimal_baseline",
+    reference=methods.optimal_baseline,
+    cases=_baseline_cases,
+    returns=tensor(),
+    points=2,
+    equation="(10.25)",
+    rtol=1e-8,
+    atol=1e-9,
+    mistakes=[
+        Mistake(
+            "mean-value",
+            "This is V^π, the mean of Q under π. It is a good baseline and not the best: an action with a longer score "
+            "adds more to the noise, so its Q should pull harder.",
+            "Is ‖∇log π(a|s)‖ the same for every action? Put π = (0.9, 0.1) into (10.9).",
+            lambda pi, q: (pi * q).sum(dim=1),
+            _best("1"),
+            _best("cross term left out"),
+        ),
+        Mistake(
+            "pi-forgotten",
+            "The π of the expectation is missing, above the line, below it or in both places: (10.25) is a mean over "
+            "actions that are drawn from π.",
+            "Write (10.25) out as a sum over a. What stands before each square?",
+            _best(pi_in="neither"),
+            _best(pi_in="above"),
+            _best(pi_in="below"),
+        ),
+        Mistake(
+            "only-the-taken-entry",
+            "You use (1 − π_a)², the square of one entry. The score has an entry for every action, and all of them are "
+            "noise. (With two actions there is no difference.)",
+            "How long is the vector e_a − π if there are three actions?",
+            _best("taken entry"),
+        ),
+        Mistake(
+            "taken-entry-left-out",
+            "You use the entries of the actions that were *not* taken, Σ π_b² over b ≠ a. The score has an entry for the "
+            "action that was taken as well, its largest. (With two actions there is no difference.)",
+            "How long is the vector e_a − π if there are three actions?",
+            _best("other entries"),
+        ),
+        Mistake(
+            "square-multiplied-out-wrongly",
+            "Your ‖e_a − π‖² is not multiplied out rightly: look at the term with π_a and at the one with the squares.",
+            "Take two actions and π = (½, ½): what is e_1 − π, what is its squared length, and what is yours?",
+            _best("cross term added"),
+            _best("cross term once"),
+            _best("last term left out"),
+        ),
+        Mistake(
+            "length-not-squared",
+            "You weigh with the length of the score. (10.25) is a mean of *squares*: the length enters squared.",
+            "What becomes of ‖x (q − b)‖² when x is twice as long?",
+            _best("not squared"),
+        ),
+        Mistake(
+            "divided-by-the-length",
+            "You divide by the squared length of the score, where (10.25) multiplies: the longer a score, the more it "
+            "matters what is left of its Q.",
+            "Which action makes more noise, one with a long score or one with a short one?",
+            _best("1 over it"),
+        ),
+        Mistake(
+            "plain-mean",
+            "This is the plain mean of the Q: weights are missing. What is minimised is a mean under π, and the scores "
+            "in it differ in length.",
+            "Should an action that is never taken have a say in b?",
+            lambda pi, q: q.mean(dim=1),
+        ),
+        Mistake(
+            "two-actions-stretched",
+            "Weights of 1 − π_a are right for two actions, and stretched to more they are not: from three actions on, "
+            "the squared length of e_a − π takes more than π_a to write down.",
+            "Compute both weights by hand for π = (0.6, 0.3, 0.1).",
+            _best("1 − π", pi_in="neither"),
+        ),
+        Mistake(
+            "gradient-of-pi",
+            "You weigh with the length of ∇π. The sampled gradient has ∇log π, which is ∇π over π(a|s): (10.7).",
+            "Which of the two stands in (10.25)?",
+            _best("of ∇π"),
+            _best("of ∇π", pi_in="neither"),
+        ),
+        Mistake(
+            "not-normalised",
+            "The denominator is missing. The best b is an average of the Q: its weights sum to 1.",
+            ALL_ALIKE,
+            _best(average="numerator"),
+            _best(average="mean of the numerator"),
+        ),
+        Mistake(
+            "factor-lost",
+            "You are off by a factor: −1, 2 or ½. In the derivative of (q − b)² the 2 and the sign belong to both of its "
+            "terms, and so they cancel.",
+            ALL_ALIKE,
+            _best(factor=-1.0),
+            _best(factor=2.0),
+            _best(factor=0.5),
+        ),
+        Mistake(
+            "over-the-batch",
+            "Your sums run over the states. Each row is a state of its own, and has a baseline of its own: (B,).",
+            "Does your first number change when only the other rows do? It should not.",
+            *(
+                _best(average=a)
+                for a in ("all states", "all states, one number", "over the states", "mean b")
+            ),
+        ),
+        Mistake(
+            "one-for-each-component",
+            "This is a best baseline for every component of the gradient, (B, A). That makes still less noise, but asked "
+            "for is one number a state, for the whole squared length.",
+            "Over which index does the squared length ‖·‖² sum?",
+            _best(average="components"),
+        ),
+        Mistake(
+            "probabilities-again",
+            "You take the softmax of `pi`. These are probabilities already.",
+            "What do the rows of `pi` sum to?",
+            _best(pi_of="softmax of π"),
+        ),
+        Mistake(
+            "column",
+            "Your numbers come as a column, (B, 1). One number a row is of shape (B,): subtracted from (B,) returns, a "
+            "column would pair every state with every other.",
+            "Which reduction keeps the dimension that it sums over?",
+            _best(average="kept"),
+        ),
+    ],
+    also_correct=[
+        _best(),
+        _baseline_by_autograd,
+        _baseline_by_scores,
+        _baseline_by_newton,
+        _baseline_by_loops,
+    ],
+)
+
+
+# --------------------------------------------------------------------------------- baseline_loss
 
 _BASELINES: dict[str, Callable] = {
     "b": lambda g, b: b,
@@ -864,7 +1139,7 @@ baseline_loss = Exercise(
     cases=_loss_cases(with_value=True),
     returns=several(policy_loss=tensor(), value_loss=tensor()),
     points=2,
-    equation="(10.25)",
+    equation="(10.26)",
     call="gradients",
     rtol=RTOL,
     atol=ATOL,
@@ -907,7 +1182,7 @@ baseline_loss = Exercise(
         Mistake(
             "no-half",
             "The value's loss lacks its factor ½, with which the gradient is just −(G − b).",
-            "Compare the second loss of (10.25) with yours, factor by factor.",
+            "Compare the second loss of (10.26) with yours, factor by factor.",
             _both(half=1.0),
             _both(half=1.0, policy_cut=False),
         ),
@@ -927,7 +1202,7 @@ baseline_loss = Exercise(
         ),
         Mistake(
             "sum",
-            "A sum over the batch stands where (10.25) has a mean: both losses are means.",
+            "A sum over the batch stands where (10.26) has a mean: both losses are means.",
             "How do your losses change when every step is given twice? They should not.",
             _both(policy_reduce="sum", value_reduce="sum"),
             _both(policy_reduce="sum"),
@@ -961,7 +1236,7 @@ baseline_loss = Exercise(
         ),
         Mistake(
             "one-baseline-for-all",
-            "Every row has the same baseline, the mean of the values or of the returns. The baseline of (10.25) is b(s), "
+            "Every row has the same baseline, the mean of the values or of the returns. The baseline of (10.26) is b(s), "
             "a number for each state. (A row of returns minus a *column* of values, averaged over all pairs, comes to "
             "the same.)",
             "What is the baseline of row 0 in your code? Does it change when only the other rows do?",
@@ -978,7 +1253,7 @@ baseline_loss = Exercise(
         ),
         Mistake(
             "advantage-standardised",
-            "You centre or standardise G − b. (10.25) takes the differences as they are: normalising is the caller's "
+            "You centre or standardise G − b. (10.26) takes the differences as they are: normalising is the caller's "
             "choice.",
             "Leave the differences unchanged.",
             *(_both(advantage=a) for a in ("centred", "standardised", "standardised, n − 1")),
@@ -986,7 +1261,7 @@ baseline_loss = Exercise(
         Mistake(
             "no-squared-error",
             "Your value's loss is Huber's, or the absolute error. Here the errors are squared, however large they are.",
-            "Compare the second loss of (10.25) with yours for an error of 10.",
+            "Compare the second loss of (10.26) with yours for an error of 10.",
             _both(distance="huber"),
             _both(distance="absolute"),
             _both(distance="absolute", half=1.0),
@@ -1027,7 +1302,7 @@ baseline_loss = Exercise(
     ],
 )
 
-# -------------------------------------------------------------------------------------- the loop
+# -------------------------------------------------------------------------------------- reinforce
 
 
 def _loop_cases(rng: np.random.Generator) -> list[Case]:
@@ -1221,7 +1496,7 @@ reinforce = Exercise(
     cases=_loop_cases,
     returns=array("any float"),
     points=4,
-    equation="(10.27)",
+    equation="(10.28)",
     call="policy_learning",
     notes=("resets", "steps", "choices", "rng"),
     rtol=RTOL,
@@ -1244,9 +1519,10 @@ reinforce = Exercise(
         ),
         Mistake(
             "mean-over-steps",
-            "You divide by the length of the episode. Then the steps of short episodes weigh more than "
-            "those of long ones, and that is no longer ∇J: (10.27) is a sum.",
-            "Which PyTorch reduction did you use, and which one stands in (10.27)?",
+            "You divide by the length of the episode. Then a step of a short episode weighs more than one of a "
+            "long episode, and the mean over many episodes is no longer ∇J, (10.21).",
+            "Two episodes, one of 2 steps and one of 200: does a step of the short one weigh as much as a step "
+            "of the long one in (10.21)? And in your loss?",
             _learns(mean=True),
         ),
         Mistake(
@@ -1274,7 +1550,7 @@ reinforce = Exercise(
         ),
         Mistake(
             "keep-gamma-t-ignored",
-            "Your function does the same whether `keep_gamma_t` is set or not. If it is, each term of (10.27) has its "
+            "Your function does the same whether `keep_gamma_t` is set or not. If it is, each term of (10.28) has its "
             "weight c_t = γ^t; if it is not, c_t is 1.",
             "Where does your code ask for `keep_gamma_t`?",
             _learns(c="never"),
@@ -1297,7 +1573,7 @@ reinforce = Exercise(
         ),
         Mistake(
             "baseline-subtracted",
-            "You centre or standardise the returns of the episode. (10.27) takes them as they are. (The "
+            "You centre or standardise the returns of the episode. (10.28) takes them as they are. (The "
             "mean of one episode's returns knows the actions: as a baseline it is not even free.)",
             "Leave the returns unchanged.",
             *(_learns(centre=centre) for centre in _CENTRES if centre != "none"),
@@ -1339,7 +1615,7 @@ reinforce = Exercise(
         Mistake(
             "step-at-every-t",
             "The optimiser steps at every t. Then the later scores are those of weights that never acted; here all "
-            "of an episode's terms belong to one step, (10.27).",
+            "of an episode's terms belong to one step, (10.28).",
             "Where does `step()` stand: inside the loop over t, or behind it?",
             _steps_at_every_t,
         ),
@@ -1376,6 +1652,7 @@ LESSON = Lesson(
         grad_log_softmax,
         exact_policy_gradient,
         reinforce_loss,
+        optimal_baseline,
         baseline_loss,
         reinforce,
     ],

@@ -50,9 +50,9 @@ def grad_log_softmax(logits: Tensor, action: Tensor) -> Tensor:
 
 
 def exact_policy_gradient(P: Tensor, R: Tensor, start: Tensor, logits: Tensor, gamma) -> Tensor:
-    r"""$\partial J/\partial\theta_{s,a} = d_\gamma(s)\,\pi(a|s)\,(Q^\pi(s,a) - V^\pi(s))$.
+    r"""$\partial J/\partial\theta_{s,a} = n_\gamma(s)\,\pi(a|s)\,(Q^\pi(s,a) - V^\pi(s))$.
 
-    $J = \sum_s start(s) V^\pi(s)$, $d_\gamma = (I - \gamma P_\pi^\top)^{-1} start$ (visits, not a
+    $J = \sum_s \text{start}(s) V^\pi(s)$, $n_\gamma = (I - \gamma P_\pi^\top)^{-1} \text{start}$ (visits, not a
     distribution) — the policy gradient theorem, S&B (13.5), Sutton et al. 2000, for a table of
     softmax preferences.
 
@@ -74,6 +74,20 @@ def reinforce_loss(log_prob: Tensor, returns: Tensor) -> Tensor:
     log_prob, returns: (B,), steps of one or more episodes; returns are data. Returns a scalar.
     """
     return -(log_prob * returns.detach()).mean()
+
+
+def optimal_baseline(pi: Tensor, q: Tensor) -> Tensor:
+    r"""$b^*(s) = \sum_a w_a q_a / \sum_a w_a$ with $w_a = \pi_a \|\nabla_h\log\pi_a\|^2$.
+
+    The b that minimises $\mathbb E_{a\sim\pi}\|\nabla_h\log\pi(a|s)\,(q(s,a) - b)\|^2$, for the softmax
+    of the logits h: $\|\nabla_h\log\pi_a\|^2 = \|e_a - \pi\|^2 = 1 - 2\pi_a + \sum_b \pi_b^2$ — the
+    baseline of Weaver & Tao 2001 and Greensmith, Bartlett & Baxter 2004, state by state.
+
+    pi, q: (B, A), no probability 0 or 1. Returns (B,), a value between the row's smallest and largest q.
+    """
+    score = torch.eye(pi.shape[1], dtype=pi.dtype) - pi[:, None, :]  # row a: e_a − π
+    weight = pi * score.square().sum(dim=2)
+    return (weight * q).sum(dim=1) / weight.sum(dim=1)
 
 
 def baseline_loss(log_prob: Tensor, returns: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:

@@ -68,7 +68,7 @@ def state_values(mdp: TableMDP, logits: Tensor, gamma: float) -> np.ndarray:
 
 
 def visits(mdp: TableMDP, logits: Tensor, gamma: float) -> np.ndarray:
-    r"""$d_\gamma(s) = \sum_t \gamma^t \Pr(s_t = s)$ (S,), not a distribution; for γ = 1: steps spent in s."""
+    r"""$n_\gamma(s) = \sum_t \gamma^t \Pr(s_t = s)$ (S,), not a distribution; for γ = 1: steps spent in s."""
     P, _, start = (x.numpy() for x in mdp)
     P_pi = tabular_mdp.policy_transition(P, softmax_policy(logits).numpy())
     return np.linalg.solve(np.eye(len(start)) - gamma * P_pi.T, start)

@@ -5,6 +5,9 @@ import math
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from probes import Bandit, Corridor
 
 from rlcourse.lab.on_policy import Rollout
@@ -15,6 +18,7 @@ from rlcourse.policies.reinforce import (
     episode_returns,
     exact_policy_gradient,
     grad_log_softmax,
+    optimal_baseline,
     reinforce,
     reinforce_loss,
     softmax_policy,
@@ -156,6 +160,67 @@ def test_losses_are_means_of_products_and_give_no_gradient_to_data(rng):
     gradients = torch.autograd.grad(value_loss, (log_prob, returns, value), allow_unused=True)
     assert gradients[0] is None and gradients[1] is None
     assert gradients[2].tolist() == pytest.approx([(b - g) / 6 for _, g, b in pairs])
+
+
+def states_and_values(bound):
+    """h (A,) and q (A,) of one state, 2 to 5 actions."""
+    numbers = st.floats(-bound, bound, allow_subnormal=False)
+    return st.integers(2, 5).flatmap(
+        lambda n: st.tuples(arrays(float, n, elements=numbers), arrays(float, n, elements=numbers))
+    )
+
+
+def noise(h, q, b):
+    """The variance of the sampled gradient: its covariance's trace, over all actions, the score by autograd."""
+    scores = torch.autograd.functional.jacobian(
+        lambda x: torch.log_softmax(x, 0), torch.as_tensor(h)
+    )
+    pi = torch.softmax(torch.as_tensor(h), 0)
+    samples = scores * (torch.as_tensor(q) - b)[:, None]
+    mean = pi @ samples
+    return float(pi @ (samples - mean).square().sum(dim=1)), mean
+
+
+def best_baseline(h, q):
+    pi = torch.softmax(torch.as_tensor(h)[None], dim=1)
+    return float(optimal_baseline(pi, torch.as_tensor(q)[None]))
+
+
+@settings(deadline=None, max_examples=60)
+@given(states_and_values(3.0))
+def test_optimal_baseline_is_the_vertex_of_the_variance(h_and_q):
+    """A parabola is known by three of its points; the mean of the samples is the same at each."""
+    h, q = h_and_q
+    (low, one), (mid, two), (high, three) = (noise(h, q, b) for b in (-4.0, 0.0, 4.0))
+    vertex = 2.0 * (low - high) / (low - 2 * mid + high)
+    assert best_baseline(h, q) == pytest.approx(vertex, abs=1e-6)
+    torch.testing.assert_close(one, two)
+    torch.testing.assert_close(two, three)
+
+
+@settings(deadline=None, max_examples=60)
+@given(states_and_values(3.0), st.floats(-5, 5), st.floats(-3, 3))
+def test_optimal_baseline_is_an_average_and_moves_with_the_values(h_and_q, shift, factor):
+    h, q = h_and_q
+    b = best_baseline(h, q)
+    assert min(q) - 1e-9 <= b <= max(q) + 1e-9
+    assert best_baseline(h, factor * q + shift) == pytest.approx(factor * b + shift, abs=1e-8)
+
+
+def test_optimal_baseline_of_two_actions_exchanges_the_weights(rng):
+    p, q = rng.uniform(0.05, 0.95, size=50), rng.normal(size=(50, 2))
+    pi = torch.from_numpy(np.stack([p, 1 - p], axis=1))
+    by_hand = (1 - p) * q[:, 0] + p * q[:, 1]
+    assert optimal_baseline(pi, torch.from_numpy(q)).numpy() == pytest.approx(by_hand)
+
+
+def test_optimal_baseline_keeps_the_inputs_dtype(rng):
+    pi, q = (torch.from_numpy(rng.normal(size=(4, 3))).float() for _ in range(2))
+    pi = torch.softmax(pi, dim=1)
+    exact = optimal_baseline(pi.double(), q.double())
+    b = optimal_baseline(pi, q)
+    assert b.dtype == torch.float32 and exact.dtype == torch.float64 and b.shape == (4,)
+    torch.testing.assert_close(b, exact.float())
 
 
 @pytest.mark.parametrize("keep_gamma_t", [False, True])

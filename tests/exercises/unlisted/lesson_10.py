@@ -1,4 +1,4 @@
-"""Lesson 10: the softmax, its score, the exact gradient, the losses and the loop. Keys as in `lesson_00`."""
+"""Lesson 10: the softmax, its score, the exact gradient, the best baseline, the losses and the loop. Keys as in `lesson_00`."""
 
 import numpy as np
 import torch
@@ -270,6 +270,153 @@ LOSS_NAMED = {
     "probabilities/pow": lambda x, g: -(torch.e**x * g.detach()).mean(),
 }
 
+# ----------------------------------------------------------------------------- optimal_baseline
+
+
+def norms(pi, p=2):
+    """(B, A): the p-norm of e_a − π."""
+    return (torch.eye(pi.shape[1], dtype=pi.dtype) - pi[:, None]).norm(p=p, dim=-1)
+
+
+def under(w, q):
+    return torch.einsum("ba,ba->b", w, q) / w.sum(-1)
+
+
+def b_star(pi, q):
+    return under(pi * norms(pi) ** 2, q)
+
+
+def value(pi, q):
+    return torch.einsum("ba,ba->b", pi, q)
+
+
+def jacobians(pi):
+    """(B, A, A): row a of each is ∇π_a."""
+    return torch.diag_embed(pi) - pi[:, :, None] * pi[:, None, :]
+
+
+def overwritten(pi, q):
+    out = b_star(pi, q)
+    q -= out[:, None]
+    return out
+
+
+def moment(pi, q, b):
+    return (pi * norms(pi) ** 2 * (q - b) ** 2).sum(1)
+
+
+def by_parabola(pi, q):
+    low, mid, high = (moment(pi, q, b) for b in (-1.0, 0.0, 1.0))
+    return 0.5 * (low - high) / (low - 2 * mid + high)
+
+
+def by_least_squares(pi, q):
+    root = (pi.sqrt() * norms(pi))[:, :, None]
+    return torch.linalg.lstsq(root, root * q[:, :, None]).solution[:, 0, 0]
+
+
+def by_covariance(pi, q):
+    squares = norms(pi) ** 2
+    mean = value(pi, squares)
+    covariance = value(pi, (squares - mean[:, None]) * (q - value(pi, q)[:, None]))
+    return value(pi, q) + covariance / mean
+
+
+def in_numpy(pi, q):
+    p, x = pi.numpy(), q.numpy()
+    w = p * ((np.eye(p.shape[1])[None] - p[:, None, :]) ** 2).sum(-1)
+    return torch.as_tensor(np.average(x, axis=1, weights=w))
+
+
+def by_rows(pi, q):
+    rows = []
+    for p, x in zip(pi.tolist(), q.tolist(), strict=True):
+        w = [a * (1 - 2 * a + sum(b * b for b in p)) for a in p]
+        rows.append(sum(u * v for u, v in zip(w, x, strict=True)) / sum(w))
+    return torch.tensor(rows, dtype=torch.float64)
+
+
+def by_jacobian(pi, q):
+    return under((jacobians(pi) ** 2).sum(-1) / pi, q)
+
+
+def componentwise(pi, q):
+    squares = pi[:, :, None] * (torch.eye(pi.shape[1], dtype=pi.dtype) - pi[:, None]) ** 2
+    return torch.einsum("bac,ba->bc", squares, q) / squares.sum(1)
+
+
+OPTIMAL_WRONG = {
+    "greedy": lambda pi, q: q.max(dim=1).values,
+    "likeliest": lambda pi, q: q.gather(1, pi.argmax(1, keepdim=True))[:, 0],
+    "median": lambda pi, q: q.median(dim=1).values,
+    "root-mean-square": lambda pi, q: value(pi, q * q).sqrt(),
+    "root-of-the-moment": lambda pi, q: moment(pi, q, 0.0).sqrt(),
+    "what-is-minimised": lambda pi, q: moment(pi, q, value(pi, q)[:, None]),
+    "advantage": lambda pi, q: q - b_star(pi, q)[:, None],
+    "beyond-the-value": lambda pi, q: b_star(pi, q) - value(pi, q),
+    "half-way-to-the-value": lambda pi, q: (b_star(pi, q) + value(pi, q)) / 2,
+    "third-power": lambda pi, q: under(pi * norms(pi) ** 3, q),
+    "fourth-power": lambda pi, q: under(pi * norms(pi) ** 4, q),
+    "spread-of-a-coin": lambda pi, q: under(pi * (1 - pi), q),
+    "entropy": lambda pi, q: under(-pi * pi.log(), q),
+    "surprise": lambda pi, q: under(-pi.log(), q),
+    "inverse-probabilities": lambda pi, q: under(1 / pi, q),
+    "squared-values": lambda pi, q: (pi * norms(pi) ** 2 * q * q).sum(1) / value(pi * norms(pi) ** 2, q),
+    "single-precision": lambda pi, q: b_star(pi.float(), q.float()),
+    "numpy": lambda pi, q: b_star(pi, q).numpy(),
+    "list": lambda pi, q: b_star(pi, q).tolist(),
+    "in-place": overwritten,
+    "first-row": lambda pi, q: b_star(pi[:1], q[:1]).expand(len(pi)),
+    "transposed": lambda pi, q: b_star(pi.T, q.T),
+    "scores": lambda pi, q: norms(pi),
+    "pi-forgotten + not-normalised": lambda pi, q: (norms(pi) ** 2 * q).sum(1),
+    "only-the-taken-entry + over-the-batch": lambda pi, q: (
+        (pi * (1 - pi) ** 2 * q).sum() / (pi * (1 - pi) ** 2).sum()
+    ).repeat(len(pi)),
+    "length-not-squared + pi-forgotten": lambda pi, q: under(norms(pi), q),
+    "gradient-of-pi + not-normalised": lambda pi, q: (
+        pi * (jacobians(pi) ** 2).sum(-1) * q
+    ).sum(1),
+    "probabilities-again + only-the-taken-entry": lambda pi, q: under(
+        softmax(pi) * (1 - softmax(pi)) ** 2, q
+    ),
+    "length-not-squared + factor-lost": lambda pi, q: -under(pi * norms(pi), q),
+}  # fmt: skip
+OPTIMAL_RIGHT = {
+    "parabola": by_parabola,
+    "least-squares": by_least_squares,
+    "covariance": by_covariance,
+    "numpy-average": in_numpy,
+    "rows": by_rows,
+    "jacobian": by_jacobian,
+    "two-norms": b_star,
+    "double": lambda pi, q: b_star(pi.double(), q.double()),
+}
+OPTIMAL_NAMED = {
+    "mean-value/einsum": value,
+    "mean-value/expected-length": lambda pi, q: under(pi * (1 - (pi**2).sum(1, keepdim=True)), q),
+    "mean-value/numpy": lambda pi, q: torch.as_tensor(
+        np.average(q.numpy(), axis=1, weights=pi.numpy())
+    ),
+    "pi-forgotten/norm": lambda pi, q: under(norms(pi) ** 2, q),
+    "only-the-taken-entry/largest": lambda pi, q: under(pi * norms(pi, float("inf")) ** 2, q),
+    "only-the-taken-entry/absolute": lambda pi, q: under(pi * norms(pi, 1) ** 2, q),
+    "length-not-squared/norm": lambda pi, q: under(pi * norms(pi), q),
+    "gradient-of-pi/jacobian": lambda pi, q: under(pi * (jacobians(pi) ** 2).sum(-1), q),
+    "gradient-of-pi/jacobian-alone": lambda pi, q: under((jacobians(pi) ** 2).sum(-1), q),
+    "plain-mean/numpy": lambda pi, q: torch.as_tensor(q.numpy().mean(axis=1)),
+    "not-normalised/norm": lambda pi, q: value(pi, norms(pi) ** 2 * q),
+    "over-the-batch/all": lambda pi, q: torch.full_like(
+        q[:, 0], float((pi * norms(pi) ** 2 * q).sum() / (pi * norms(pi) ** 2).sum())
+    ),
+    "one-for-each-component/einsum": componentwise,
+    "two-actions-stretched/average": lambda pi, q: ((1 - pi) * q).sum(1) / (pi.shape[1] - 1),
+    "factor-lost/twice": lambda pi, q: 2 * b_star(pi, q),
+    "column/keepdim": lambda pi, q: b_star(pi, q).unsqueeze(1),
+}
+
+# -------------------------------------------------------------------------------- baseline_loss
+
 BASELINE_WRONG = {
     "only-the-policy": lambda x, g, b: bl(x, g, b)[0],
     "sum-of-both": lambda x, g, b: sum(bl(x, g, b)),
@@ -458,6 +605,7 @@ WRONG = {
     "grad_log_softmax": SCORE_WRONG,
     "exact_policy_gradient": EXACT_WRONG,
     "reinforce_loss": LOSS_WRONG,
+    "optimal_baseline": OPTIMAL_WRONG,
     "baseline_loss": BASELINE_WRONG,
     "reinforce": LOOP_WRONG,
 }
@@ -466,6 +614,7 @@ RIGHT = {
     "grad_log_softmax": SCORE_RIGHT,
     "exact_policy_gradient": EXACT_RIGHT,
     "reinforce_loss": LOSS_RIGHT,
+    "optimal_baseline": OPTIMAL_RIGHT,
     "baseline_loss": BASELINE_RIGHT,
     "reinforce": LOOP_RIGHT,
 }
@@ -474,6 +623,7 @@ NAMED = {
     "grad_log_softmax": SCORE_NAMED,
     "exact_policy_gradient": EXACT_NAMED,
     "reinforce_loss": LOSS_NAMED,
+    "optimal_baseline": OPTIMAL_NAMED,
     "baseline_loss": BASELINE_NAMED,
     "reinforce": LOOP_NAMED,
 }
