@@ -809,21 +809,22 @@ optimal_baseline = check("optimal_baseline")
 
 # %%
 richer = world._replace(R=world.R + 5)
-pi, v = softmax_policy(theta), torch.from_numpy(tables.state_values(richer, theta, gamma))
-q = richer.R + gamma * richer.P @ v
+pi = softmax_policy(theta)
+v_richer = torch.from_numpy(tables.state_values(richer, theta, gamma))
+q_richer = richer.R + gamma * richer.P @ v_richer
 state, action = (x.ravel() for x in torch.meshgrid(torch.arange(4), torch.arange(3), indexing="ij"))
 scores = grad_log_softmax(theta[state], action).reshape(4, 3, 3)  # [s, a]: the vector (10.9)
 
 
 def spread(b):
     """The variance of the sampled gradient in each state, all of its entries together."""
-    each = scores * (q - b[:, None])[:, :, None]
+    each = scores * (q_richer - b[:, None])[:, :, None]
     mean = torch.einsum("sa,sab->sb", pi, each)
     return torch.einsum("sa,sab->s", pi, (each - mean[:, None]) ** 2)
 
 
-best = optimal_baseline(pi, q)
-for name, b in {"0": torch.zeros(4).double(), "V(s)": v, "best": best}.items():
+best = optimal_baseline(pi, q_richer)
+for name, b in {"0": torch.zeros(4).double(), "V(s)": v_richer, "best": best}.items():
     print(f"b = {name:5} baselines", b.numpy().round(2), "  variance", spread(b).numpy().round(2))
     assert (spread(best) <= spread(b) + 1e-9).all()
 print("by " + authorship("optimal_baseline", "grad_log_softmax", "softmax_policy"))
@@ -1071,11 +1072,13 @@ reinforce = check("reinforce")
 
 # %%
 lengths = episodes.alive.sum(axis=1, keepdims=True)
+cosines_of_sum_and_mean = {}
 for name, c in {"sum": 1.0, "mean over T": 1 / lengths}.items():
     each = tables.episode_gradients(episodes, c * gamma_t * returns, theta, grad_log_softmax)
     batches = torch.from_numpy(each.reshape(5, -1, 12).mean(axis=1))
-    cosine = torch.cosine_similarity(batches, gradient.flatten()[None], dim=1)
-    print(f"{name:12} cosine with ∇J in five batches of 10 000: {cosine.numpy().round(3)}")
+    cosine = torch.cosine_similarity(batches, gradient.flatten()[None], dim=1).numpy()
+    cosines_of_sum_and_mean[name] = cosine
+    print(f"{name:12} cosine with ∇J in five batches of 10 000: {cosine.round(3)}")
 
 # %% [markdown]
 # With (10.22) it is the same: it divides by the batch's number of steps, so a batch of long episodes counts less than

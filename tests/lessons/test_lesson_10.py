@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from running import left_by
 
 pytestmark = pytest.mark.full  # what the lesson says of its experiments, run again
@@ -18,7 +19,43 @@ def test_exact_ascent_finds_the_best_coin(lesson):
     assert path[-1] == pytest.approx(2 - np.sqrt(2), abs=1e-6)
 
 
-def test_the_state_s_value_is_the_best_baseline_in_both_worlds(lesson):
+def test_a_wide_policy_finds_the_high_hill_and_a_narrow_one_the_low_hill(lesson):
+    ends = {
+        sigma: [
+            lesson["ascend"](-2.0, np.log(sigma), np.random.default_rng(seed))[-1, 0]
+            for seed in range(10)
+        ]
+        for sigma in (0.4, 2.0)
+    }
+    assert np.abs(np.add(ends[0.4], 1.5)).max() < 0.3
+    assert np.abs(np.subtract(ends[2.0], 1.5)).max() < 0.3
+
+
+def test_a_search_without_a_gradient_loses_its_way_where_there_are_many_parameters(lesson):
+    def cosines(n_states):
+        generators = map(np.random.default_rng, range(4))
+        return np.array([lesson["cosines_of_both"](n_states, rng) for rng in generators])
+
+    few, many = cosines(2), cosines(32)
+    assert np.median(few[:, 1]) > 0.9 and (few[:, 0] > 0.9).all()
+    assert (many[:, 1] < 0.4).all() and (many[:, 0] > 0.75).all()
+
+
+def test_the_best_baseline_takes_a_little_more_than_the_value(lesson):
+    none, value, best = (
+        lesson["spread"](b).numpy()
+        for b in (torch.zeros(4).double(), lesson["v_richer"], lesson["best"])
+    )
+    assert (value < 0.01 * none).all()
+    assert (best < value).all() and (best > 0.8 * value).all()
+
+
+def test_a_mean_over_the_steps_of_an_episode_is_not_the_gradient(lesson):
+    cosines = lesson["cosines_of_sum_and_mean"]
+    assert cosines["sum"].min() > cosines["mean over T"].max()
+
+
+def test_the_state_s_value_is_the_best_of_three_baselines_in_both_worlds(lesson):
     variances = lesson["variances"]
     for bonus in (0, 5):
         ours = variances[bonus, "V(s)"]
