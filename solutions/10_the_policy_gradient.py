@@ -27,12 +27,12 @@ import tempfile
 import numpy as np
 import torch
 
-from rlcourse.checker import authorship, check
+from rlcourse.checker import authorship, check, whose
 from rlcourse.lab import plots, videos
 from rlcourse.lab.evaluation import evaluate
 from rlcourse.lab.on_policy import train_on_policy
 from rlcourse.lab.optim import descend
-from rlcourse.lab.progress import progress
+from rlcourse.lab.progress import seeds
 from rlcourse.lab.seeding import one_thread
 from rlcourse.policies import tables
 from rlcourse.policies.agents import flat_rows
@@ -351,44 +351,70 @@ print(f"largest difference: {error.max():.1f} standard errors")
 assert error.max() < 4.5
 
 # %% [markdown]
-# Then climb, from the foot of the lower hill: once with a narrow policy, once with a wide one.
+# Then climb, from the foot of the low hill: once with a narrow policy, once with a wide one.
 
 # %%
-a = np.linspace(-5, 5, 400)
-ax = plots.curves({"reward": hills(a)}, x=a, xlabel="action", ylabel="reward, density / 2")
-hill_paths = {name: ascend(-2.0, np.log(sigma), np.random.default_rng(0))
-              for name, sigma in {"narrow": 0.4, "wide": 2.0}.items()}  # fmt: skip
-for name, path in hill_paths.items():
-    for (mu, log_sigma), when in ((path[0], "start"), (path[-1], "end")):
-        sigma = np.exp(log_sigma)
-        density = np.exp(-((a - mu) ** 2) / (2 * sigma**2)) / (sigma * np.sqrt(2 * np.pi))
-        color = plots.PALETTE["orange" if name == "narrow" else "green"]
-        ax.plot(
-            a, density / 2, color=color, ls=":" if when == "start" else "-", label=f"{name}, {when}"
+for name, sigma in {"narrow": 0.4, "wide": 2.0}.items():
+    mu_end, log_sigma_end = ascend(-2.0, np.log(sigma), np.random.default_rng(0))[-1]
+    print(f"{name:6} policy: ends at μ = {mu_end:5.2f}, σ = {np.exp(log_sigma_end):.2f}")
+    assert (mu_end > 0) == (name == "wide")
+
+
+# %% tags=["hide-input"]
+def draw_hills(sigma):
+    a = np.linspace(-5, 5, 400)
+    ax = plots.axes()
+    ax.plot(a, hills(a), color=plots.INK, ls="-", label="reward")
+    climbed = ascend(-2.0, np.log(sigma), np.random.default_rng(0))
+    for color, when, (mu, log_sigma) in (
+        ("sky", "start", climbed[0]),
+        ("vermilion", "end", climbed[-1]),
+    ):
+        shape = np.exp(-((a - mu) ** 2) / (2 * np.exp(2 * log_sigma)))
+        ax.fill_between(
+            a, shape, color=plots.PALETTE[color], alpha=0.3, lw=0, label=f"policy, {when}"
         )
-    print(f"{name:6} ends at μ = {path[-1, 0]:5.2f}, σ = {np.exp(path[-1, 1]):.2f}")
-ax.legend(loc="upper left")
-plots.show(ax, alt="A reward with a low hill on the left and a high one on the right, and two Gaussian policies that "
-           "start at the left: the narrow one ends on the low hill, the wide one on the high hill.")  # fmt: skip
-assert hill_paths["narrow"][-1, 0] < 0 < hill_paths["wide"][-1, 0]
+    ax.plot(
+        climbed[:, 0], np.full(len(climbed), -0.05), color=plots.PALETTE["vermilion"], ls="-", lw=4
+    )
+    ax.set(xlabel="action", ylabel="reward; policy (peak 1)", ylim=(-0.1, 1.45))
+    ax.legend(loc="upper left", ncols=3)
+    return ax
+
+
+plots.slide(draw_hills, [0.2, 0.4, 0.7, 1.0, 1.4, 2.0, 2.8], name="σ at the start", start=1,
+            alt="A reward with a low hill on the left and a high one on the right, and the policy before and after "
+            "its climb from the left: if it starts narrow it ends on the low hill, if wide on the high one.")  # fmt: skip
 
 # %% [markdown]
-# Both have climbed, and only one of them *the* hill: a gradient is about where one stands. The wide policy has drawn
-# from both hills and gone to the higher one. That a policy explores is not only a way to gather data; it smooths what
-# is to be climbed. Lesson 13 takes the Gaussian up again.
+# **Drag σ.** Where does the climb begin to end on the other hill? A gradient is about where one stands, so a narrow
+# policy ends on the hill that it is on. A wide one draws from both, and goes to the higher one: exploring is not only a
+# way to gather data, it smooths what is to be climbed. Lesson 13 takes the Gaussian up again.
 
 # %% [markdown]
 # ## The theorem
 #
 # Now worlds with more than one step. Changing θ changes not only what we do, but where we *get*.
+
+# %% [markdown]
+# ### Talk to your neighbour
+# Does ∇J need the derivative of the distribution of states, which depends on the unknown world?
 #
-# > **Talk to your neighbour, and vote.** Does ∇J need the derivative of the distribution of states, which depends on
-# > the unknown world?
-# > **A** Yes, so it cannot be sampled. · **B** Yes, but for γ < 1 it is small enough to be left out. ·
-# > **C** It is needed, and it takes care of itself. · **D** No, that distribution does not depend on θ.
+# **A** Yes, so it cannot be sampled · **B** Yes, but it is small enough to be left out ·
+# **C** It is part of ∇J, and takes care of itself · **D** No, that distribution does not depend on θ
 #
-# Start from the Bellman equation of lesson 02. As in lesson 01, the end of an episode need not be a state of its own:
-# a row of $p(\cdot|s,a)$ may sum to less than 1, and what is missing is the probability that the episode ends there.
+# <details><summary>What the derivation will show</summary>
+#
+# C. It is there, and step 3 shows where it hides. B and D would make the theorem an approximation, which it is not:
+# the cell after exercise 10.3 compares it with finite differences.
+# </details>
+
+# %% [markdown]
+# ### Five steps
+#
+# Start from the Bellman equation of lesson 02. There the end of an episode was a state of its own, which is never left
+# and pays nothing. From here on we leave such states out of the tables: then a row of $p(\cdot|s,a)$ may sum to less
+# than 1, and what is missing is the probability that the episode ends there.
 #
 # $$\begin{aligned}V^\pi(s) &= \sum_a\pi_\theta(a|s)\,Q^\pi(s,a)\\
 # Q^\pi(s,a) &= r(s,a) + \gamma\sum_{s'}p(s'|s,a)\,V^\pi(s')\end{aligned} \tag{10.10}$$
@@ -421,8 +447,7 @@ assert hill_paths["narrow"][-1, 0] < 0 < hill_paths["wide"][-1, 0]
 #
 # $$\nabla J(\theta) = \sum_s n_\gamma(s)\sum_a\nabla\pi_\theta(a|s)\,Q^\pi(s,a) \tag{10.15}$$
 #
-# That is the **policy gradient theorem**, and the answer to the vote is C. The derivative of the distribution of states
-# has not been neglected. It is *inside*: it is what the recursion (10.13) carries from state to state.
+# That is the **policy gradient theorem**. The derivative of the distribution of states has not been neglected. It is *inside*: it is what the recursion (10.13) carries from state to state.
 
 # %% [markdown]
 # **Step 5.** Replace ∇π by π ∇log π, as in (10.7), and read the sums as a mean over episodes, in which a state
@@ -581,14 +606,14 @@ for name, p in {"ε-greedy left": 0.05, "ε-greedy right": 0.95, "a fair coin": 
 print("ascended with " + authorship("exact_policy_gradient", "softmax_policy"))
 assert abs(path[-1] - p_star) < 1e-3 and abs(corridor_value(p_star) + 6 + 4 * np.sqrt(2)) < 1e-9
 
-# %%
+# %% tags=["hide-input"]
 p = np.linspace(0.04, 0.96, 200)
 way = np.array(path)[[1, 5, 10, 20, 50, 100, 2499]]
 greedy = np.array([0.05, 0.95])
 ax = plots.curves({"J(p)": corridor_value(p)}, x=p, xlabel="p, probability of right", ylabel="J")
 ax.plot(greedy, corridor_value(greedy), "s", ls="", ms=9, label="ε-greedy, ε = 0.1")
 ax.plot(way, corridor_value(way), "o", ls="", label="gradient ascent, now and then")
-ax.axvline(p_star, color="black", linewidth=1, linestyle=":")
+ax.axvline(p_star, color=plots.INK, linewidth=1, linestyle=":")
 ax.annotate("2 − √2", (p_star, -100), xytext=(6, 0), textcoords="offset points")
 ax.legend(loc="lower center", bbox_to_anchor=(0.35, 0.1))
 plots.show(ax, alt="The corridor's value against the probability of going right: a flat hill with its top at "
@@ -600,13 +625,17 @@ plots.show(ax, alt="The corridor's value against the probability of going right:
 # ε-greedy policies, −82 or −44. (10.1) cannot express the top of the hill.
 
 # %% [markdown]
-# ---
-# **A good place for a break.** Three exercises are behind you, and the gradient is exact. Before you go on you should
-# be able to say, without looking: why no derivative of the world's $p$ is left in (10.15) · what is averaged over
-# which states in it · why a table's gradient (10.17) has *three* factors. To take up the lesson here, run every cell
-# above once (`Run` → `Run All Above Selected Cell`; it takes seconds).
+# ## Break
 #
-# ---
+# Half of the lesson is behind you: three exercises, and a gradient that is exact. `rlcourse progress` in a terminal
+# shows what you have. Before you go on you should be able to say, without looking:
+#
+# - why no derivative of the world's $p$ is left in (10.15);
+# - what is averaged in it, over which states;
+# - why a table's gradient (10.17) has three factors, and which one knows where episodes begin.
+#
+# To take up the lesson here another day, click this cell and choose `Run` → `Run All Above Selected Cell`: it takes
+# seconds.
 
 # %% [markdown]
 # ## REINFORCE: sample the theorem
@@ -672,11 +701,21 @@ reinforce_loss = check("reinforce_loss")
 #
 # (10.21) is unbiased, and *very* noisy. If all returns lie between 90 and 110, every action taken is pushed up, and
 # only on average does it come out which ones were better. Could we subtract something from $G_t$ first?
+
+# %% [markdown]
+# ### Talk to your neighbour
+# What may be subtracted from $G_t$ without moving the mean of (10.21)?
 #
-# > **Talk to your neighbour, and vote.** What may be subtracted from $G_t$ without moving the mean of (10.21)?
-# > **A** A constant, and nothing else. · **B** Anything that does not look at $a_t$ or at what comes after it. ·
-# > **C** Anything that is known when the episode is over. · **D** $G_t$ itself, the best guess of all.
+# **A** A constant, and nothing else · **B** What does not know $a_t$, nor anything after it ·
+# **C** Whatever is known when the episode is over · **D** $G_t$ itself, the best guess of all
 #
+# <details><summary>What the next cells will show</summary>
+#
+# B: the state, the time, all of the past. With C and D it would know the action by what came of it; with D the estimate
+# would be zero, always.
+# </details>
+
+# %% [markdown]
 # Take any function $b(s)$ that does not look at the action. Its contribution in state $s$ is
 #
 # $$\begin{aligned}\sum_a\pi_\theta(a|s)\,\nabla\log\pi_\theta(a|s)\,b(s) &= b(s)\sum_a\nabla\pi_\theta(a|s)\\
@@ -686,8 +725,7 @@ reinforce_loss = check("reinforce_loss")
 #
 # $$\nabla J(\theta) = \mathbb E_{\pi_\theta}\Big[\sum_{t\ge0}\gamma^t\,\big(G_t - b(s_t)\big)\,\nabla\log\pi_\theta(a_t|s_t)\Big] \tag{10.24}$$
 #
-# That is answer B: the state, the time and the past are free, for (10.23) only asks that $b$ comes out of the sum over
-# actions. What knows the action does not come out. With D the estimate would be zero, always.
+# All that (10.23) asks is that $b$ comes out of the sum over actions. What knows the action does not come out.
 #
 # The variance does depend on $b$. What is a good one? What we expect anyway: $b(s) \approx V^\pi(s)$. Then
 # $G_t - b(s_t)$ is positive if it went better than expected and negative if worse.
@@ -726,7 +764,7 @@ print("by " + authorship("grad_log_softmax"))
 # Here is what this looks like. Each point is the gradient of *one* episode with 5 more a step, drawn along ∇J and
 # in one direction across.
 
-# %%
+# %% tags=["hide-input"]
 length = float(gradient.norm())
 ahead = (gradient / length).numpy().ravel()
 side = rng.normal(size=12)
@@ -748,6 +786,40 @@ plots.show(panels, alt="Two clouds of single-episode gradients around the same s
 # A better baseline means that fewer episodes say the same.
 
 # %% [markdown]
+# A closer look at one state with three actions, of which the first is taken most of the time. A sample can then be one
+# of three vectors, $\nabla_h\log\pi(a|s)\,\big(Q^\pi(s,a) - b\big)$. **Drag b.** What do the three arrows do, and what
+# does their mean do? Where are they shortest, and is it at $V^\pi$?
+
+# %% tags=["hide-input"]
+shares, worth = torch.tensor([0.7, 0.2, 0.1]).double(), torch.tensor([8.0, 10.0, 16.0]).double()
+arrows = grad_log_softmax(shares.log().expand(3, 3), torch.arange(3))
+# Scores sum to 0: they lie in a plane, of which these are two directions at right angles.
+in_the_plane = torch.tensor([[1, -1, 0], [1, 1, -2]]).double() / torch.tensor([[2.0], [6.0]]).sqrt()
+
+
+def draw_samples(b):
+    each = arrows * (worth - b)[:, None]
+    mean = shares @ each
+    noise = float(shares @ (each - mean).square().sum(dim=1))
+    ax = plots.axes(size="tall")
+    for k, (x, y) in enumerate((each @ in_the_plane.T).tolist()):
+        ax.annotate("", (x, y), (0, 0), arrowprops={"arrowstyle": "-|>", "lw": 0.8 + 6 * float(shares[k]),
+                    "color": list(plots.PALETTE.values())[k], "shrinkA": 0, "shrinkB": 0})  # fmt: skip
+        ax.plot([], [], color=list(plots.PALETTE.values())[k], ls="-", lw=0.8 + 6 * float(shares[k]),
+                label=f"π = {shares[k]:.1f}, Q = {worth[k]:.0f}")  # fmt: skip
+    x, y = (in_the_plane @ mean).tolist()
+    ax.plot(x, y, "o", ms=9, color=plots.PALETTE["vermilion"], label="their mean")
+    ax.set(xlim=(-14, 14), ylim=(-14, 14), aspect="equal", xticks=[], yticks=[],
+           title=f"V = {float(shares @ worth):.1f}    variance = {noise:.1f}")  # fmt: skip
+    ax.legend(loc="upper left", ncols=2)
+    return ax
+
+
+plots.slide(draw_samples, list(range(0, 21)), name="b", start=0,
+            alt="Three arrows, the sampled gradients of three actions, and the dot of their mean. As b goes from 0 "
+            "to 20 the arrows shrink and then grow on the other side; the dot stays where it is.")  # fmt: skip
+
+# %% [markdown]
 # ### The best baseline of a state
 #
 # How good can $b$ be? Look at one state. Let the whole future be known, so that an action is worth just
@@ -759,7 +831,7 @@ plots.show(panels, alt="Two clouds of single-episode gradients around the same s
 
 # %% [markdown] task="optimal_baseline"
 # ### Exercise 10.5 · `optimal_baseline`
-# **Points** 2 · **Difficulty** ●●○ · **Time** 15 min, most of it with a pencil
+# **Points** 2 · **Difficulty** ●●○ · **Time** 15 min · ✎ on paper
 #
 # Why is $V^\pi$ not quite the best baseline? Find the best one on paper: set the derivative of (10.25) for $b$ to 0,
 # solve for $b$, and put in the softmax's score (10.9). Then write your formula down as a function.
@@ -830,8 +902,8 @@ for name, b in {"0": torch.zeros(4).double(), "V(s)": v_richer, "best": best}.it
 print("by " + authorship("optimal_baseline", "grad_log_softmax", "softmax_policy"))
 
 # %% [markdown]
-# Nearly all of the noise goes with $V^\pi$; the best baseline takes a little more. And $V^\pi$ has two virtues that
-# the best one has not. It can be *learned*, as the next exercise does. And it has a meaning: $G_t - V^\pi(s_t)$
+# Nearly all of the noise goes with $V^\pi$. Of the little that it leaves, the best baseline takes next to nothing
+# in one state and nearly all in another. And yet $V^\pi$ is what one uses, for two virtues. It can be *learned*, as the next exercise does. And it has a meaning: $G_t - V^\pi(s_t)$
 # says how much better than expected it went, an estimate of the advantage, which lesson 11 is about.
 
 # %% [markdown]
@@ -911,13 +983,16 @@ for i in range(30):
         more = tables.visits(mdp, x, 1.0) / tables.visits(mdp, x, g)
         practice = torch.from_numpy(more)[:, None] * exact
         cosines[i, j] = torch.cosine_similarity(exact.flatten(), practice.flatten(), dim=0)
+print("γ     ", *(f"{g:7}" for g in gammas))
+print("cosine", *(f"{c:7.4f}" for c in cosines.mean(axis=0)))
+print("∇J by " + authorship("exact_policy_gradient"))
+
+# %% tags=["hide-input"]
 ax = plots.curves({"30 random worlds": cosines}, x=gammas, xlabel="γ", ylabel="cosine of g with ∇J",
                   spread="min-max")  # fmt: skip
 ax.set_ylim(0, 1.05)
 plots.show(ax, alt="The cosine between the direction of practice and the true gradient: about 0.8 on average at "
            "γ = 0, with a lowest world near one half, rising to 1 at γ = 1.")  # fmt: skip
-print({g: float(c.round(4)) for g, c in zip(gammas, cosines.mean(axis=0), strict=True)})
-print("∇J by " + authorship("exact_policy_gradient"))
 
 # %% [markdown]
 # At γ = 0.99 the two directions cannot be told apart, and practice uses such γ. For a table the cosine is never
@@ -958,19 +1033,19 @@ for name, weight in {"γᵗ kept, b = 0": gamma_t * returns, "γᵗ kept, b = V(
     sums = each.reshape(10, 5000, 4, 3).cumsum(axis=1)[:, counts - 1]
     off = sums / counts[:, None, None] - gradient.numpy()
     errors[name] = np.linalg.norm(off, axis=(2, 3)) / length
-print(
-    {name: float(e[:, -1].mean().round(3)) for name, e in errors.items()},
-    "· |g − ∇J| / |∇J| =",
-    round(distance, 3),
-)
+for name, e in errors.items():
+    print(f"{name:21} error after 5000 episodes: {e[:, -1].mean():.3f}")
+print(f"|g − ∇J| / |∇J| = {distance:.3f}")
 print("by " + authorship("grad_log_softmax"))
 assert (
     errors["γᵗ kept, b = V(s)"][:, -1].mean() < 0.2
     and abs(errors["γᵗ dropped, b = V(s)"][:, -1].mean() - distance) < 0.1
 )
 
-# %%
-ax = plots.curves(errors, x=counts, xlabel="episodes", ylabel="error, relative to |∇J|")
+# %% tags=["hide-input"]
+ax = plots.curves(
+    errors, x=counts, xlabel="episodes", ylabel="error, relative to |∇J|", spread="interquartile"
+)
 ax.set(xscale="log", yscale="log")
 ax.get_legend().set_title("mean; band: middle half of 10 batches")
 plots.show(ax, alt="Relative error of the sampled gradient against episodes, both axes logarithmic. With the "
@@ -1093,6 +1168,7 @@ for name, c in {"sum": 1.0, "mean over T": 1 / lengths}.items():
 
 
 # %%
+# about 6 s
 def corridor_run(seed):
     env = tables.TableWorld(corridor, blind=True)
     env.reset(seed=seed)
@@ -1103,19 +1179,21 @@ def corridor_run(seed):
 
 
 with one_thread():
-    runs_in_corridor = [
-        corridor_run(seed) for seed in progress(range(5), "REINFORCE in the corridor")
-    ]
+    runs_in_corridor = [corridor_run(seed) for seed in seeds(range(5))]
 print("learned with " + authorship("reinforce", "softmax_policy"))
-ax = plots.curves({"REINFORCE": np.stack([totals for totals, _ in runs_in_corridor])}, smooth=20,
-                  xlabel="episode", ylabel="return of the episode", spread="min-max")  # fmt: skip
-ax.axhline(corridor_value(p_star), color="black", linewidth=1, linestyle=":")
-ax.axhline(corridor_value(0.95), color=plots.PALETTE["orange"], linewidth=1, linestyle="--")
-ax.annotate("best coin, −11.66", (250, -11), ha="right", va="bottom")
-ax.annotate("ε-greedy right, −44", (250, -43.5), ha="right", va="bottom")
+print("p(right) at the end:", [round(p, 2) for _, p in runs_in_corridor], f"(best {p_star:.3f})")
+
+# %% tags=["hide-input"]
+label = f"{whose('reinforce')} REINFORCE"
+ax = plots.curves({label: np.stack([totals for totals, _ in runs_in_corridor])}, smooth=20,
+                  xlabel="episode", ylabel="return of the episode")  # fmt: skip
+ax.axhline(corridor_value(p_star), color=plots.INK, linewidth=1, linestyle=":")
+ax.axhline(corridor_value(0.95), color=plots.PALETTE["vermilion"], linewidth=1, linestyle="--")
+ax.annotate("best coin, −11.66", (250, -10.5), ha="right", va="bottom")
+ax.annotate("ε-greedy right, −44", (250, -43), ha="right", va="bottom")
+ax.legend(loc="lower right")
 plots.show(ax, alt="Returns of REINFORCE in the corridor rise from about minus 80 to about minus 12 within 100 "
            "episodes, far above the better ε-greedy policy, to the line of the best coin.")  # fmt: skip
-print("p(right) at the end:", [round(p, 2) for _, p in runs_in_corridor], f"(best {p_star:.3f})")
 
 # %% [markdown]
 # All runs leave both ε-greedy policies behind. They do not settle at 0.586: the hill is flat at its top, and the
@@ -1133,6 +1211,7 @@ print("p(right) at the end:", [round(p, 2) for _, p in runs_in_corridor], f"(bes
 
 
 # %%
+# about 3 s
 def direction_without_gradient(mdp, x, rng, pairs=500):
     """The mean of ε (J(x + ε) − J(x − ε)) / 2 over random directions ε, each J from two episodes."""
 
@@ -1174,6 +1253,7 @@ print("by " + authorship("grad_log_softmax", "exact_policy_gradient"))
 
 
 # %%
+# about 5 s
 late = tables.chain(20, [0.0] * 19 + [1.0])
 
 
@@ -1187,15 +1267,17 @@ def late_run(keep_gamma_t, seed):
 kept = {"γᵗ dropped": False, "γᵗ kept": True}
 with one_thread():
     learned = {
-        name: np.stack([late_run(keep, seed) for seed in progress(range(5), name)])
+        name: np.stack([late_run(keep, seed) for seed in seeds(range(5))])
         for name, keep in kept.items()
     }
+for name, totals in learned.items():
+    print(f"{name:11} share with the reward, first 60 episodes: {totals[:, :60].mean():.2f}")
 print("learned with " + authorship("reinforce", "softmax_policy"))
+
+# %% tags=["hide-input"]
 ax = plots.curves(learned, smooth=20, xlabel="episode", ylabel="share of episodes with the reward")
 plots.show(ax, alt="Without the factor the reward is found nearly always after 50 episodes; with it "
            "learning takes several times longer.")  # fmt: skip
-for name, totals in learned.items():
-    print(f"{name:11} first 60 episodes: {totals[:, :60].mean():.2f}")
 
 # %% [markdown]
 # Here the direction is the same for both (only one state matters); its *length* is not. That is the bargain of
@@ -1211,13 +1293,14 @@ for name, totals in learned.items():
 
 
 # %%
+# about 15 s
 def learning_curve(history, grid):
     """The mean return of the last 20 episodes, at the steps of `grid`."""
     finished = np.searchsorted(history.episode_steps, grid, side="right")
     return [np.mean(history.episode_returns[max(k - 20, 0) : k]) for k in finished]
 
 
-def cartpole_runs(kind, seeds=5, steps=20_000, episodes=2):
+def cartpole_runs(kind, n_seeds=5, steps=20_000, episodes=2):
     """Agents of a kind, trained by a loss, and their learning curves (seeds, len(grid))."""
     mine = (
         {"reinforce_loss": reinforce_loss}
@@ -1225,7 +1308,7 @@ def cartpole_runs(kind, seeds=5, steps=20_000, episodes=2):
         else {"baseline_loss": baseline_loss}
     )
     agents, runs = [], []
-    for seed in range(seeds):
+    for seed in seeds(range(n_seeds)):
         agents.append(kind.for_env("CartPole-v1", seed=seed, episodes=episodes, **mine))
         history = train_on_policy(agents[-1], "CartPole-v1", steps, seed)
         runs.append(learning_curve(history, grid))
@@ -1236,6 +1319,7 @@ grid = np.arange(500, 20_001, 500)
 _, plain = cartpole_runs(Reinforce)
 
 # %%
+# about 20 s
 agents, with_baseline = cartpole_runs(ReinforceBaseline)
 
 
@@ -1249,17 +1333,21 @@ class Random:
 
 never = evaluate(Random(), "CartPole-v1", episodes=100, seed=0).mean()
 print("learned with " + authorship("reinforce_loss", "baseline_loss"))
-ax = plots.curves({"REINFORCE with baseline": with_baseline, "REINFORCE": plain}, x=grid,
-                  xlabel="steps in the world", ylabel="return, last 20 episodes")  # fmt: skip
-ax.axhline(never, color="black", linewidth=1, linestyle=":")
-ax.annotate("random policy", (20_000, never), ha="right", va="bottom")
-plots.show(ax, alt="Learning curves on CartPole: both agents rise from 20; the one with a baseline is ahead "
-           "from early on and ends clearly higher.")  # fmt: skip
 for name, runs in {"with baseline": with_baseline, "without": plain}.items():
+    last, spread_of_last = runs[:, -1].mean(), runs[:, -1].std()
     print(
-        f"{name:14} last 20 episodes: {runs[:, -1].mean():5.0f} ± {runs[:, -1].std():.0f}; whole run: {runs.mean():.0f}"
+        f"{name:14} last 20 episodes: {last:4.0f} ± {spread_of_last:3.0f}; whole run: {runs.mean():4.0f}"
     )
 print(f"random policy  {never:.0f}")
+
+# %% tags=["hide-input"]
+ax = plots.curves({f"with a baseline, {whose('baseline_loss')} losses": with_baseline,
+                   f"without, {whose('reinforce_loss')} loss": plain}, x=grid,
+                  xlabel="steps in the world", ylabel="return, last 20 episodes")  # fmt: skip
+ax.axhline(never, color=plots.INK, linewidth=1, linestyle=":")
+ax.annotate("random policy", (20_000, never + 4), ha="right", va="bottom")
+plots.show(ax, alt="Learning curves on CartPole: both agents rise from 20; the one with a baseline is ahead "
+           "from early on and ends clearly higher.")  # fmt: skip
 
 # %% [markdown]
 # The same network, the same number of steps, the same returns; only a number is subtracted that leaves the mean as
@@ -1283,18 +1371,31 @@ print(
 # %% [markdown]
 # ## Change one thing: episodes a step
 #
-# Set `episodes` to 1: a step after every single episode. Nothing else changes. **Guess first**: twice as many steps
-# from the same data, but noisier ones. Better or worse? Run the cell, then try 4 and 8. **What to look for:** which
-# of the two agents bears the noise.
+# Set `episodes` to 1: a step after every single episode, twice as many steps from the same data, but noisier ones.
+# Nothing else changes. **What to look for:** which of the two agents bears the noise. Then try 4 and 8.
+
+# %% [markdown]
+# ### Talk to your neighbour
+# With one episode a step,
+#
+# **A** both agents learn faster · **B** both learn more slowly · **C** one of them stops learning for good
+#
+# <details><summary>What the next cell will show</summary>
+#
+# C. Which one, and why for good? Look at the returns that it ends with: could it do worse?
+# </details>
 
 # %%
+# about 12 s
 episodes = 1
-curves = {"with baseline, 2 a step": with_baseline, "without, 2 a step": plain}
-for name, kind in {"with baseline": ReinforceBaseline, "without": Reinforce}.items():
+curves = {"with, 2 a step": with_baseline, "without, 2 a step": plain}
+for name, kind in {"with": ReinforceBaseline, "without": Reinforce}.items():
     label = f"{name}, {episodes} a step"
-    _, curves[label] = cartpole_runs(kind, seeds=3, steps=10_000, episodes=episodes)
-    print(f"{label}: at the end of the run", curves[label][:, 19].round().astype(int))
+    _, curves[label] = cartpole_runs(kind, n_seeds=3, steps=10_000, episodes=episodes)
+    print(f"{label} baseline: at the end of the run", curves[label][:, 19].round().astype(int))
 print("learned with " + authorship("reinforce_loss", "baseline_loss"))
+
+# %% tags=["hide-input"]
 ax = plots.curves({label: runs[:, :20] for label, runs in curves.items()}, x=grid[:20],
                   xlabel="steps in the world", ylabel="return, last 20 episodes")  # fmt: skip
 plots.show(ax, alt="With one episode a step the agent with baseline learns as well as before, while the one "
@@ -1317,6 +1418,7 @@ plots.show(ax, alt="With one episode a step the agent with baseline learns as we
 
 
 # %%
+# about 10 s
 class Colleague(ReinforceBaseline):
     def update(self, rollout, rng):
         rows = flat_rows(rollout)  # the steps of two episodes, one after the other
@@ -1330,14 +1432,16 @@ class Colleague(ReinforceBaseline):
         return {"policy loss": policy_loss.detach(), "value loss": value_loss.detach()}
 
 
-suspects, odd = cartpole_runs(Colleague, seeds=3)
+suspects, odd = cartpole_runs(Colleague, n_seeds=3)
 print("learned with " + authorship("baseline_loss"))
-ax = plots.curves({"the course's update": with_baseline[:3], "the colleague's": odd}, x=grid,
-                  xlabel="steps in the world", ylabel="return, last 20 episodes")  # fmt: skip
-plots.show(ax, alt="The colleague's agents rise slowly and end far below the course's.")
 for seed, agent in enumerate(suspects):
     last = agent.returns[agent.ends].numpy().round(1)
     print(f"seed {seed}: G at the last step of each of its last two episodes: {last}")
+
+# %% tags=["hide-input"]
+ax = plots.curves({"the course's update": with_baseline[:3], "the colleague's": odd}, x=grid,
+                  xlabel="steps in the world", ylabel="return, last 20 episodes")  # fmt: skip
+plots.show(ax, alt="The colleague's agents rise slowly and end far below the course's.")
 
 # %% [markdown]
 # <details><summary>Where should I look?</summary>
@@ -1362,7 +1466,7 @@ for seed, agent in enumerate(suspects):
 #
 # Not with (10.21): its mean is over the actions of the *present* policy, and over its returns. Each episode is used
 # once, which is why policy gradients need so many. Lesson 12 says how far one may go with old data, and what it
-# costs: the ratio $\pi_\theta/\pi_{old}$.
+# costs: the ratio $\pi_\theta/\pi_{\text{old}}$.
 # </details>
 #
 # **2.** REINFORCE in the corridor has one pair of preferences for three cells. Is the theorem still true? We proved
@@ -1377,7 +1481,7 @@ for seed, agent in enumerate(suspects):
 # </details>
 
 # %% [markdown]
-# ## To revise from
+# ## Summary
 #
 # - **Change what is parametrised**: a softmax policy is smooth in θ and can mix. Its score is
 #   $\nabla_h\log\pi(a|s) = e_a - \pi(\cdot|s)$.
@@ -1397,8 +1501,8 @@ for seed, agent in enumerate(suspects):
 #
 # - **Natural policy gradient** (Kakade 2001): the direction. $F(\theta)^{-1}\nabla J(\theta)$ stands for
 #   $\nabla J(\theta)$, with
-#   $F(\theta) = \mathbb E_{\pi_\theta}[\nabla\log\pi_\theta(a|s)\,\nabla\log\pi_\theta(a|s)^\top]$. Then a step
-#   changes the *policy* by the same little, however it is written in θ. Lesson 12's trust region is its heir.
+#   $F(\theta) = \mathbb E_{\pi_\theta}[\nabla\log\pi_\theta(a|s)\,\nabla\log\pi_\theta(a|s)^\top]$. To first
+#   order a step then moves the *policy* by the same, however it is written in θ. Lesson 12's trust region is its heir.
 # - **Where does ascent end?** (Agarwal, Kakade, Lee & Mahajan 2021): they change nothing and follow the exact gradient
 #   (10.17). $J$ is not concave, and yet a softmax table gets to the best policy, if episodes may begin in any state
 #   and the step is small enough. The natural gradient gets near it in a number of steps that does not grow with the
@@ -1408,16 +1512,18 @@ for seed, agent in enumerate(suspects):
 #   Part IV of this course.
 
 # %% [markdown]
-# <details><summary><b>For readers of the sources</b></summary>
+# ## For readers of the sources
+#
+# <details><summary>How the originals write it, and where they differ</summary>
 #
 # - R. S. Sutton & A. G. Barto, *Reinforcement Learning: An Introduction*, 2nd edition, chapter 13. Their $R_{t+1}$ is
 #   our $r_t$. Their theorem (13.5) is up to a constant factor, because its weights of the states sum to 1; (10.15) has
 #   visits, and an equals sign. Their box of REINFORCE takes a step of its own for every $t$: the later scores are then
 #   those of weights that did not choose those actions. One step from the weights that acted, (10.29), is exactly
 #   (10.21).
-# - L. Brigato, *Advanced Reinforcement Learning*, slides of a winter school, Bern 2024. Its $d^{\pi_\theta}$ is our
-#   $\bar\eta^\pi$. It has one formula for three objectives; (10.15) and (10.18) say which states it averages over in
-#   each.
+# - L. Brigato, *Advanced Reinforcement Learning*, slides of a winter school, Bern 2024. The stationary distribution is
+#   called d there and $\bar\eta^\pi$ here. One formula stands for three objectives; (10.15) and (10.18) say
+#   which states it averages over in each.
 # - The lecture notes on Stein's identity and soft policy iteration. Their φ is our θ, and their θ our ψ; algorithm 1 is
 #   (10.26), one step for every $t$, with $\gamma^t$ in the policy's half.
 # </details>

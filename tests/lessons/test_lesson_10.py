@@ -41,13 +41,14 @@ def test_a_search_without_a_gradient_loses_its_way_where_there_are_many_paramete
     assert (many[:, 1] < 0.4).all() and (many[:, 0] > 0.75).all()
 
 
-def test_the_best_baseline_takes_a_little_more_than_the_value(lesson):
+def test_of_what_the_value_leaves_the_best_baseline_takes_from_nothing_to_nearly_all(lesson):
     none, value, best = (
         lesson["spread"](b).numpy()
         for b in (torch.zeros(4).double(), lesson["v_richer"], lesson["best"])
     )
     assert (value < 0.01 * none).all()
-    assert (best < value).all() and (best > 0.8 * value).all()
+    assert (best <= value).all()
+    assert (best / value).max() > 0.95 and (best / value).min() < 0.2
 
 
 def test_a_mean_over_the_steps_of_an_episode_is_not_the_gradient(lesson):
@@ -109,7 +110,7 @@ def test_the_baseline_is_ahead_on_cartpole(lesson):
 def test_without_a_baseline_one_episode_a_step_collapses(lesson):
     curves = lesson["curves"]
     assert (curves["without, 1 a step"][:, 19] < 20).all()
-    assert (curves["with baseline, 1 a step"][:, 19] > 100).all()
+    assert (curves["with, 1 a step"][:, 19] > 100).all()
 
 
 def test_the_colleague_s_agents_learn_less_and_their_returns_say_why(lesson):
