@@ -1392,7 +1392,7 @@ curves = {"with, 2 a step": with_baseline, "without, 2 a step": plain}
 for name, kind in {"with": ReinforceBaseline, "without": Reinforce}.items():
     label = f"{name}, {episodes} a step"
     _, curves[label] = cartpole_runs(kind, n_seeds=3, steps=10_000, episodes=episodes)
-    print(f"{label} baseline: at the end of the run", curves[label][:, 19].round().astype(int))
+    print(f"{name} a baseline: at the end of the run", curves[label][:, 19].round().astype(int))
 print("learned with " + authorship("reinforce_loss", "baseline_loss"))
 
 # %% tags=["hide-input"]
