@@ -9,7 +9,7 @@
 # %% [markdown]
 # # 00 · Start here
 #
-# Part I · **00** → 01 → 02 → 03 → 04 → 05
+# Part I · **00** → 01 → 02 → 03 → 04 → 05 → Part II
 #
 # - **You will be able to** work with this course: solve an exercise, be told which mistake you made, check a whole
 #   lesson; and you will have met the four things every later lesson uses: returns, the two ways an episode stops,
@@ -76,12 +76,9 @@ from rlcourse.tabular.envs import TabularEnv
 # %% [markdown]
 # ### Guess first
 #
-# A reward of 1 at every step, **for ever**, with γ = 0.9. **What is that worth?** Vote, with your fingers:
+# A reward of 1 at every step, **for ever**, with γ = 0.9. **What is that worth?** Vote:
 #
-# 1. infinitely much
-# 2. about 100
-# 3. about 10
-# 4. less than 2
+# **A** infinitely much · **B** about 100 · **C** about 10 · **D** less than 2
 #
 # <details><summary>I have voted.</summary>
 #
@@ -170,7 +167,7 @@ for n in (1, 2, 5, 10, 20, 50, 100, 200):
 
 # %% [markdown] task="constant_return"
 # ### Exercise 0.2 · `constant_return`
-# **Points** 1 · **Difficulty** ●●○ · **Time** 12 min · with **paper and pencil**
+# **Points** 1 · **Difficulty** ●●○ · **Time** 12 min · ✎ on paper
 #
 # Find (0.2) in **closed form**: an expression without a sum, without a loop and without dots. Then write it down as a function.
 #
@@ -232,7 +229,28 @@ for gamma in (0.5, 0.9, 0.99, 0.999):
 
 # %% [markdown]
 # Read a line as "with this γ an agent looks about so many steps ahead". It is a soft horizon: what lies beyond it counts less
-# and less, but nothing is forgotten altogether.
+# and less, but nothing is forgotten altogether. Look, then drag: each bar is the weight of one step, and the line is the horizon.
+
+
+# %% tags=["hide-input"]
+def draw(gamma):
+    t, horizon = np.arange(60), constant_return(1, gamma, math.inf)
+    ax = plots.axes()
+    ax.vlines(t, 0, gamma**t, linewidth=5, color=plots.PALETTE["blue"])
+    ax.axvline(horizon, color=plots.PALETTE["vermilion"], linestyle="--")
+    ax.text(horizon + 0.8, 0.95, f"horizon {horizon:.3g}", color=plots.PALETTE["vermilion"])
+    ax.set(xlabel="steps ahead, t", ylabel="weight", ylim=(0, 1.05), xlim=(-1, 60))
+    return ax
+
+
+plots.slide(
+    draw,
+    [0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.975],
+    name="γ",
+    start=4,
+    alt="The weight of a reward falls with the number of steps ahead, the more slowly the larger γ is; the "
+    "horizon moves to the right.",
+)
 
 # %% [markdown]
 # ## Two ways to stop
@@ -249,14 +267,13 @@ for gamma in (0.5, 0.9, 0.99, 0.999):
 # steps, though the pole may stand as well as ever. An agent writes down what each state is worth: the rewards that will still come.
 # **What is a perfectly balanced pole worth at step 499?** Vote:
 #
-# 1. about 1: one more step, and then it is over
-# 2. as much as at step 100: the pole does not know what time it is
-# 3. nothing: the episode is as good as over
+# **A** about 1: one more step, and then it is over · **B** as much as at step 100: the pole does not know what time it is ·
+# **C** nothing: the episode is as good as over
 #
 # <details><summary>We have voted.</summary>
 #
-# As much as at step 100. The limit is ours; the world knows nothing of it, and the agent cannot see the clock. Whoever answers 1
-# teaches the agent that balanced poles are worth little, now and then, for no reason that it can see.
+# B. The limit is ours; the world knows nothing of it, and the agent cannot see the clock. Whoever votes A teaches the agent that
+# balanced poles are worth little, now and then, for no reason that it can see.
 # </details>
 
 # %% [markdown]
@@ -320,7 +337,13 @@ print(table - table.mean(axis=1, keepdims=True))  # (2, 3) − (2, 1): each row 
 
 # %% [markdown]
 # and it is dangerous. The last layer of a network gives predictions of shape (B, 1). Targets have the shape (B,). Their
-# difference should be B numbers. **What is the shape of (3, 1) minus (3,)?** Vote: (3,) · (3, 1) · (3, 3) · there is an error.
+# difference should be B numbers.
+#
+# ### Talk to your neighbour
+#
+# What is the shape of (3, 1) minus (3,)? Vote:
+#
+# **A** (3,) · **B** (3, 1) · **C** (3, 3) · **D** there is an error
 
 # %%
 prediction, target = np.ones((3, 1)), np.array([1.0, 2.0, 3.0])
@@ -395,7 +418,7 @@ assert gradient.item() == 2 * (2 - 6)  # detached: the derivative of (w − 6)²
 #
 # $$s_0,\ a_0,\ r_0,\ s_1,\ a_1,\ r_1,\ \dots \qquad a_t \sim \pi(\cdot\,|\,s_t) \tag{0.5}$$
 
-# %% tags=["hide-input"] jupyter={"source_hidden": true}
+# %% tags=["hide-input"]
 ax = diagrams.agent_and_world()
 plots.show(
     ax,
@@ -503,19 +526,21 @@ for name, policy in policies.items():
 
 # %%
 print("measured with " + authorship("run_episode", "discounted_return"))
+for name in policies:
+    print(f"{name:13} mean return {G[name].mean():.2f}, terminated {arrived[name].mean():.0%}")
+
+# %% tags=["hide-input"]
 ax = plots.bars(
     {name: g.mean(axis=1) for name, g in G.items()}, ylabel="mean return of 30 episodes"
 )
 plots.show(ax, alt="Mean return of two policies in a small world over ten seeds; the one that prefers right and up "
            "does better.")  # fmt: skip
-for name in policies:
-    print(f"{name:13} mean return {G[name].mean():.2f}, terminated {arrived[name].mean():.0%}")
 
 # %% [markdown]
 # Whoever arrives sooner has a larger return: the same 1 is paid at the goal, but multiplied by γ once less for every step
 # saved.
 #
-# **Change one thing.** Set `max_steps` to 8 in the cell before the figure, and run both cells again. **What to look for:** fewer
+# **Change one thing.** Set `max_steps` to 8 in the cell where it stands, and run the cells from there on again. **What to look for:** fewer
 # episodes terminate, and both policies look worse. Has the world become harder? No: we only stopped watching. That is
 # truncation.
 
@@ -561,7 +586,9 @@ for name in policies:
 # - **Distributional methods** (Bellemare, Dabney & Munos 2017) keep the sum and learn its whole distribution, not its mean alone.
 
 # %% [markdown]
-# <details><summary><b>For readers of the sources</b></summary>
+# ## For readers of the sources
+#
+# <details><summary>Three other conventions</summary>
 #
 # - **Sutton & Barto**, *Reinforcement Learning*: their $R_{t+1}$ is our $r_t$, the reward for leaving $s_t$; their (3.8) is (0.1), and
 #   their (3.10) is your formula of exercise 0.2 for an endless sum.

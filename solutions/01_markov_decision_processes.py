@@ -9,7 +9,7 @@
 # %% [markdown]
 # # 01 · Markov decision processes
 #
-# Part I · 00 → **01** → 02 → 03 → 04 → 05
+# Part I · 00 → **01** → 02 → 03 → 04 → 05 → Part II
 #
 # - **You will be able to** describe a world in which averages can be computed; turn a policy into a Markov chain; say how often
 #   each state is visited; and compute the number that all of reinforcement learning is about, the mean return of a policy.
@@ -26,6 +26,7 @@ import numpy as np
 
 from rlcourse.checker import authorship, check
 from rlcourse.lab import diagrams, plots
+from rlcourse.lab.progress import progress
 from rlcourse.tabular import gridworlds, mdp, returns
 from rlcourse.tabular.envs import TabularEnv
 
@@ -59,11 +60,13 @@ from rlcourse.tabular.envs import TabularEnv
 # ### Talk to your neighbour
 #
 # A robot has a heavy body and a weak motor. We call its position on the floor the state, and the direction in which the motor pushes
-# the action. **Is that Markov?** Vote: 1. yes, the world decides where it goes next · 2. no · 3. that depends on the robot.
+# the action. **Is that Markov?** Vote:
+#
+# **A** yes: the world decides where it goes next · **B** no · **C** that depends on the robot
 #
 # <details><summary>We have voted.</summary>
 #
-# No: a heavy body goes on moving, so where it is next depends on how fast it is now, and a position does not say that. With position
+# B: a heavy body goes on moving, so where it is next depends on how fast it is now, and a position does not say that. With position
 # *and* velocity it is. Being Markov is a property of what you *call* the state, not of the world.
 # </details>
 
@@ -87,14 +90,14 @@ machine = mdp.MDP(P_machine, R_machine, start=[1, 0, 0], gamma=0.9)
 # Below is the same as a graph. An open circle is a state, a dot is an action, and beside the dot stands what the action pays. From the
 # dot on the world decides: an arrow for every next state, with its probability.
 
-# %% tags=["hide-input"] jupyter={"source_hidden": true}
+# %% tags=["hide-input"]
 ax = diagrams.mdp_graph(
     machine.P,
     machine.R,
     places=[(0, 0), (4, 0), (8, 0)],
     dots={
         (NEW, RUN): (1.2, 1.5), (WORN, RUN): (5.2, 1.5), (BROKEN, RUN): (9.2, 1.5),
-        (NEW, REPAIR): (-1.2, -1.5), (WORN, REPAIR): (2.8, -1.5), (BROKEN, REPAIR): (6.8, -2.5),
+        (NEW, REPAIR): (-1.2, -1.5), (WORN, REPAIR): (2.8, -1.5), (BROKEN, REPAIR): (6.2, -3.2),
     },
     states=("new", "worn", "broken"),
     actions=("run", "repair"),
@@ -193,8 +196,12 @@ returns_to_go = check("returns_to_go")
 # survival**. Nothing is discounted now: every step pays $c$. But after each step a coin is tossed. With probability γ the episode goes
 # on, else it ends, there and then. With $L$ the number of steps, the return is $cL$: a random number.
 #
-# **Talk to your neighbour.** World A pays 1 at every step, for ever, discounted by γ = 0.9. World B pays 1 at every step, undiscounted, and ends
-# after each step with probability 0.1. **Whose mean return is larger?** Vote: 1. A's · 2. B's · 3. they are equal · 4. B's is infinite.
+# ### Talk to your neighbour
+#
+# One world pays 1 at every step, for ever, discounted by γ = 0.9. Another pays 1 at every step, undiscounted, and ends after each step with
+# probability 0.1. **Which has the larger mean return?** Vote:
+#
+# **A** the endless one · **B** the mortal one · **C** they are equal · **D** the mortal one's is infinite
 
 # %% [markdown]
 # ### Mean and spread, on paper
@@ -209,7 +216,7 @@ returns_to_go = check("returns_to_go")
 
 # %% [markdown] task="coin_stopped_return"
 # ### Exercise 1.2 · `coin_stopped_return`
-# **Points** 2 · **Difficulty** ●●● · **Time** 20 min · with **paper and pencil**
+# **Points** 2 · **Difficulty** ●●● · **Time** 20 min · ✎ on paper
 #
 # Find the **mean** and the **standard deviation** of the return $cL$ on paper, from (1.4) and from the same equation for $L^2$. Write both
 # formulas down: `reward` is $c$, of either sign; `gamma` is in [0, 1). Return the two numbers, the mean first. A simulation is not exact
@@ -256,9 +263,7 @@ coin_stopped_return = check("coin_stopped_return")
 
 # %%
 rng = np.random.default_rng(0)
-print(
-    "  γ    mean, tossed      by formula     spread, tossed   by formula     discounted, for ever"
-)
+print("   γ   mean tossed   formula   spread tossed   formula   discounted, for ever")
 for g in (0.5, 0.9, 0.98):
     going, steps = np.ones(100_000, dtype=bool), np.zeros(100_000)
     while going.any():
@@ -266,14 +271,13 @@ for g in (0.5, 0.9, 0.98):
         going &= rng.random(100_000) < g
     mean, std = coin_stopped_return(1.0, g)
     for_ever = returns.constant_return(1.0, g, math.inf)
-    print(
-        f"{g:4} {steps.mean():12.2f} {mean:15.2f} {steps.std():18.2f} {std:12.2f} {for_ever:18.2f}"
-    )
+    tossed, spread = steps.mean(), steps.std()
+    print(f"{g:4} {tossed:13.2f} {mean:9.2f} {spread:15.2f} {std:9.2f} {for_ever:15.2f}")
     assert abs(steps.mean() - mean) < 5 * std / np.sqrt(100_000)
     assert np.isclose(mean, for_ever)
 
 # %% [markdown]
-# Your vote: the means agree. Discounting, and being mortal without discounting, **cannot be told apart in the mean**. That is true of any rewards and any
+# The answer was C: the means agree. Discounting, and being mortal without discounting, **cannot be told apart in the mean**. That is true of any rewards and any
 # policy: a reward at step $t$ is discounted by $\gamma^t$, or else it is paid with probability $\gamma^t$, which is how likely $t$ coins in a row say "go
 # on". What differs is the spread: the discounted return of a constant reward has none; the coin's, for γ near 1, is nearly as large as its mean.
 
@@ -405,21 +409,49 @@ def discounted_occupancy(P_pi, start, gamma):
 discounted_occupancy = check("discounted_occupancy")
 
 # %% [markdown]
-# A picture of it: a policy that mostly goes up and right, in a world of 4 × 6 cells, started in the lower left corner. A small γ only sees
-# the neighbourhood of the start; with γ near 1 the start is almost forgotten.
+# ### Talk to your neighbour
+#
+# A policy mostly goes up and right, in a world of 4 × 6 cells, and starts in the lower left corner. **Where is it with γ = 0.5 when the coin stops
+# it, and where with γ = 0.97?** Vote:
+#
+# **A** near the start both times · **B** near the start, then nearly everywhere alike · **C** near the start, then in the upper right corner
 
 # %%
 field = gridworlds.gridworld("......\n......\n......\nS.....")
 drift = np.tile([0.4, 0.4, 0.1, 0.1], (24, 1))  # up, right, down, left
-axes = plots.axes(1, 2, size="wide")
-for ax, g in zip(axes, (0.7, 0.97), strict=True):
-    drifting, _ = policy_chain(field.mdp.P, field.mdp.R, drift)
-    occupancy = discounted_occupancy(drifting, field.mdp.start, g)
-    plots.grid_values(
-        100 * occupancy, field.shape, cells=field.cells, title=f"γ = {g}, in %", digits=0, ax=ax
-    )
-plots.show(axes, alt="Discounted occupancy of a drifting policy on a 4 by 6 grid: concentrated around the start in the "
-           "lower left for a small γ, in the upper right corner for γ near 1.")  # fmt: skip
+drifting, _ = policy_chain(field.mdp.P, field.mdp.R, drift)
+discounts = [0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.99, 0.999]
+occupancies = {g: discounted_occupancy(drifting, field.mdp.start, g) for g in discounts}
+
+
+# %% tags=["hide-input"]
+def draw(g):
+    return plots.grid_values(
+        100 * occupancies[g], field.shape, cells=field.cells, digits=0, limit=40,
+        title=f"where the coin stops it, in %, γ = {g:g}",
+    )  # fmt: skip
+
+
+plots.slide(
+    draw,
+    discounts,
+    name="γ",
+    start=3,
+    milliseconds=700,
+    alt="Discounted occupancy of a drifting policy on a 4 by 6 grid: concentrated around the start in the lower left "
+    "for a small γ, in the upper right corner for γ near 1.",
+)
+
+# %% [markdown]
+# A small γ sees only the neighbourhood of the start; with γ near 1 the start is almost forgotten. Almost: how much of it is left?
+
+# %%
+last = np.linalg.matrix_power(drifting, 1000)[
+    0
+]  # where one is after very many steps, from anywhere
+assert np.allclose(last, np.linalg.matrix_power(drifting, 1000)[-1])
+for g in (0.5, 0.97, 0.999):
+    print(f"γ = {g}: {np.abs(occupancies[g] - last).sum() / 2:.3f} of the occupancy is elsewhere")
 
 # %% [markdown]
 # ## The number that counts
@@ -538,14 +570,15 @@ sample_trajectory = check("sample_trajectory")
 # %% [markdown]
 # ## Your functions at work
 #
-# The mean of sampled returns approaches (1.8). Ten seeds, with their spread; the dashed line is your exact value. (A trajectory stops after 60
+# The mean of sampled returns approaches (1.8). One thin line a seed; the dashed line is your exact value. (A trajectory stops after 60
 # steps: what comes later weighs less than $0.9^{60} < 0.002$ of itself.)
 
 # %%
+# about 12 s
 numbers = np.array([1, 2, 5, 10, 20, 50, 100, 200, 500])
 truth = expected_return(P, R, pi, start, gamma)
 means = np.zeros((10, len(numbers)))
-for seed in range(10):
+for seed in progress(range(10), "ten seeds"):
     generator = np.random.default_rng(seed)
     found = []
     for _ in range(numbers[-1]):
@@ -554,14 +587,17 @@ for seed in range(10):
     means[seed] = [np.mean(found[:n]) for n in numbers]
 assert gamma**60 < 0.002
 
-# %%
+# %% tags=["hide-input"]
 print("by " + authorship("expected_return", "sample_trajectory", "returns_to_go"))
-ax = plots.curves({"mean of n returns": means}, x=numbers, xlabel="n trajectories", ylabel="estimate of J(π)",
-                  spread="min-max")  # fmt: skip
-ax.axhline(truth, color="black", linewidth=1, linestyle="--")
+ax = plots.curves(
+    {"mean of n returns": means}, x=numbers, xlabel="n trajectories", ylabel="estimate of J(π)"
+)
+ax.axhline(truth, color=plots.INK, linewidth=1.5, linestyle="--")
 ax.set_xscale("log")
-plots.show(ax, alt="Estimates of the expected return from 1 to 500 sampled trajectories over ten seeds: the band narrows "
-           "around the exact value.")  # fmt: skip
+plots.show(ax, alt="Estimates of the expected return from 1 to 500 sampled trajectories, a line a seed: they close in on "
+           "the exact value.")  # fmt: skip
+
+# %%
 assert abs(means[:, -1].mean() - truth) < 4 * means[:, -1].std() / np.sqrt(10) + 0.01
 
 # %% [markdown]
@@ -592,6 +628,7 @@ for name, here, there in (
         j = expected_return(chain.P, chain.R, there, chain.start, chain.gamma)
         print(f"   in the chain {j:.3f}", end="")
     print()
+assert expected_return(chain.P, chain.R, in_chain, chain.start, chain.gamma) == 0
 
 # %% [markdown]
 # In the random world, looking one reward ahead does well. In the chain it never leaves the first state, and a drunkard does better: the only reward
@@ -618,10 +655,15 @@ print(env.render())
 # Each row below is one γ; add some of your own. **What to look for:** how much $(1-\gamma)J(\pi)$ depends on where one starts when γ is small, and how
 # little when γ is near 1. Why? (Look again at the two pictures of the occupancy.)
 
+
 # %%
+def from_each_start(g):
+    return np.array([(1 - g) * expected_return(P, R, pi, np.eye(5)[s], g) for s in range(5)])
+
+
 for g in (0.1, 0.5, 0.9, 0.99):
-    each = [(1 - g) * expected_return(P, R, pi, np.eye(5)[s], g) for s in range(5)]
-    print(f"γ = {g:4}: (1 − γ) J from each start: {np.round(each, 2)}")
+    print(f"γ = {g:4}: (1 − γ) J from each start: {from_each_start(g).round(2)}")
+assert np.ptp(from_each_start(0.99)) < 0.1 * np.ptp(from_each_start(0.1))
 
 # %% [markdown]
 # ## Talk to your neighbour
@@ -668,11 +710,13 @@ for g in (0.1, 0.5, 0.9, 0.99):
 # - **Average reward** (Puterman, chapter 8) has no γ: $J(\pi) = \lim_{T\to\infty}\frac1T\,\mathbb E_\tau\big[\sum_{t=0}^{T-1}r_t\big]$.
 
 # %% [markdown]
-# <details><summary><b>For readers of the sources</b></summary>
+# ## For readers of the sources
+#
+# <details><summary>Other letters, other scales</summary>
 #
 # - **Sutton & Barto**: their $p(s',r\,|\,s,a)$ holds the whole distribution of a reward; our $p(s'|s,a)$ and $r(s,a)$ are their (3.4) and (3.5). Their η(s) in (9.2) is
 #   the number of steps in $s$ in an episode, neither discounted nor scaled; their μ(s) in (9.3) is that, divided by its sum.
-# - **Sutton, McAllester, Singh & Mansour**, *Policy Gradient Methods* (2000): their $d^\pi(s)$ is the sum in (1.6) without the factor $1-\gamma$. In this course
+# - **Sutton, McAllester, Singh & Mansour**, *Policy Gradient Methods* (2000): they write d for the sum in (1.6), without the factor $1-\gamma$. In this course
 #   $d$ is the flag of a terminal state, and nothing else.
 # - **Puterman**, *Markov Decision Processes*: the discount is λ, and the occupancies $x(s,a)$ of §6.9 are not scaled to sum to 1. That a coin and a discount have the
 #   same mean is in his §5.3.

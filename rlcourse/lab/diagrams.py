@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
 
-from .plots import PALETTE, axes
+from .plots import INK, PALETTE, axes
 
 STATE_RADIUS, ACTION_RADIUS = 0.55, 0.13
 
@@ -22,7 +22,7 @@ def agent_and_world() -> Axes:
     ):
         box = FancyBboxPatch(
             (2.6, y), 4.8, 1.0, boxstyle="round,pad=0.1", linewidth=2,
-            facecolor="white", edgecolor=PALETTE[color],
+            facecolor="none", edgecolor=PALETTE[color],
         )  # fmt: skip
         ax.add_patch(box)
         ax.text(5, y + 0.68, name, ha="center", va="center", weight="bold", color=PALETTE[color])
@@ -57,8 +57,10 @@ def mdp_graph(
         color = list(PALETTE.values())[a]
         _arrow(ax, places[s], dot, 0.0, gap=(STATE_RADIUS, ACTION_RADIUS), color=color, head=False)
         for t in np.flatnonzero(P[s, a]):
-            end = _arrow(ax, dot, places[t], 0.25, gap=(ACTION_RADIUS, STATE_RADIUS), color=color)
-            _label(ax, end, f"{P[s, a, t]:g}", color)
+            beside = _arrow(
+                ax, dot, places[t], 0.25, gap=(ACTION_RADIUS, STATE_RADIUS), color=color
+            )
+            ax.text(*beside, f"{P[s, a, t]:g}", ha="center", va="center", fontsize=11, color=color)
         ax.add_patch(Circle(dot, ACTION_RADIUS, color=color, zorder=3))
         side = 1 if dot[1] > places[s][1] else -1
         ax.text(
@@ -66,9 +68,7 @@ def mdp_graph(
             ha="center", va="bottom" if side > 0 else "top", weight="bold",
         )  # fmt: skip
     for place, name in zip(places, states, strict=True):
-        ax.add_patch(
-            Circle(place, STATE_RADIUS, facecolor="white", edgecolor="black", lw=1.8, zorder=3)
-        )
+        ax.add_patch(Circle(place, STATE_RADIUS, facecolor="none", edgecolor=INK, lw=1.8, zorder=3))
         ax.text(*place, name, ha="center", va="center", zorder=4)
     return ax
 
@@ -89,11 +89,11 @@ def _arrow(
     bend: float,
     *,
     gap: tuple[float, float] = (0.0, 0.0),
-    color: str = "black",
+    color: str = INK,
     head: bool = True,
     linewidth: float = 1.6,
 ) -> np.ndarray:
-    """A line or an arrow, bent to the left by `bend` of its length; returns the middle of its bow."""
+    """A line or an arrow, bent to the left by `bend` of its length; returns a place beside the middle of its bow."""
     start, end = np.asarray(start, dtype=float), np.asarray(end, dtype=float)
     along = end - start
     left = np.array([-along[1], along[0]])
@@ -117,9 +117,4 @@ def _arrow(
             zorder=2,
         )
     )
-    return (start + 2 * control + end) / 4
-
-
-def _label(ax: Axes, place: np.ndarray, text: str, color: str) -> None:
-    box = {"boxstyle": "round,pad=0.12", "facecolor": "white", "edgecolor": "none"}
-    ax.text(*place, text, ha="center", va="center", fontsize=11, color=color, bbox=box, zorder=3)
+    return (start + 2 * control + end) / 4 + 0.25 * left / np.linalg.norm(left)
