@@ -97,7 +97,7 @@ ax = diagrams.mdp_graph(
     places=[(0, 0), (4, 0), (8, 0)],
     dots={
         (NEW, RUN): (1.2, 1.5), (WORN, RUN): (5.2, 1.5), (BROKEN, RUN): (9.2, 1.5),
-        (NEW, REPAIR): (-1.2, -1.5), (WORN, REPAIR): (2.8, -1.5), (BROKEN, REPAIR): (6.2, -3.2),
+        (NEW, REPAIR): (-1.2, -1.5), (WORN, REPAIR): (2.8, -1.5), (BROKEN, REPAIR): (5.0, -4.0),
     },
     states=("new", "worn", "broken"),
     actions=("run", "repair"),
@@ -446,9 +446,8 @@ plots.slide(
 # A small γ sees only the neighbourhood of the start; with γ near 1 the start is almost forgotten. Almost: how much of it is left?
 
 # %%
-last = np.linalg.matrix_power(drifting, 1000)[
-    0
-]  # where one is after very many steps, from anywhere
+# Where one is after very many steps, wherever one began:
+last = np.linalg.matrix_power(drifting, 1000)[0]
 assert np.allclose(last, np.linalg.matrix_power(drifting, 1000)[-1])
 for g in (0.5, 0.97, 0.999):
     print(f"γ = {g}: {np.abs(occupancies[g] - last).sum() / 2:.3f} of the occupancy is elsewhere")
@@ -574,7 +573,7 @@ sample_trajectory = check("sample_trajectory")
 # steps: what comes later weighs less than $0.9^{60} < 0.002$ of itself.)
 
 # %%
-# about 12 s
+# about 10 s
 numbers = np.array([1, 2, 5, 10, 20, 50, 100, 200, 500])
 truth = expected_return(P, R, pi, start, gamma)
 means = np.zeros((10, len(numbers)))

@@ -15,7 +15,7 @@ STATE_RADIUS, ACTION_RADIUS = 0.55, 0.13
 
 def agent_and_world() -> Axes:
     """The loop: the agent's action goes to the world, reward and next state come back."""
-    ax = _canvas((7.0, 3.6), (0, 10), (0, 5))
+    ax = _canvas((7.0, 3.0), (-0.9, 10.9), (0, 5))
     for y, name, rule, color in (
         (3.7, "agent", r"$a_t \sim \pi(\cdot\,|\,s_t)$", "blue"),
         (0.3, "world", r"$r_t,\ s_{t+1}$ follow from $s_t,\ a_t$", "green"),
@@ -28,9 +28,9 @@ def agent_and_world() -> Axes:
         ax.text(5, y + 0.68, name, ha="center", va="center", weight="bold", color=PALETTE[color])
         ax.text(5, y + 0.22, rule, ha="center", va="center")
     for (x, y), (to_x, to_y), bend, label, at in (
-        ((7.6, 4.2), (7.6, 0.8), -0.6, "action $a_t$", (8.85, 2.5)),
-        ((2.4, 0.6), (2.4, 4.4), -0.75, "next state\n$s_{t+1}$", (0.55, 2.5)),
-        ((2.4, 1.1), (2.4, 3.9), -0.35, "reward\n$r_t$", (2.6, 2.5)),
+        ((7.6, 4.2), (7.6, 0.8), 0.55, "action\n$a_t$", (9.4, 2.5)),
+        ((2.4, 0.6), (2.4, 4.4), 0.7, "next state\n$s_{t+1}$", (0.1, 2.5)),
+        ((2.4, 1.1), (2.4, 3.9), 0.3, "reward\n$r_t$", (2.9, 2.5)),
     ):
         _arrow(ax, (x, y), (to_x, to_y), bend, linewidth=2)
         ax.text(*at, label, ha="center", va="center")
@@ -96,7 +96,7 @@ def _arrow(
     """A line or an arrow, bent to the left by `bend` of its length; returns a place beside the middle of its bow."""
     start, end = np.asarray(start, dtype=float), np.asarray(end, dtype=float)
     along = end - start
-    left = np.array([-along[1], along[0]])
+    left = np.array([-along[1], along[0]], dtype=float)
     control = (start + end) / 2 + bend * left  # of a quadratic curve: as matplotlib's arc3 has it
 
     def off(point, distance):
@@ -117,4 +117,5 @@ def _arrow(
             zorder=2,
         )
     )
-    return (start + 2 * control + end) / 4 + 0.25 * left / np.linalg.norm(left)
+    left /= np.linalg.norm(left)
+    return (start + 2 * control + end) / 4 + (0.22 + 0.16 * abs(left[0])) * left  # a number is wide
