@@ -24,6 +24,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.patches import Rectangle
 
@@ -239,6 +240,8 @@ def _moving_mean(runs: np.ndarray, window: int) -> np.ndarray:
 
 # --- tables and grids --------------------------------------------------------------------------
 
+_WITH_VALUES, _WITH_ACTIONS = 0.85, 1.1  # inches of a cell with one number in it, or with four
+
 
 def table(
     matrix: np.ndarray,
@@ -318,6 +321,58 @@ def grid_policy(
                         "shrinkB": 0,
                     },
                 )
+    return ax
+
+
+def grid_q(
+    q: np.ndarray,
+    shape: tuple[int, int],
+    *,
+    cells: Sequence[tuple[int, int]] | None = None,
+    labels: Mapping[int, str] | None = None,
+    moves: Sequence[tuple[int, int]] = UP_RIGHT_DOWN_LEFT,
+    without: Sequence[int] = (),
+    title: str = "",
+    digits: int = 1,
+    limit: float | None = None,
+    arrows: bool = True,
+    ax: Axes | None = None,
+) -> Axes:
+    """The action values q (S, 4) on their grid: every cell is cut into the four triangles of its moves.
+
+    `arrows` points along every best action (ties to 1e-9) of a state whose actions differ; `without` lists
+    the states that are left blank (terminal ones); a value of 0, of which nothing is known yet, is not
+    written; `limit` is the |value| of full colour.
+    """
+    q = np.asarray(q, dtype=float)
+    ax = axes(size=_size_for(shape, cell=_WITH_ACTIONS)) if ax is None else ax
+    places = _grid(ax, np.zeros(len(q)), shape, cells, labels, title, None, 1.0)
+    norm = _norm(np.abs(q).max(initial=0.0) if limit is None else limit)
+    shown = np.setdiff1d(np.arange(len(q)), without)
+    triangles, colours = [], []
+    for state in shown:
+        centre = places[state][::-1].astype(float)
+        for value, (down, right) in zip(q[state], moves, strict=True):
+            ahead, across = np.array([right, down]) / 2, np.array([down, right]) / 2
+            triangles.append([centre, centre + ahead + across, centre + ahead - across])
+            colours.append(VALUES(norm(value)))
+            if value != 0:
+                text = _written(value, digits)
+                at, ink = centre + 0.66 * ahead, _ink_on(colours[-1])
+                ax.text(
+                    *at, text, ha="center", va="center", fontsize=min(9, 36 / len(text)), color=ink
+                )
+    ax.add_collection(
+        PolyCollection(triangles, facecolors=colours, edgecolors="#BBBBBB", linewidths=0.5)
+    )
+    if arrows:
+        best = maximal_actions(q) * (np.ptp(q, axis=1) > 1e-9)[:, None]
+        tips = [(s, np.array(moves[a][::-1])) for s in shown for a in np.flatnonzero(best[s])]
+        if tips:
+            tails = np.array([places[s][::-1] for s, _ in tips], dtype=float)
+            ahead = np.array([move for _, move in tips]) * 0.2
+            ax.quiver(*tails.T, *ahead.T, angles="xy", units="xy", scale_units="xy", scale=1,
+                      width=0.04, headwidth=4, headlength=4, headaxislength=4, color="black", zorder=3)  # fmt: skip
     return ax
 
 
@@ -406,15 +461,23 @@ def animate_values(
     )
 
 
-def _size_for(shape: tuple[int, int], legend: bool = False) -> tuple[float, float]:
+def _size_for(
+    shape: tuple[int, int], legend: bool = False, cell: float = _WITH_VALUES
+) -> tuple[float, float]:
     """Cells as large as numbers in them need, in a figure no wider than the page."""
     rows, columns = shape
-    cell = _cell_inches(shape)
+    cell = _cell_inches(shape, cell)
     return columns * cell + 0.4, rows * cell + 0.8 + 0.5 * legend
 
 
-def _cell_inches(shape: tuple[int, int]) -> float:
-    return min(0.85, SIZES["wide"][0] / shape[1])
+def _cell_inches(shape: tuple[int, int], largest: float = _WITH_VALUES) -> float:
+    return min(largest, SIZES["wide"][0] / shape[1])
+
+
+def _written(value: float, digits: int) -> str:
+    text = f"{value:.{digits}f}"
+    text = text.removeprefix("-") if float(text) == 0 else text  # −0.0 is 0.0
+    return text.replace("-", "−")
 
 
 def _grid(ax, v, shape, cells, labels, title, digits, limit) -> np.ndarray:
@@ -462,12 +525,11 @@ def _cells(ax: Axes, board: np.ndarray, digits: int | None, limit: float) -> Non
             )
         )
         if digits is not None and not wall:
-            text = f"{value:.{digits}f}"
-            text = text.removeprefix("-") if float(text) == 0 else text  # −0.0 is 0.0
+            text = _written(value, digits)
             ax.text(
                 column,
                 row,
-                text.replace("-", "−"),
+                text,
                 ha="center",
                 va="center",
                 fontsize=min(12, 84 * _cell_inches(board.shape) / len(text)),
