@@ -78,7 +78,10 @@ print(grid.text())
 # **outer** expectation over its first two entries and an **inner** one over τ', given those two. The mean of $r_t$, given
 # $s_t = s$ and $a_t = a$, is $r(s,a)$ by definition, whatever comes later. So only the sum stays inside:
 #
-# $$Q^\pi(s,a) = r(s,a) + \gamma\,\underbrace{\mathbb E_{s_{t+1},\,a_{t+1}}}_{\text{outer}}\Big[\underbrace{\mathbb E_{\tau'}\Big[\sum_{k\ge t+1}\gamma^{k-(t+1)}\,r_k \;\Big|\; s_{t+1}, a_{t+1}\Big]}_{\text{inner}}\Big] \tag{2.3}$$
+# $$\begin{aligned}
+# Q^\pi(s,a) = r(s,a) + \gamma\,&\underbrace{\mathbb E_{s_{t+1},\,a_{t+1}}}_{\text{outer}}\bigg[\\
+# &\quad\underbrace{\mathbb E_{\tau'}\Big[\sum_{k\ge t+1}\gamma^{k-(t+1)}\,r_k \;\Big|\; s_{t+1}, a_{t+1}\Big]}_{\text{inner}}\;\bigg]
+# \end{aligned} \tag{2.3}$$
 #
 # Now look at the inner expectation. It is the mean return from step $t+1$ on, starting in $s_{t+1}$ with $a_{t+1}$, and nothing else
 # stands behind its bar. May $s_t$ and $a_t$ be left out there? Yes: that is the **Markov property**. What happens from $s_{t+1}$ and
@@ -177,21 +180,54 @@ print(
 assert there_and_back < 1e-9 and mean_advantage < 1e-9
 
 # %% [markdown]
-# And the derivation itself? (2.2) is an average over trajectories. Simulate 4000 of them from one state and action, long enough
-# that γ has forgotten the rest, and compare with the solution of (2.4):
+# ### Talk to your neighbour
+# You know $Q^\pi(s,a)$, the solution of (2.4). The return of whom does it estimate?
+#
+# **A** of the best policy · **B** of π, from the first step on · **C** of π, but for the first action, which may be any ·
+# **D** of whoever collected the data
+#
+# <details><summary>What the next cell will show</summary>
+#
+# C. It is π that draws $a'$ in the equation, and the first action is the argument of $Q^\pi$. With another policy on the right-hand side the
+# solution is another table.
+# </details>
+
+# %% [markdown]
+# (2.2) is an average over trajectories. Simulate 4000 of them that begin in state 3 with action 1 and go on by π, long enough that γ has
+# forgotten the rest. Which number do their returns have as their mean?
 
 # %%
 s, a, steps = np.full(4000, 3), np.full(4000, 1), 120
-total = np.zeros(4000)
+returns = np.zeros(4000)
 for t in range(steps):
-    total += gamma**t * R[s, a]
+    returns += gamma**t * R[s, a]
     s = (rng.random((4000, 1)) > P[s, a].cumsum(axis=1)).sum(axis=1).clip(max=7)
     a = (rng.random((4000, 1)) > pi[s].cumsum(axis=1)).sum(axis=1).clip(max=2)
-standard_error = total.std() / np.sqrt(4000)
-print(
-    f"Q(3, 1) by (2.4): {q_pi[3, 1]:.3f}; mean of 4000 returns: {total.mean():.3f} ± {standard_error:.3f}"
+standard_error = returns.std() / np.sqrt(4000)
+v_best = dynamic_programming.policy_iteration(P, R, gamma)[1]
+q_best = dynamic_programming.q_from_v(v_best, P, R, gamma)
+print(f"mean of 4000 returns      {returns.mean():6.3f} ± {standard_error:.3f}")
+print(f"C · Q^π(3, 1) by (2.4)    {q_pi[3, 1]:6.3f}")
+print(f"B · V^π(3)                {v_pi[3]:6.3f}")
+print(f"A · Q of the best policy  {q_best[3, 1]:6.3f}")
+assert abs(returns.mean() - q_pi[3, 1]) < 4 * standard_error
+assert min(abs(returns.mean() - v_pi[3]), abs(returns.mean() - q_best[3, 1])) > 8 * standard_error
+
+# %% [markdown]
+# A value is the mean of something that spreads widely. Keep this picture in mind for lesson 04, where single returns are all there is:
+
+# %% tags=["hide-input"]
+ax = plots.axes(size="small")
+ax.hist(returns, bins=40, color=plots.PALETTE["sky"], alpha=0.8)
+ax.axvline(q_pi[3, 1], color=plots.PALETTE["vermilion"])
+ax.text(
+    q_pi[3, 1] + 0.15, ax.get_ylim()[1], "$Q^\\pi(3,1)$", va="top", color=plots.PALETTE["vermilion"]
 )
-assert abs(total.mean() - q_pi[3, 1]) < 4 * standard_error
+ax.set(xlabel="return", ylabel="trajectories")
+plots.show(
+    ax,
+    alt="Histogram of 4000 returns, several units wide, with their mean, the action value, marked in it.",
+)
 
 # %% [markdown]
 # ## The backup
@@ -200,8 +236,18 @@ assert abs(total.mean() - q_pi[3, 1]) < 4 * standard_error
 #
 # $$(T^\pi v)(s) = \sum_a\pi(a|s)\Big[r(s,a) + \gamma\sum_{s'}p(s'|s,a)\,v(s')\Big] \tag{2.8}$$
 #
-# Every state looks one step ahead and corrects itself by what it sees in the *old* table. The values of π are the one table that
-# this operation does not change: $T^\pi V^\pi = V^\pi$.
+# Every state looks one step ahead and corrects itself by what it sees in the *old* table. $V^\pi$ is a table that this operation does
+# not change: $T^\pi V^\pi = V^\pi$.
+
+# %% tags=["hide-input"]
+ax = plots.backup_diagrams({"(2.6): over actions": (3,), "(2.8): and over next states": (3, 2)})
+plots.show(
+    ax,
+    alt="Two backup diagrams: from a state to three actions; and on from each action to two next states.",
+)
+
+# %% [markdown]
+# Open circles are states, filled ones actions. What comes up from below is averaged: by $p$ where the world decides, by π where we do.
 
 # %% [markdown] task="bellman_backup"
 # ### Exercise 2.2 · `bellman_backup`
@@ -241,6 +287,28 @@ def bellman_backup(v, P, R, pi, gamma):
 bellman_backup = check("bellman_backup")
 
 # %% [markdown]
+# ### Talk to your neighbour
+# $V^\pi$ is left as it is by $T^\pi$. Are there other tables that are?
+#
+# **A** no, it is the only one · **B** yes: add the same number to all values, and nothing changes · **C** yes, one for each policy ·
+# **D** any table will do, if γ is near 1
+#
+# <details><summary>What the next cell will show</summary>
+#
+# A, for γ < 1. With the constant c added, the left side of $T^\pi v = v$ grows by γc and the right side by c. So (2.4) is not a property of
+# tables in general: it singles out one.
+# </details>
+
+# %%
+for c in (0.0, 1.0, 10.0):
+    moved = bellman_backup(v_pi + c, P, R, pi, gamma) - (v_pi + c)
+    print(f"V^π + {c:4}: a backup changes each state by {moved.min():6.3f} to {moved.max():6.3f}")
+tables = v_pi + rng.normal(size=(1000, 8))
+moved = [np.abs(bellman_backup(v, P, R, pi, gamma) - v).max() for v in tables]
+print(f"1000 random tables around V^π: each is changed by at least {min(moved):.2f} somewhere")
+assert min(moved) > 0.01
+
+# %% [markdown]
 # ## First way: solve it
 #
 # (2.8) is linear in $v$. With the matrices of lesson 01, $P^\pi$ and $r^\pi$, the fixed point reads
@@ -251,7 +319,7 @@ bellman_backup = check("bellman_backup")
 #
 # $$(I - \gamma P^\pi)\,V^\pi = r^\pi \tag{2.10}$$
 #
-# S equations for S unknowns. For γ < 1 there is exactly one solution: the entries of $P^\pi v$ are averages of
+# S equations for S unknowns. For γ < 1 there is exactly one solution, as the vote asked: the entries of $P^\pi v$ are averages of
 # those of $v$, so the largest absolute entry of $\gamma P^\pi v$ is smaller than that of $v$, unless $v = 0$. Hence
 # $\gamma P^\pi v = v$ has no solution but 0, and $I - \gamma P^\pi$ can be inverted.
 
@@ -304,10 +372,12 @@ v_random = solve_bellman(m.P, m.R, random_policy, m.gamma)
 book = [[3.3, 8.8, 4.4, 5.3, 1.5], [1.5, 3.0, 2.3, 1.9, 0.5], [0.1, 0.7, 0.7, 0.4, -0.4],
         [-1.0, -0.4, -0.4, -0.6, -1.2], [-1.9, -1.3, -1.2, -1.4, -2.0]]  # fmt: skip
 print("by " + authorship("solve_bellman"))
+assert (v_random.reshape(5, 5).round(1) == book).all()
+
+# %% tags=["hide-input"]
 ax = plots.grid_values(v_random, grid.shape, cells=grid.cells, labels=grid.labels)
 plots.show(ax, alt="Values of the random policy in the 5 by 5 gridworld: 8.8 at A, 5.3 at B, falling to minus "
            "2.0 in the lower right corner.")  # fmt: skip
-assert (v_random.reshape(5, 5).round(1) == book).all()
 
 # %% [markdown]
 # ## Second way: repeat the backup
@@ -320,7 +390,10 @@ assert (v_random.reshape(5, 5).round(1) == book).all()
 # Why should that lead anywhere? Take two tables $v$ and $w$ and back up both. Rewards cancel in the difference, and an average is
 # never larger than the largest of what it averages:
 #
-# $$|(T^\pi v)(s) - (T^\pi w)(s)| = \gamma\,\Big|\sum_a\pi(a|s)\sum_{s'}p(s'|s,a)\,[v(s') - w(s')]\Big| \le \gamma\,\max_{s'}|v(s') - w(s')|$$
+# $$\begin{aligned}
+# |(T^\pi v)(s) - (T^\pi w)(s)| &= \gamma\,\Big|\sum_a\pi(a|s)\sum_{s'}p(s'|s,a)\,[v(s') - w(s')]\Big|\\
+# &\le \gamma\,\max_{s'}|v(s') - w(s')|
+# \end{aligned}$$
 #
 # Write $\|x\|_\infty = \max_s|x(s)|$ for the largest absolute entry of a table, its **max norm**. $\|v-w\|_\infty$ then is how far apart
 # two tables are where they differ most, and what we have shown for every $s$ reads
@@ -331,13 +404,18 @@ assert (v_random.reshape(5, 5).round(1) == book).all()
 # is: then $\|v_k - V^\pi\|_\infty \le \gamma^k\,\|v_0 - V^\pi\|_\infty$.
 
 # %% [markdown]
-# **Talk to your neighbour.** Two tables agree in all states but one, where they differ by 10. Both are backed up once, γ = 0.9. How far apart
-# can they be then, in any state? Vote:
+# ### Talk to your neighbour
+# Two tables agree in all states but one, where they differ by 10. Both are backed up once, γ = 0.9. How far apart can they be then?
 #
-# A · still 10 in that one state, 0 elsewhere  B · at most 9, perhaps in many states  C · more than 10: errors add up over the states
-# D · 9 in every state
+# **A** 10 in that one state, 0 elsewhere · **B** at most 9, perhaps in many states · **C** more than 10: errors add up over the states ·
+# **D** 9 in every state
 #
-# The next cell measures it, on 300 random pairs of tables.
+# <details><summary>What the next cell will show</summary>
+#
+# B. The gap spreads to every state that can reach that one, and each sees only its own share of it, times γ.
+# </details>
+#
+# The next cell measures (2.12) on 300 random pairs of tables, and then on such a pair.
 
 # %%
 ratios = []
@@ -355,8 +433,6 @@ print("10 in state 3 alone, after one backup:", after.round(2))
 assert np.abs(after).max() <= 9
 
 # %% [markdown]
-# (B. The gap spreads to every state that can reach state 3, and each sees only its own share of it, times γ.)
-#
 # ### What is left when we stop?
 #
 # A loop cannot wait for ever. It sees by how much the last sweep changed the table. It does not see $V^\pi$, so it does not know its
@@ -364,7 +440,7 @@ assert np.abs(after).max() <= 9
 
 # %% [markdown] task="stopping_bound"
 # ### Exercise 2.4 · `stopping_bound`
-# **Points** 2 · **Difficulty** ●●○ · **Time** 20 min · with pencil and paper
+# **Points** 2 · **Difficulty** ●●○ · **Time** 20 min · ✎ on paper
 #
 # Sweeps (2.11) stop after the first one that moves the table by less than `tolerance`, all distances as in (2.12). When they have stopped,
 # **how far can the table that is returned still be from** $V^\pi$? And **after how many sweeps have they certainly stopped**, if the
@@ -507,41 +583,82 @@ print(
 assert error <= promised and sweeps <= at_most
 
 # %% [markdown]
-# Error after k sweeps, for several γ, beside the promise $\gamma^k$ (thin, grey). No curve is above its promise. At first they fall
-# faster: errors of opposite sign cancel in the averages. In the end they run parallel to it: what is left is the *same* error
-# in every state, and averaging does nothing to equal numbers; only γ shrinks them. That is why γ near 1 is expensive.
+# ### Talk to your neighbour
+# The error is to become a thousand times smaller. How many more sweeps does γ = 0.99 take for that than γ = 0.9, by the promise $\gamma^k$?
+#
+# **A** a tenth more · **B** twice as many · **C** about ten times as many · **D** a hundred times as many
+#
+# <details><summary>What the next cell will show</summary>
+#
+# C. A sweep multiplies by γ, and $0.99^{10} \approx 0.9$. One needs about $\frac{1}{1-\gamma}$ sweeps for each factor e: the **horizon**,
+# ten for γ = 0.9 and a hundred for γ = 0.99.
+# </details>
 
 # %%
-errors = {}
-for g in (0.5, 0.8, 0.9, 0.95):
+errors, n_sweeps = {}, 60
+for g in (0.5, 0.8, 0.9, 0.95, 0.99):
     target, v = dynamic_programming.solve_bellman(m.P, m.R, random_policy, g), np.zeros(25)
-    errors[f"γ = {g}"] = np.zeros(60)
-    for k in range(60):
-        errors[f"γ = {g}"][k] = np.abs(v - target).max() / np.abs(target).max()
+    error = np.zeros(n_sweeps)
+    for k in range(n_sweeps):
+        error[k] = np.abs(v - target).max() / np.abs(target).max()
         v = bellman_backup(v, m.P, m.R, random_policy, g)
-        assert errors[f"γ = {g}"][k] <= g**k + 1e-12
-ax = plots.curves(errors, x=np.arange(60), xlabel="sweeps k", ylabel="error relative to the start")
-for g in (0.5, 0.8, 0.9, 0.95):
-    ax.plot(np.arange(60), g ** np.arange(60.0), color="gray", linewidth=1, linestyle=":")
+    assert (error <= g ** np.arange(n_sweeps) + 1e-12).all()
+    errors[f"γ = {g}"] = error
+    needed = np.ceil(np.log(1e-3) / np.log(g))
+    late = error[error > 1e-12]  # before rounding is all that is left
+    print(
+        f"γ = {g:4}: γ^k < 0.001 from sweep {needed:3.0f} on; the last sweep: × {late[-1] / late[-2]:.2f}"
+    )
+
+# %% [markdown]
+# Error after k sweeps, beside the promise $\gamma^k$ (thin, grey). No curve is above its promise. At first they fall faster: errors of opposite
+# sign cancel in the averages. In the end they run parallel to it: what is left is the *same* error in every state, and averaging does nothing to
+# equal numbers; only γ shrinks them. That is why γ near 1 is expensive.
+
+# %% tags=["hide-input"]
+ax = plots.curves(
+    errors, x=np.arange(n_sweeps), xlabel="sweeps k", ylabel="error relative to the start"
+)
+for name in errors:
+    g = float(name.removeprefix("γ = "))
+    ax.plot(
+        np.arange(n_sweeps), g ** np.arange(n_sweeps), color=plots.INK, linewidth=1, linestyle=":"
+    )
 ax.set_yscale("log")
 ax.set_ylim(1e-6, 2)
 ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
-above_rounding = {name: e[e > 1e-12] for name, e in errors.items()}
-print("factor of the last sweep:", {n: f"{e[-1] / e[-2]:.2f}" for n, e in above_rounding.items()})
 plots.show(ax, alt="Relative error against the number of sweeps on a logarithmic axis: steeper for smaller γ, each "
            "below the grey line of its γ to the power k and in the end parallel to it.")  # fmt: skip
 
 # %% [markdown]
 # And *how* the values come about: one sweep knows one step, two sweeps know two. Information spreads over the grid, one cell a
-# sweep. Move the slider:
+# sweep. Move the slider, or let it play:
 
-# %%
+# %% tags=["hide-input"]
 history, v = [np.zeros(25)], np.zeros(25)
 for _ in range(12):
     v = bellman_backup(v, m.P, m.R, random_policy, m.gamma)
     history.append(v)
 plots.animate_values(history, grid.shape, cells=grid.cells, labels=grid.labels,
                      alt="Values of the random policy after 0 to 12 sweeps, spreading from A, B and the border.")  # fmt: skip
+
+# %% [markdown]
+# What does γ do to the solution itself? At γ = 0 a value is the next reward and nothing else. **Drag, and watch `B`:** from which γ on is it worth
+# more than the 5 that it pays?
+
+# %% tags=["hide-input"]
+discounts = (0.0, 0.2, 0.4, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98)
+of_discount = {g: solve_bellman(m.P, m.R, random_policy, g) for g in discounts}
+
+
+def draw(g):
+    return plots.grid_values(of_discount[g], grid.shape, cells=grid.cells, labels=grid.labels)
+
+
+plots.slide(draw, discounts, name="γ", start=discounts.index(0.9), milliseconds=800,
+            alt="Values of the random policy in the 5 by 5 gridworld for a discount between 0 and 0.98: at 0 only A, B and "
+            "the border have one; the larger γ, the farther they spread, and A falls below 10.")  # fmt: skip
+print("worth of B:", ", ".join(f"{v[3]:.2f} (γ = {g})" for g, v in list(of_discount.items())[-5:]))
 
 # %% [markdown]
 # ## Change one thing: the start
@@ -564,27 +681,58 @@ for start in (0.0, 20.0, -1000.0):
 # %% [markdown]
 # ## Talk to your neighbour
 #
-# **1.** What future returns does $Q$ in (2.4) estimate: those of π, those of the best policy, or something else?
+# **1.** A colleague sweeps with γ = 0.999 until no state changes by 0.001 any more, and reports three digits. What do you tell them?
 #
 # <details><summary>Answer</summary>
 #
-# Those of π, after the first action, which may be any. It is π that draws $a'$ in the equation; change it, and the solution
-# changes.
+# That the values may still be wrong by nearly 1: your `stopping_bound` gives 999 times the tolerance. A small change is not a small error, and
+# the less so the nearer γ is to 1.
 # </details>
 #
-# **2.** Is (2.4) true for *any* function $Q$?
-#
-# <details><summary>Answer</summary>
-#
-# No. It is true for exactly one, $Q^\pi$. For any other table the two sides differ, and the backup moves it. That difference will
-# be called the TD error when we have to sample it.
-# </details>
-#
-# **3.** Sweeping in place mostly needs fewer sweeps. Does their result depend on the order of the states?
+# **2.** Sweeping in place mostly needs fewer sweeps. Does the result depend on the order of the states?
 #
 # <details><summary>Answer</summary>
 #
 # The limit does not: it is the same fixed point. The path there does, and a good order (from the goal backwards) is much faster.
+# </details>
+
+# %% [markdown]
+# ## Summary
+#
+# - A value is the mean return *of a policy*: $V^\pi$ from a state on, $Q^\pi$ from a state and a first action on. There is no value without its policy.
+# - Peel off one step, use the Markov property, and the return's mean becomes an equation between neighbours, (2.4): the reward now, plus γ times
+#   the value where one gets.
+# - $V$ and $Q$ give each other by one average each; their difference, the advantage, says how much better than usual an action is, and its mean
+#   under π is 0.
+# - For γ < 1 the equation has exactly one solution: a linear system gives it at once, and so do repeated backups, from any table.
+# - A backup is a contraction by γ in the max norm. So sweeps that stop promise an error, (the last change) times $\frac{\gamma}{1-\gamma}$, and not
+#   the last change itself.
+
+# %% [markdown]
+# ## Where this went
+#
+# What later methods change in (2.4):
+#
+# - **Sutton 1988**: peel off n steps in place of one, $Q^\pi(s,a) = \mathbb E\big[\sum_{k<n}\gamma^k r_k + \gamma^n Q^\pi(s_n,a_n)\big]$, and mix the n with weights:
+#   TD(λ), lesson 04.
+# - **Dayan 1993**: in the place of the reward stands the question "am I in state j?". The solution, $M^\pi = I + \gamma P^\pi M^\pi$, is the inverse of the
+#   matrix in (2.10), and $V^\pi = M^\pi r^\pi$ for *any* reward: the successor representation.
+# - **Moore & Atkeson 1993**: the same backups, but first where they change most: prioritised sweeping.
+# - **Bradtke & Barto 1996**: (2.10) for a few features in place of all states, with means over samples in place of $P^\pi$: LSTD, lesson 06.
+# - **Bellemare, Dabney & Munos 2017**: do not take the two means. $Z^\pi(s,a)$ has the same *distribution* as $r + \gamma Z^\pi(s',a')$, and the histogram
+#   above, not only its mean, is the unknown: distributional RL.
+
+# %% [markdown]
+# ## For readers of the sources
+#
+# <details><summary>Other letters, and a reward in the wrong place</summary>
+#
+# - *Sutton & Barto* call our $r_t$ $R_{t+1}$, and write $p(s',r|s,a)$ for next state and reward together: $r(s,a)$ is its mean over both. Equation 4.5 of the book
+#   is our (2.8), its 3.14 our fixed point, and the box of §4.1 sweeps in place.
+# - *Du, "Review of Q-Learning"*, sums to a horizon $T$. If $T$ is a fixed number of steps, values depend on how many are left, and $Q$ needs an index for
+#   the time; read $T$ as the end of the episode, or as infinity, and it needs none.
+# - *Zhang, Lipton, Li & Smola, "Dive into Deep Learning"*, chapter "Reinforcement Learning" by Chaudhari, Fakoor & Asadi, section "Value Iteration": the first
+#   equation for $V^\pi(s_0)$ has $r(s_0,a_0)$ in front of the mean over $a_0$, though it depends on $a_0$. The next one has it inside, as (2.8).
 # </details>
 
 # %% [markdown]

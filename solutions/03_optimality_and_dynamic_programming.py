@@ -19,7 +19,7 @@
 #   1993 (the bound); Max Du's tutorial slides "Review of Q-Learning" (CS 224R, Stanford).
 
 # %%
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 
@@ -103,6 +103,18 @@ def greedy_policy(q):
 greedy_policy = check("greedy_policy")
 
 # %% [markdown]
+# ### Talk to your neighbour
+# You know $Q^\pi$ and change π to the greedy policy, in all states at once. The values that told you so were those of the *old* policy. In how many
+# states can the new one be worse?
+#
+# **A** in none · **B** in some, but better on average · **C** in none, if only one state is changed at a time · **D** anywhere: $Q^\pi$ is no longer true
+#
+# <details><summary>What the next cells will show</summary>
+#
+# A. $Q^\pi$ is indeed no longer true, but it is wrong in one direction only: what the new policy gets is never less than what it says.
+# </details>
+
+# %% [markdown]
 # ### It can only get better
 #
 # One step by π', then π for ever: by (3.2) that is worth $\max_a Q^\pi(s,a) \ge V^\pi(s)$. In the language of backups,
@@ -110,7 +122,7 @@ greedy_policy = check("greedy_policy")
 # everywhere stays larger everywhere:
 #
 # $$V^\pi \;\le\; T^{\pi'}V^\pi \;\le\; T^{\pi'}T^{\pi'}V^\pi \;\le\; \dots \;\to\; V^{\pi'}
-# \qquad\Longrightarrow\qquad V^{\pi'}(s) \ge V^\pi(s)\ \text{ for all } s \tag{3.3}$$
+# \quad\Longrightarrow\quad V^{\pi'}(s) \ge V^\pi(s)\ \text{ for all } s \tag{3.3}$$
 #
 # The chain ends at $V^{\pi'}$ because $T^{\pi'}$ is a contraction (lesson 02). This is the **policy improvement theorem**. Checked on
 # 200 random MDPs with random policies:
@@ -246,14 +258,15 @@ assert np.abs(best_anywhere - fixed.max(axis=1)).max() < 1e-9 and in_all_states 
 # there is nothing to choose, and the treasure ends the episode.
 
 # %% [markdown]
-# **Talk to your neighbour.** `near` is 2, one step away; `far` is 4, five steps away. γ = 0.8. Where would you go? Vote:
+# ### Talk to your neighbour
+# `near` is 2 and one step away, `far` is 4 and five steps away; γ = 0.8. Where would you go?
 #
-# A · near: 2 now is more than 4 later, whatever γ is  B · near, but with γ = 0.9 I would go far  C · far: 4 is twice as much
-# D · far, but with γ = 0.7 I would go near
+# **A** near, whatever γ is: 2 now is more than 4 later · **B** near, but with γ = 0.9 I would go far · **C** far, whatever γ is: 4 is twice as much ·
+# **D** far, but with γ = 0.7 I would go near
 
 # %% [markdown] task="crossroads"
 # ### Exercise 3.3 · `crossroads`
-# **Points** 2 · **Difficulty** ●●○ · **Time** 15 min · with pencil and paper
+# **Points** 2 · **Difficulty** ●●○ · **Time** 15 min · ✎ on paper
 #
 # Go back from each treasure with (3.5), step by step, and find $Q^*$ of both actions at the crossroads. From them:
 #
@@ -308,26 +321,28 @@ for _ in range(200):
     n_far, near, gamma = n_near + int(rng.integers(1, 8)), rng.uniform(1, 3), rng.uniform(0, 1)
     far = near * rng.uniform(1.1, 4)
     advantages, even = crossroads(near, far, n_near, n_far, gamma)
-    world_ = mdp.two_corridors(near, far, n_near, n_far, gamma)
-    q_fork, _ = dp.value_iteration(world_.P, world_.R, gamma, 1e-12)
+    fork = mdp.two_corridors(near, far, n_near, n_far, gamma)
+    q_fork, _ = dp.value_iteration(fork.P, fork.R, gamma, 1e-12)
     assert np.allclose(advantages, q_fork[0] - q_fork[0].max())
     assert (advantages[1] == 0) == (gamma >= even)
 print(f"by {authorship('crossroads')}: right at 200 crossroads")
 
-# %%
+# %% tags=["hide-input"]
 discounts = np.linspace(0, 1, 101)
 worth = np.zeros((2, 101))
 for k, gamma in enumerate(discounts):
-    world_ = mdp.two_corridors(2.0, 4.0, 1, 5, gamma)
-    worth[:, k] = dp.value_iteration(world_.P, world_.R, gamma, 1e-12)[0][0]
+    fork = mdp.two_corridors(2.0, 4.0, 1, 5, gamma)
+    worth[:, k] = dp.value_iteration(fork.P, fork.R, gamma, 1e-12)[0][0]
+even = crossroads(2.0, 4.0, 1, 5, 0.8)[1]
 ax = plots.curves({"near: 2, one step away": worth[0], "far: 4, five steps away": worth[1]}, x=discounts,
                   xlabel="discount γ", ylabel="Q* at the crossroads")  # fmt: skip
-ax.axvline(even_of_vote := crossroads(2.0, 4.0, 1, 5, 0.8)[1], color="black", linewidth=1)
+ax.axvline(even, color=plots.INK, linewidth=1, linestyle="-")
+ax.text(even - 0.015, 3.2, f"γ = {even:.3f}", ha="right")
 plots.show(ax, alt="Action values at the crossroads against γ: near is 2 throughout, far rises from 0 to 4 and crosses it "
-           f"at γ = {even_of_vote:.2f}.")  # fmt: skip
+           f"at γ = {even:.2f}.")  # fmt: skip
 
 # %% [markdown]
-# (B: the far treasure is worth $4\gamma^4$ against 2. It wins from γ = 0.841 on.)
+# The vote was B: the far treasure is worth $4\gamma^4$ against 2, and wins from γ = 0.841 on.
 #
 # What you have seen at the crossroads holds everywhere. $V^*$ is the *maximum* of $Q^*$ over the actions, so against the optimal policy no action
 # has an advantage:
@@ -493,12 +508,37 @@ print(
 _, book, optimal = book_values()
 assert (v_star.reshape(5, 5).round(1) == book.round(1)).all()
 assert np.abs(q_star.max(axis=1) - v_star).max() < 1e-7
+
+# %% tags=["hide-input"]
 axes = plots.axes(1, 2, size="wide")
 plots.grid_values(v_star, grid.shape, cells=grid.cells, labels=grid.labels, title="V*", ax=axes[0])
 plots.grid_policy(plots.maximal_actions(q_star, 1e-6), grid.shape, cells=grid.cells, labels=grid.labels,
                   title="optimal actions", ax=axes[1])  # fmt: skip
 plots.show(axes, alt="Optimal values of the 5 by 5 gridworld, 24.4 at A, and arrows for all optimal actions, which "
            "lead to A and B.")  # fmt: skip
+
+# %% [markdown]
+# $V^*$ says what a state is worth, $Q^*$ what to do there. Below, every cell is cut into its four moves: on the left $Q^\pi$ of the policy that moves at
+# random, on the right $Q^*$, arrows along the best moves. The arrows on the left are *one* improvement (3.2) of the random policy:
+
+# %%
+uniform = np.full((25, 4), 0.25)
+q_random = dp.q_from_v(dp.solve_bellman(m.P, m.R, uniform, m.gamma), m.P, m.R, m.gamma)
+improved = greedy_policy(q_random)
+v_improved = dp.solve_bellman(m.P, m.R, improved, m.gamma)
+not_best = (improved * (q_star.max(axis=1, keepdims=True) - q_star)).sum(axis=1) > 1e-6
+print(f"mean value: random {(uniform * q_random).sum(axis=1).mean():.1f}, improved once "
+      f"{v_improved.mean():.1f}, best {v_star.mean():.1f}")  # fmt: skip
+print(f"after one improvement {not_best.sum()} of 25 states take an action that is not optimal")
+assert (v_improved <= v_star + 1e-9).all() and v_improved.mean() > 0.8 * v_star.mean()
+
+# %% tags=["hide-input"]
+axes = plots.axes(1, 2, size=(11, 5.8))
+same_scale = dict(cells=grid.cells, labels=grid.labels, limit=np.abs(q_star).max())
+plots.grid_q(q_random, grid.shape, title="$Q^\\pi$ of the random policy", ax=axes[0], **same_scale)
+plots.grid_q(q_star.round(9), grid.shape, title="$Q^*$", ax=axes[1], **same_scale)
+plots.show(axes, alt="Action values of the 5 by 5 gridworld, four to a cell: of the random policy, small and partly negative, and "
+           "optimal ones, up to 24.4; arrows along the best moves.")  # fmt: skip
 
 # %% [markdown]
 # ### The trap, seen
@@ -525,18 +565,29 @@ for gamma in (0.9, 0.95):
 # %% [markdown]
 # ## Your functions at work
 #
-# A maze: `S` start, `G` goal, `#` wall; only reaching the goal pays, 1, and γ = 0.95. Watch the values **propagate back from the
-# goal**, one step a sweep:
+# A maze: `S` start, `G` goal, `#` wall; only reaching the goal pays, 1, and γ = 0.95. Watch the action values **propagate back from the
+# goal**, one step a sweep, and the arrows with them. Drag, or let it play:
 
 # %%
 maze = gridworlds.maze()
 w = maze.mdp
-history, q = [np.zeros(w.n_states)], np.zeros(w.R.shape)
+tables = [np.zeros(w.R.shape)]
 for _ in range(16):
-    q = bellman_optimality_backup(q, w.P, w.R, w.gamma)
-    history.append(q.max(axis=1))
-plots.animate_values(history, maze.shape, cells=maze.cells, labels=maze.labels, digits=2,
-                     alt="Values in the maze after 0 to 16 sweeps: they spread from the goal to the start.")  # fmt: skip
+    tables.append(bellman_optimality_backup(tables[-1], w.P, w.R, w.gamma))
+
+# %% tags=["hide-input"]
+over_the_maze = dict(cells=maze.cells, labels=maze.labels, without=np.flatnonzero(w.terminal))
+
+
+def draw(k):
+    return plots.grid_q(
+        tables[k], maze.shape, title=f"after {k} sweeps", digits=None, limit=1.0, **over_the_maze
+    )
+
+
+plots.slide(draw, range(17), name="sweeps", start=9, milliseconds=500,
+            alt="Action values in the maze after 0 to 16 sweeps, four to a cell: colour and arrows spread from the goal to the "
+            "start.")  # fmt: skip
 
 # %% [markdown]
 # And the policy found in it, acting, beside one that draws every move at random:
@@ -544,9 +595,6 @@ plots.animate_values(history, maze.shape, cells=maze.cells, labels=maze.labels, 
 # %%
 q_maze, _ = value_iteration(w.P, w.R, w.gamma, 1e-8)
 path = greedy_path(maze, q_maze)
-found = f"greedy on {whose('value_iteration')} q"
-ax = plots.grid_path({found: path}, maze.shape, cells=maze.cells, labels=maze.labels)
-plots.show(ax, alt="The greedy path through the maze, around the walls from S to G.")
 env = TabularEnv(maze, max_steps=1000)
 env.reset(seed=0)
 wander = lambda s, rng: rng.integers(4)  # noqa: E731
@@ -556,15 +604,32 @@ print(
 )
 assert len(path) - 1 < np.mean(lengths)
 
+# %% tags=["hide-input"]
+found = f"greedy on {whose('value_iteration')} q"
+ax = plots.grid_path({found: path}, maze.shape, cells=maze.cells, labels=maze.labels)
+plots.show(ax, alt="The greedy path through the maze, around the walls from S to G.")
+
+# %% [markdown]
+# ### Talk to your neighbour
+# After 20 sweeps of value iteration the values are still wrong by 8. You stop there and act greedily on them, for ever. How much does that cost you,
+# in the worst state, compared with the best policy?
+#
+# **A** about 8 · **B** more: the error is made again at every step · **C** about half of it · **D** next to nothing
+#
+# <details><summary>What the next cell will show</summary>
+#
+# D, in these worlds. All values are wrong by nearly the same amount, and what is wrong in all actions alike does not change their order.
+# </details>
+
 # %% [markdown]
 # ### When is the policy right, and when are the values?
 #
-# Value iteration on twenty random MDPs: how far the values are from $V^*$ after k sweeps, and how much is lost by *acting* greedily
+# Value iteration on ten random MDPs: how far the values are from $V^*$ after k sweeps, and how much is lost by *acting* greedily
 # on them.
 
 # %%
-wrong, lost = np.zeros((20, 60)), np.zeros((20, 60))
-for i in range(20):
+wrong, lost = np.zeros((10, 60)), np.zeros((10, 60))
+for i in range(10):
     g = mdp.garnet(n_states=30, n_actions=4, branching=4, rng=rng, gamma=0.95)
     _, best, _ = policy_iteration(g.P, g.R, g.gamma)
     q = np.zeros(g.R.shape)
@@ -572,14 +637,16 @@ for i in range(20):
         q = bellman_optimality_backup(q, g.P, g.R, g.gamma)
         acting = dp.solve_bellman(g.P, g.R, greedy_policy(q), g.gamma)
         wrong[i, k], lost[i, k] = np.abs(q.max(axis=1) - best).max(), np.abs(acting - best).max()
-ax = plots.curves({"values: ‖v − V*‖": wrong, "acting on them: ‖V of greedy − V*‖": lost},
-                  xlabel="sweeps", ylabel="error")  # fmt: skip
-plots.show(ax, alt="Error against sweeps for 20 random MDPs: the loss of the greedy policy falls to zero within a few "
-           "sweeps, the error of the values falls slowly.")  # fmt: skip
-print(
-    f"after 20 sweeps: values are wrong by {wrong[:, 19].mean():.2f}, acting on them costs {lost[:, 19].mean():.3f}"
-)
+for k in (1, 5, 20):
+    print(f"after {k:2} sweeps: values wrong by {wrong[:, k - 1].mean():5.2f}, "
+          f"acting on them costs {lost[:, k - 1].mean():.4f}")  # fmt: skip
 assert lost[:, 19].mean() < 0.1 * wrong[:, 19].mean()
+
+# %% tags=["hide-input"]
+ax = plots.curves({"values: ‖v − V*‖": wrong, "acting on them: ‖V of greedy − V*‖": lost},
+                  x=np.arange(1, 61), xlabel="sweeps", ylabel="error")  # fmt: skip
+plots.show(ax, alt="Error against sweeps for 10 random MDPs: the loss of the greedy policy falls to zero within a few "
+           "sweeps, the error of the values falls slowly.")  # fmt: skip
 
 # %% [markdown]
 # The policy is right long before the values are: acting only needs the *order* of the actions. How much can wrong values cost at
@@ -650,8 +717,8 @@ suboptimality_bound = check("suboptimality_bound")
 g = mdp.garnet(n_states=20, n_actions=4, branching=4, rng=rng, gamma=0.9)
 _, best, _ = policy_iteration(g.P, g.R, g.gamma)
 sizes = np.linspace(0.05, 3, 20)
-bound, cost = np.zeros((30, 20)), np.zeros((30, 20))
-for i in range(30):
+bound, cost = np.zeros((10, 20)), np.zeros((10, 20))
+for i in range(10):
     for k, size in enumerate(sizes):
         v = best + size * rng.normal(size=20)
         acting = dp.solve_bellman(
@@ -664,6 +731,8 @@ for i in range(30):
 print(f"{authorship('suboptimality_bound')}: the cost is {np.mean(cost / bound):.1%} of the bound on average, at most "
       f"{np.max(cost / bound):.1%}")  # fmt: skip
 assert (cost <= bound).all()
+
+# %% tags=["hide-input"]
 ax = plots.curves({"bound (3.12)": bound, "true cost": cost}, x=sizes, xlabel="size of the noise on V*",
                   ylabel="loss of acting greedily")  # fmt: skip
 plots.show(
@@ -683,16 +752,25 @@ plots.show(
 # **The side of the values.** If $v(s) \ge r(s,a) + \gamma\sum_{s'}p(s'|s,a)\,v(s')$ for all s and a, then $v \ge T^*v \ge T^*T^*v \ge \dots \to V^*$.
 # So $V^*$ is the smallest table that obeys these inequalities:
 #
-# $$\min_v\;(1-\gamma)\sum_s\text{start}(s)\,v(s)\qquad\text{such that}\quad v(s) \ge r(s,a) + \gamma\sum_{s'}p(s'|s,a)\,v(s')\ \text{ for all } s, a \tag{3.13}$$
+# $$\begin{aligned}
+# &\min_v\;(1-\gamma)\sum_s\text{start}(s)\,v(s)\qquad\text{such that}\\
+# &v(s) \ge r(s,a) + \gamma\sum_{s'}p(s'|s,a)\,v(s')\quad\text{for all } s, a
+# \end{aligned} \tag{3.13}$$
 #
 # **The side of the policies.** Lesson 01's occupancy says how much of its (discounted) time π spends in a state; $\eta(s,a) = \eta^\pi(s)\,\pi(a|s)$
 # says how much with which action. What flows into a state must flow out again, and every table η that obeys this belongs to a policy:
 #
-# $$\max_{\eta\ge0}\;\sum_{s,a}\eta(s,a)\,r(s,a)\qquad\text{such that}\quad\sum_a\eta(s',a) = (1-\gamma)\,\text{start}(s') + \gamma\sum_{s,a}p(s'|s,a)\,\eta(s,a) \tag{3.14}$$
+# $$\begin{aligned}
+# &\max_{\eta\ge0}\;\sum_{s,a}\eta(s,a)\,r(s,a)\qquad\text{such that}\\
+# &\sum_a\eta(s',a) = (1-\gamma)\,\text{start}(s') + \gamma\sum_{s,a}p(s'|s,a)\,\eta(s,a)\quad\text{for all } s'
+# \end{aligned} \tag{3.14}$$
 #
 # Take any $v$ and any π, multiply the gap in each inequality by $\eta(s,a)$, and add up. By the flow condition nearly everything cancels:
 #
-# $$(1-\gamma)\Big[\sum_s\text{start}(s)\,v(s) - J(\pi)\Big] = \sum_{s,a}\eta(s,a)\,\Big[v(s) - r(s,a) - \gamma\sum_{s'}p(s'|s,a)\,v(s')\Big] \tag{3.15}$$
+# $$\begin{aligned}
+# (1-\gamma)&\Big[\sum_s\text{start}(s)\,v(s) - J(\pi)\Big]\\
+# &= \sum_{s,a}\eta(s,a)\,\Big[v(s) - r(s,a) - \gamma\sum_{s'}p(s'|s,a)\,v(s')\Big]
+# \end{aligned} \tag{3.15}$$
 #
 # If $v$ obeys its inequalities, the right side is not negative: every $v$ allowed in (3.13) lies above every policy of (3.14). With $v = V^*$ the bracket is
 # $-A^{\pi^*}(s,a)$, by (3.8): **what π loses is the advantage that it gives away, where it goes.** Nothing is lost, and both sides meet, if π only takes actions
@@ -736,6 +814,30 @@ for gamma in (0.5, 0.8, 0.9, 0.95, 0.99):
     )
 
 # %% [markdown]
+# And the policy? **Drag γ, and watch the arrows** in the 5 × 5 world. At γ = 0 only the next reward counts; at the crossroads you found where such a
+# choice flips. How many states change their mind on the way to 0.95?
+
+# %% tags=["hide-input"]
+discounts = (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+of_discount = {}
+for gamma in discounts:
+    v = policy_iteration(m.P, m.R, gamma)[1]
+    of_discount[gamma] = dp.q_from_v(v, m.P, m.R, gamma).round(9)
+
+
+def draw(gamma):
+    return plots.grid_q(of_discount[gamma], grid.shape, cells=grid.cells, labels=grid.labels, digits=None,
+                        title=f"Q*, γ = {gamma}; A is worth {of_discount[gamma].max():.1f}")  # fmt: skip
+
+
+plots.slide(draw, discounts, name="γ", start=discounts.index(0.5), milliseconds=800,
+            alt="Optimal action values of the 5 by 5 gridworld for a discount between 0 and 0.95: at 0 the arrows only avoid the "
+            "border; the larger γ, the farther A draws them.")  # fmt: skip
+best_moves = [plots.maximal_actions(q, 1e-6) > 0 for q in of_discount.values()]
+changes = [(a != b).any(axis=1).sum() for a, b in pairwise(best_moves)]
+print("states whose best moves change between neighbouring γ:", changes)
+
+# %% [markdown]
 # ## Talk to your neighbour
 #
 # **1.** After you have $Q^*$, how do you act? Why is $V^*$ alone not enough?
@@ -746,19 +848,51 @@ for gamma in (0.5, 0.8, 0.9, 0.95, 0.99):
 # lesson 04 on, $p$ is unknown.
 # </details>
 #
-# **2.** There is always a deterministic optimal policy. Where in this lesson was that shown?
-#
-# <details><summary>Answer</summary>
-#
-# Below (3.7): no policy has larger values than $V^*$, and the greedy policy for $Q^*$, which is deterministic, has just these.
-# </details>
-#
-# **3.** A round of policy iteration costs much more than a sweep of value iteration. What lies in between?
+# **2.** A round of policy iteration costs much more than a sweep of value iteration. What lies in between?
 #
 # <details><summary>Answer</summary>
 #
 # A few sweeps of evaluation for each improvement. One sweep gives value iteration, infinitely many policy iteration; everything in between
 # converges too. Every actor-critic of Part III is of this kind.
+# </details>
+
+# %% [markdown]
+# ## Summary
+#
+# - A policy is optimal if it is at least as good as every other one in every state. One exists, it is deterministic, and it is greedy for its own values.
+# - Greedy for the *old* values is already an improvement, everywhere at once: that is the policy improvement theorem, and why policy iteration ends.
+# - In the optimality equation (3.5) the mean over the next action has become a maximum. It stands inside the mean over the next state: first one sees
+#   $s'$, then one chooses.
+# - Against the optimal policy no action has an advantage, (3.8). What another policy loses is the advantage that it gives away, where it goes.
+# - Acting on wrong values costs at most $\frac{2\varepsilon}{1-\gamma}$, with ε the largest change that one more backup would make; mostly it costs much less,
+#   since only the order of the actions counts.
+
+# %% [markdown]
+# ## Where this went
+#
+# What later methods change in (3.5):
+#
+# - **Watkins 1989**: the mean over $s'$ is replaced by the one $s'$ that came, and the assignment by a small step towards it: Q-learning, lesson 05.
+# - **Puterman & Shin 1978**: take the maximum only in every m-th sweep, and in between back up by the policy that it chose: modified policy iteration.
+#   m = 1 is value iteration; with m → ∞ it becomes policy iteration.
+# - **Shapley 1953, Littman 1994**: an opponent acts, too. In the place of $\max_{a'}Q^*(s',a')$ stands
+#   $\max_\pi\min_b\sum_{a'}\pi(a')\,Q^*(s',a',b)$, and it is a contraction all the same.
+# - **Iyengar 2005, Nilim & El Ghaoui 2005**: $p$ is only known to lie in a set. The mean over $s'$ becomes the smallest one,
+#   $\min_{p\in\mathcal P(s,a)}\mathbb E_{s'\sim p}[\,\cdot\,]$: robust MDPs.
+# - **Ziebart 2010, Haarnoja et al. 2017**: the maximum becomes a soft one, $\alpha\log\sum_{a'}\exp(Q(s',a')/\alpha)$, and the best policy draws its actions.
+#   For α → 0 it is (3.5) again: lessons 16 and 17.
+
+# %% [markdown]
+# ## For readers of the sources
+#
+# <details><summary>A maximum in the wrong place, and a loop that may not end</summary>
+#
+# - *Zhang, Lipton, Li & Smola, "Dive into Deep Learning"*, chapter "Reinforcement Learning" by Chaudhari, Fakoor & Asadi, section "Value Iteration": the update for
+#   $Q_{k+1}$ has the maximum over $a'$ in front of the sum over $s'$, one action for all next states. The next section, "Q-Learning", has it inside, as (3.5).
+#   The first section also writes $V^*(s) = \mathrm{argmax}_a\{\dots\}$ where the maximum is meant.
+# - *Sutton & Barto*: the box of policy iteration in §4.3 may go to and fro for ever between policies that are equally good; their exercise 4.4 says so and asks for
+#   the remedy. Equation 3.20 of the book is our (3.5), and its 4.10 is (3.9) written for v.
+# - *Williams & Baird 1993* prove the sharper $\frac{2\gamma\varepsilon}{1-\gamma}$ in the place of (3.12).
 # </details>
 
 # %% [markdown]

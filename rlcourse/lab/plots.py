@@ -333,7 +333,7 @@ def grid_q(
     moves: Sequence[tuple[int, int]] = UP_RIGHT_DOWN_LEFT,
     without: Sequence[int] = (),
     title: str = "",
-    digits: int = 1,
+    digits: int | None = 1,
     limit: float | None = None,
     arrows: bool = True,
     ax: Axes | None = None,
@@ -341,11 +341,12 @@ def grid_q(
     """The action values q (S, 4) on their grid: every cell is cut into the four triangles of its moves.
 
     `arrows` points along every best action (ties to 1e-9) of a state whose actions differ; `without` lists
-    the states that are left blank (terminal ones); a value of 0, of which nothing is known yet, is not
-    written; `limit` is the |value| of full colour.
+    the states that are left blank (terminal ones); `limit` is the |value| of full colour. A value of 0, of
+    which nothing is known yet, is not written, and none is without `digits`.
     """
     q = np.asarray(q, dtype=float)
-    ax = axes(size=_size_for(shape, cell=_WITH_ACTIONS)) if ax is None else ax
+    cell = _WITH_VALUES if digits is None else _WITH_ACTIONS
+    ax = axes(size=_size_for(shape, cell=cell)) if ax is None else ax
     places = _grid(ax, np.zeros(len(q)), shape, cells, labels, title, None, 1.0)
     norm = _norm(np.abs(q).max(initial=0.0) if limit is None else limit)
     shown = np.setdiff1d(np.arange(len(q)), without)
@@ -356,7 +357,7 @@ def grid_q(
             ahead, across = np.array([right, down]) / 2, np.array([down, right]) / 2
             triangles.append([centre, centre + ahead + across, centre + ahead - across])
             colours.append(VALUES(norm(value)))
-            if value != 0:
+            if digits is not None and value != 0:
                 text = _written(value, digits)
                 at, ink = centre + 0.66 * ahead, _ink_on(colours[-1])
                 ax.text(
