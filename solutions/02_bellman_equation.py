@@ -643,8 +643,8 @@ plots.animate_values(history, grid.shape, cells=grid.cells, labels=grid.labels,
                      alt="Values of the random policy after 0 to 12 sweeps, spreading from A, B and the border.")  # fmt: skip
 
 # %% [markdown]
-# What does γ do to the solution itself? At γ = 0 a value is the next reward and nothing else. **Drag, and watch `B`:** from which γ on is it worth
-# more than the 5 that it pays?
+# What does γ do to the solution itself? At γ = 0 a value is the next reward and nothing else. **Drag, and watch `A` and `B`:** the farther π looks
+# ahead, the more the landing counts beside the prize.
 
 # %% tags=["hide-input"]
 discounts = (0.0, 0.2, 0.4, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98)
@@ -658,7 +658,9 @@ def draw(g):
 plots.slide(draw, discounts, name="γ", start=discounts.index(0.9), milliseconds=800,
             alt="Values of the random policy in the 5 by 5 gridworld for a discount between 0 and 0.98: at 0 only A, B and "
             "the border have one; the larger γ, the farther they spread, and A falls below 10.")  # fmt: skip
-print("worth of B:", ", ".join(f"{v[3]:.2f} (γ = {g})" for g, v in list(of_discount.items())[-5:]))
+print("γ     ", *[f"{g:5}" for g in discounts])
+for name, state in (("A", 1), ("B", 3)):
+    print(f"V of {name}", *[f"{of_discount[g][state]:5.2f}" for g in discounts])
 
 # %% [markdown]
 # ## Change one thing: the start

@@ -835,7 +835,12 @@ plots.slide(draw, discounts, name="γ", start=discounts.index(0.5), milliseconds
             "border; the larger γ, the farther A draws them.")  # fmt: skip
 best_moves = [plots.maximal_actions(q, 1e-6) > 0 for q in of_discount.values()]
 changes = [(a != b).any(axis=1).sum() for a, b in pairwise(best_moves)]
-print("states whose best moves change between neighbouring γ:", changes)
+told = [
+    f"{n} from γ = {low} to {high}"
+    for n, (low, high) in zip(changes, pairwise(discounts), strict=True)
+    if n
+]
+print("states that change their best moves:", ", ".join(told))
 
 # %% [markdown]
 # ## Talk to your neighbour
