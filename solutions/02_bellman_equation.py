@@ -131,21 +131,20 @@ print(grid.text())
 def q_and_advantage(v, P, R, pi, gamma):
     """One look ahead from v, and the advantage of every action (2.5), (2.7).
 
-    v: (S,), any table; P: (S, A, S); R, pi: (S, A); gamma: in [0, 1]. Returns q (S, A) and the advantages (S, A).
+    v: (S,), any table; P: (S, A, S); R, pi: (S, A); gamma: in [0, 1].
+    Returns q (S, A) and the advantages (S, A).
     """
     ### BEGIN SOLUTION
     q = R + gamma * (P @ v)  # (2.5): @ sums over the last axis, s'
-    mean = np.sum(
-        pi * q, axis=1, keepdims=True
-    )  # (2.6), as (S, 1), so that it lines up with the rows
+    mean = np.sum(pi * q, axis=1, keepdims=True)  # (2.6), (S, 1): lines up with the rows
     return q, q - mean  # (2.7)
     ### END SOLUTION
 
 
 # %% [markdown] hints="q_and_advantage"
-# <details><summary>Which index is summed over in (2.5), and what does γ multiply?</summary>
+# <details><summary>Which index does the look ahead sum over, and what does γ multiply?</summary>
 #
-# The next state: the last index of `P` and the only one of `v`. A product of matrices sums over neighbouring indices, also when the
+# The sum in (2.5) runs over the next state: the last index of `P` and the only one of `v`. A product of matrices sums over neighbouring indices, also when the
 # first array has three of them; loops do as well. γ multiplies what comes one step later; the reward comes now.
 # </details>
 # <details><summary>What is subtracted from what, and how do I make NumPy line it up with rows?</summary>
@@ -174,9 +173,8 @@ v_pi = dynamic_programming.solve_bellman(P, R, pi, gamma)
 q_pi, advantage = q_and_advantage(v_pi, P, R, pi, gamma)
 there_and_back = np.abs(dynamic_programming.v_from_q(q_pi, pi) - v_pi).max()
 mean_advantage = np.abs((pi * advantage).sum(axis=1)).max()
-print(
-    f"V → Q → V changes at most {there_and_back:.1e}; the mean advantage is at most {mean_advantage:.1e}"
-)
+print(f"V → Q → V changes at most {there_and_back:.1e}")
+print(f"the mean advantage is at most {mean_advantage:.1e}")
 assert there_and_back < 1e-9 and mean_advantage < 1e-9
 
 # %% [markdown]
@@ -220,9 +218,9 @@ assert min(abs(returns.mean() - v_pi[3]), abs(returns.mean() - q_best[3, 1])) > 
 ax = plots.axes(size="small")
 ax.hist(returns, bins=40, color=plots.PALETTE["sky"], alpha=0.8)
 ax.axvline(q_pi[3, 1], color=plots.PALETTE["vermilion"])
-ax.text(
-    q_pi[3, 1] + 0.15, ax.get_ylim()[1], "$Q^\\pi(3,1)$", va="top", color=plots.PALETTE["vermilion"]
-)
+ax.margins(y=0.2)
+label = dict(va="top", color=plots.PALETTE["vermilion"])
+ax.text(q_pi[3, 1] + 0.3, ax.get_ylim()[1], "$Q^\\pi(3,1)$", **label)
 ax.set(xlabel="return", ylabel="trajectories")
 plots.show(
     ax,
@@ -302,6 +300,7 @@ bellman_backup = check("bellman_backup")
 # %%
 for c in (0.0, 1.0, 10.0):
     moved = bellman_backup(v_pi + c, P, R, pi, gamma) - (v_pi + c)
+    moved = moved.round(9) + 0.0  # not −0
     print(f"V^π + {c:4}: a backup changes each state by {moved.min():6.3f} to {moved.max():6.3f}")
 tables = v_pi + rng.normal(size=(1000, 8))
 moved = [np.abs(bellman_backup(v, P, R, pi, gamma) - v).max() for v in tables]
@@ -423,9 +422,8 @@ for _ in range(300):
     v, w = rng.normal(size=(2, 8)) * 10
     after = bellman_backup(v, P, R, pi, gamma) - bellman_backup(w, P, R, pi, gamma)
     ratios.append(np.abs(after).max() / np.abs(v - w).max())
-print(
-    f"distance after a backup / before: mean {np.mean(ratios):.2f}, largest {max(ratios):.2f}, γ = {gamma}"
-)
+print("distance after a backup / before:")
+print(f"mean {np.mean(ratios):.2f}, largest {max(ratios):.2f}, γ = {gamma}")
 assert max(ratios) <= gamma + 1e-12
 one_state = 10 * np.eye(8)[3]
 after = bellman_backup(one_state, P, R, pi, gamma) - bellman_backup(0 * one_state, P, R, pi, gamma)
@@ -452,9 +450,10 @@ assert np.abs(after).max() <= 9
 
 # %% exercise="stopping_bound" points=2
 def stopping_bound(tolerance, gamma, first_change):
-    """How far the last table is from V^π at most, and after how many sweeps it is there at the latest.
+    """How far the last table is from V^π at most, and the latest sweep that it may take.
 
-    tolerance > 0; gamma: in [0, 1); first_change ≥ 0: the distance of the first two tables. Returns a float and an int ≥ 1.
+    tolerance > 0; gamma: in [0, 1); first_change ≥ 0: the distance of the first two tables.
+    Returns a float and an int ≥ 1.
     """
     ### BEGIN SOLUTION
     # ‖v_k − V‖ ≤ γ ‖v_{k−1} − V‖ ≤ γ (‖v_{k−1} − v_k‖ + ‖v_k − V‖): solve for ‖v_k − V‖
@@ -504,10 +503,8 @@ for _ in range(200):
     used.append(sweeps / at_most)
     closest.append(np.abs(v - truth).max() / error)
 print(f"by {authorship('stopping_bound')}: no promise broken in 200 worlds")
-print(f"sweeps used: {np.mean(used):.0%} of those promised on average, at most {max(used):.0%}")
-print(
-    f"error left:  {np.mean(closest):.0%} of that promised on average, at most {max(closest):.0%}"
-)
+for what, share in (("sweeps used", used), ("error left", closest)):
+    print(f"{what:11} of what was promised: mean {np.mean(share):.0%}, largest {max(share):.0%}")
 alone, stay = np.ones((1, 1, 1)), np.ones((1, 1))
 v, sweeps = dynamic_programming.policy_evaluation(alone, stay, stay, 0.9, 1e-3)
 error, at_most = stopping_bound(1e-3, 0.9, 1.0)
@@ -577,9 +574,8 @@ error = np.abs(v_swept - v_random).max()
 first_change = np.abs(mdp.policy_reward(m.R, random_policy)).max()
 promised, at_most = stopping_bound(tolerance, m.gamma, first_change)
 print("by", authorship("policy_evaluation", "stopping_bound"))
-print(
-    f"{sweeps} sweeps, promised at most {at_most}; error {error:.1e}, promised at most {promised:.1e}"
-)
+print(f"{sweeps} sweeps, promised at most {at_most}")
+print(f"error {error:.1e}, promised at most {promised:.1e}")
 assert error <= promised and sweeps <= at_most
 
 # %% [markdown]
@@ -606,9 +602,8 @@ for g in (0.5, 0.8, 0.9, 0.95, 0.99):
     errors[f"γ = {g}"] = error
     needed = np.ceil(np.log(1e-3) / np.log(g))
     late = error[error > 1e-12]  # before rounding is all that is left
-    print(
-        f"γ = {g:4}: γ^k < 0.001 from sweep {needed:3.0f} on; the last sweep: × {late[-1] / late[-2]:.2f}"
-    )
+    last = late[-1] / late[-2]
+    print(f"γ = {g:4}: γ^k < 0.001 from sweep {needed:3.0f} on; the last sweep: × {last:.2f}")
 
 # %% [markdown]
 # Error after k sweeps, beside the promise $\gamma^k$ (thin, grey). No curve is above its promise. At first they fall faster: errors of opposite
@@ -643,8 +638,8 @@ plots.animate_values(history, grid.shape, cells=grid.cells, labels=grid.labels,
                      alt="Values of the random policy after 0 to 12 sweeps, spreading from A, B and the border.")  # fmt: skip
 
 # %% [markdown]
-# What does γ do to the solution itself? At γ = 0 a value is the next reward and nothing else. **Drag, and watch `A` and `B`:** the farther π looks
-# ahead, the more the landing counts beside the prize.
+# What does γ do to the solution itself? At γ = 0 a value is the next reward and nothing else. **Drag, and watch `A` and `B`:** the
+# larger γ, the more the landing counts beside the prize.
 
 # %% tags=["hide-input"]
 discounts = (0.0, 0.2, 0.4, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98)
@@ -675,9 +670,8 @@ for start in (0.0, 20.0, -1000.0):
         v = bellman_backup(v, m.P, m.R, random_policy, m.gamma)
         distances.append(np.abs(v - v_random).max())
     needed = int(np.argmax(np.array(distances) < 1e-3)) + 1
-    print(
-        f"start {start:8.0f}: within 0.001 of V^π after {needed:3d} sweeps; after 250 at {distances[-1]:.0e}"
-    )
+    print(f"start {start:8.0f}: within 0.001 of V^π after {needed:3d} sweeps; ", end="")
+    print(f"after 250 at {distances[-1]:.0e}")
     assert distances[-1] < 1e-6
 
 # %% [markdown]

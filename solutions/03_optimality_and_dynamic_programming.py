@@ -278,7 +278,7 @@ assert np.abs(best_anywhere - fixed.max(axis=1)).max() < 1e-9 and in_all_states 
 
 # %% exercise="crossroads" points=2
 def crossroads(near, far, n_near, n_far, gamma):
-    """The advantages of both actions under the optimal policy, and the discount at which they are worth the same.
+    """Advantages of both actions under the optimal policy; the discount that makes them even.
 
     near, far: 0 < near < far; n_near, n_far: whole numbers, 1 ≤ n_near < n_far; gamma: in [0, 1].
     Returns the advantages (2,), float64, and a float in (0, 1).
@@ -315,7 +315,7 @@ crossroads = check("crossroads")
 # %%
 for gamma in (0.7, 0.8, 0.9):
     advantages, even = crossroads(2.0, 4.0, 1, 5, gamma)
-    print(f"γ = {gamma}: advantages {advantages.round(3)}; both worth the same at γ = {even:.3f}")
+    print(f"γ = {gamma}: advantages {advantages.round(3)}; even at γ = {even:.3f}")
 for _ in range(200):
     n_near = int(rng.integers(1, 6))
     n_far, near, gamma = n_near + int(rng.integers(1, 8)), rng.uniform(1, 3), rng.uniform(0, 1)
@@ -501,13 +501,12 @@ policy_iteration = check("policy_iteration")
 m = grid.mdp
 q_star, sweeps = value_iteration(m.P, m.R, m.gamma, 1e-9)
 pi_star, v_star, rounds = policy_iteration(m.P, m.R, m.gamma)
-print(f"{authorship('value_iteration', 'policy_iteration')}: {sweeps} sweeps, or {rounds} rounds")
-print(
-    f"largest difference of the values: {np.abs(q_star.max(axis=1) - v_star).max():.1e}; A is worth {v_star.max():.1f}"
-)
+difference = np.abs(q_star.max(axis=1) - v_star).max()
+print(f"{authorship('value_iteration', 'policy_iteration')}: {sweeps} sweeps, {rounds} rounds")
+print(f"largest difference of the values: {difference:.1e}; A is worth {v_star.max():.1f}")
 _, book, optimal = book_values()
 assert (v_star.reshape(5, 5).round(1) == book.round(1)).all()
-assert np.abs(q_star.max(axis=1) - v_star).max() < 1e-7
+assert difference < 1e-7
 
 # %% tags=["hide-input"]
 axes = plots.axes(1, 2, size="wide")
@@ -554,10 +553,9 @@ for gamma in (0.9, 0.95):
         if (new == pi).all():
             break
         pi = new
+    end = " and no end" if count == 1000 else ""
     by_the_rule = policy_iteration(m.P, m.R, gamma)[2]
-    print(
-        f"γ = {gamma}: plain argmax {count} rounds{' and no end' if count == 1000 else ''}, by the rule {by_the_rule}"
-    )
+    print(f"γ = {gamma}: plain argmax {count} rounds{end}, by the rule {by_the_rule}")
 
 # %% [markdown]
 # (What you see depends on how your machine rounds: on some the plain argmax needs a few rounds more, on others it never ends.)
@@ -599,9 +597,8 @@ env = TabularEnv(maze, max_steps=1000)
 env.reset(seed=0)
 wander = lambda s, rng: rng.integers(4)  # noqa: E731
 lengths = [len(run_episode(env, wander, rng)[0]) for _ in range(20)]
-print(
-    f"greedy: {len(path) - 1} steps; at random: {np.mean(lengths):.0f} on average over 20 episodes (cut off at 1000)"
-)
+print(f"greedy: {len(path) - 1} steps")
+print(f"at random: {np.mean(lengths):.0f} steps, mean of 20 episodes (cut off at 1000)")
 assert len(path) - 1 < np.mean(lengths)
 
 # %% tags=["hide-input"]
@@ -636,11 +633,12 @@ for i in range(10):
     for k in range(60):
         q = bellman_optimality_backup(q, g.P, g.R, g.gamma)
         acting = dp.solve_bellman(g.P, g.R, greedy_policy(q), g.gamma)
-        wrong[i, k], lost[i, k] = np.abs(q.max(axis=1) - best).max(), np.abs(acting - best).max()
+        wrong[i, k] = np.abs(q.max(axis=1) - best).max()
+        lost[i, k] = np.abs(acting - best).max()
 for k in (1, 5, 20):
     print(f"after {k:2} sweeps: values wrong by {wrong[:, k - 1].mean():5.2f}, "
           f"acting on them costs {lost[:, k - 1].mean():.4f}")  # fmt: skip
-assert lost[:, 19].mean() < 0.1 * wrong[:, 19].mean()
+assert 7 < wrong[:, 19].mean() < 10 and lost[:, 19].mean() < 0.01
 
 # %% tags=["hide-input"]
 ax = plots.curves({"values: ‖v − V*‖": wrong, "acting on them: ‖V of greedy − V*‖": lost},
@@ -728,8 +726,9 @@ for i in range(10):
             suboptimality_bound(v, g.P, g.R, g.gamma),
             np.abs(acting - best).max(),
         )
-print(f"{authorship('suboptimality_bound')}: the cost is {np.mean(cost / bound):.1%} of the bound on average, at most "
-      f"{np.max(cost / bound):.1%}")  # fmt: skip
+share = cost / bound
+print("by", authorship("suboptimality_bound"))
+print(f"the cost is {np.mean(share):.1%} of the bound on average, at most {np.max(share):.1%}")
 assert (cost <= bound).all()
 
 # %% tags=["hide-input"]
@@ -809,9 +808,7 @@ for name, pi in (
 for gamma in (0.5, 0.8, 0.9, 0.95, 0.99):
     _, sweeps = value_iteration(g.P, g.R, gamma, 1e-6)
     _, _, rounds = policy_iteration(g.P, g.R, gamma)
-    print(
-        f"γ = {gamma:4}: {sweeps:5d} sweeps of value iteration, {rounds} rounds of policy iteration"
-    )
+    print(f"γ = {gamma:4}: {sweeps:5d} sweeps, {rounds} rounds of policy iteration")
 
 # %% [markdown]
 # And the policy? **Drag γ, and watch the arrows** in the 5 × 5 world. At γ = 0 only the next reward counts; at the crossroads you found where such a

@@ -359,7 +359,7 @@ def grid_q(
             colours.append(VALUES(norm(value)))
             if digits is not None and value != 0:
                 text = _written(value, digits)
-                at, ink = centre + 0.66 * ahead, _ink_on(colours[-1])
+                at, ink = centre + 0.7 * ahead, _ink_on(colours[-1])
                 ax.text(
                     *at, text, ha="center", va="center", fontsize=min(9, 36 / len(text)), color=ink
                 )
@@ -371,7 +371,7 @@ def grid_q(
         tips = [(s, np.array(moves[a][::-1])) for s in shown for a in np.flatnonzero(best[s])]
         if tips:
             tails = np.array([places[s][::-1] for s, _ in tips], dtype=float)
-            ahead = np.array([move for _, move in tips]) * 0.2
+            ahead = np.array([move for _, move in tips]) * 0.17
             ax.quiver(*tails.T, *ahead.T, angles="xy", units="xy", scale_units="xy", scale=1,
                       width=0.04, headwidth=4, headlength=4, headaxislength=4, color="black", zorder=3)  # fmt: skip
     return ax

@@ -12,7 +12,9 @@ import matplotlib.pyplot as plt
 import nbformat
 import numpy as np
 import pytest
+from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_rgb
+from matplotlib.quiver import Quiver
 from nbclient import NotebookClient
 
 from rlcourse.lab import plots
@@ -253,6 +255,27 @@ def test_paths_pass_near_the_centres_of_their_cells():
     safe = np.column_stack(ax.lines[0].get_data())
     assert np.abs(safe - [[0, 0], [1, 0], [2, 0], [2, 1]]).max() < 0.3
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["safe", "short"]
+
+
+def test_action_values_are_four_triangles_a_cell_that_point_where_they_lead():
+    q = np.array([[1.0, -2.0, 0.0, 1.0], [5.0, 5.0, 5.0, 5.0], [9.0, 9.0, 9.0, 9.0]])
+    ax = plots.grid_q(q, (1, 3), without=[2])
+    (triangles,) = [c for c in ax.collections if type(c) is PolyCollection]
+    middles = [path.vertices[:3].mean(axis=0) for path in triangles.get_paths()[:4]]
+    assert [tuple(np.sign(np.round(m, 9)).astype(int)) for m in middles] == [
+        (0, -1),
+        (1, 0),
+        (0, 1),
+        (-1, 0),
+    ]
+    # 0 is not written, nor anything of the state that is left blank.
+    assert sorted(t.get_text() for t in ax.texts) == sorted(["1.0", "1.0", "−2.0", *["5.0"] * 4])
+    (arrows,) = [c for c in ax.collections if isinstance(c, Quiver)]
+    assert sorted(zip(arrows.U.tolist(), arrows.V.tolist(), strict=True)) == [
+        (-0.17, 0),
+        (0, -0.17),
+    ]
+    assert not plots.grid_q(q, (1, 3), digits=None, arrows=False).texts
 
 
 def test_nothing_to_animate_is_said():
