@@ -207,6 +207,7 @@ def test_wrong_spaces_are_refused_with_a_sentence(name):
         ("DDPG", "polyak_update"),
         ("TD3", "smoothed_target_action"),
         ("TD3", "clipped_double_q_target"),
+        ("TD3", "td3_critic_update"),
         ("TD3", "ddpg_actor_loss"),
         ("SAC with V", "sac_v_target"),
         ("SAC with V", "sac_q_target_v1"),

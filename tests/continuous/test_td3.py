@@ -5,9 +5,20 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import integrate, stats
 
 from rlcourse.continuous.ddpg import ddpg_actor_loss, ddpg_target
-from rlcourse.continuous.td3 import clipped_double_q_target, delayed, smoothed_target_action
+from rlcourse.continuous.td3 import (
+    clipped_bias,
+    clipped_double_q_target,
+    delayed,
+    smoothed_target_action,
+)
+
+SPREADS = st.floats(0.01, 100.0)
+CORRELATIONS = st.floats(-1.0, 1.0)
 
 
 class LinearCritic(torch.nn.Module):
@@ -50,6 +61,47 @@ def test_the_minimum_does_not_overestimate():
     assert clipped_double_q_target(zero, q1, q2, zero, 1.0).mean().item() == pytest.approx(
         -1 / np.sqrt(np.pi), abs=0.01
     )
+
+
+@pytest.mark.parametrize("rho", [-0.9, -0.3, 0.0, 0.5, 0.95])
+@pytest.mark.parametrize("sigmas", [(1.0, 1.0), (0.4, 2.5), (3.0, 0.7)])
+def test_the_bias_of_the_minimum_by_quadrature(sigmas, rho):
+    """E[min(X, Y)] = −∫ P(min < t) over t < 0, + ∫ P(min > t) over t > 0: no word of the difference."""
+    s, t = sigmas
+    both = stats.multivariate_normal(cov=[[s * s, rho * s * t], [rho * s * t, t * t]])
+
+    def above(x):  # both are: by symmetry about 0 as likely as both below −x
+        return both.cdf([-x, -x])
+
+    grid = np.linspace(0, 8 * max(sigmas), 400)
+    positive = integrate.simpson([above(x) for x in grid], x=grid)
+    negative = integrate.simpson([1 - above(-x) for x in grid], x=grid)
+    assert clipped_bias(s, t, rho) == pytest.approx(positive - negative, abs=1e-3 * max(sigmas))
+
+
+@given(SPREADS, SPREADS, CORRELATIONS)
+def test_what_holds_of_every_bias(s, t, rho):
+    bias = clipped_bias(s, t, rho)
+    rounding = 1e-7 * (
+        s + t
+    )  # where almost nothing is left of a difference, the root of its last digit
+    assert isinstance(bias, float) and bias <= 0
+    assert clipped_bias(t, s, rho) == pytest.approx(bias, abs=rounding)  # nobody is the first
+    assert clipped_bias(7 * s, 7 * t, rho) == pytest.approx(7 * bias, abs=7 * rounding)  # the unit
+    # The more the errors agree, the less is left.
+    assert clipped_bias(s, t, -1.0) - rounding <= bias <= clipped_bias(s, t, 1.0) + rounding
+
+
+def test_twice_the_same_critic_has_no_bias_and_opposite_ones_the_most():
+    assert clipped_bias(0.7, 0.7, 1.0) == 0
+    assert clipped_bias(0.7, 0.7, -1.0) == pytest.approx(-0.7 * np.sqrt(2 / np.pi))  # −E|X|
+
+
+def test_independent_errors_lie_as_deep_as_a_maximum_lies_high():
+    """Lesson 05's maximum, by a million draws."""
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((2, 1_000_000)) * [[0.5], [2.0]]
+    assert clipped_bias(0.5, 2.0, 0.0) == pytest.approx(-np.maximum(x, y).mean(), abs=0.006)
 
 
 def test_delay():

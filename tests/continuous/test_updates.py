@@ -1,5 +1,6 @@
 """One update of each algorithm against the same step computed in NumPy without autograd."""
 
+import copy
 from types import SimpleNamespace
 
 import numpy as np
@@ -31,7 +32,7 @@ from by_hand import (
 from rlcourse.continuous.ddpg import ddpg_update
 from rlcourse.continuous.sac import sac_update, sac_v1_update
 from rlcourse.continuous.soft_q import soft_q_update
-from rlcourse.continuous.td3 import td3_update
+from rlcourse.continuous.td3 import td3_critic_update, td3_update
 
 
 def q(w, s, a):
@@ -108,6 +109,15 @@ def test_td3(step):
     a_new = a
     if moved:
         a_new = descended(lambda w: -sum(q(w1_new, s, mu(w, s)) for s, *_ in data) / BATCH, a)
+
+    alone = copy.deepcopy(state)
+    alone.critic_optimizer = sgd(alone.critic1, alone.critic2)
+    loss = td3_critic_update(alone, batch, xi)
+    assert loss.item() == pytest.approx(critic_loss(w1) + critic_loss(w2))
+    assert_weights(alone.critic1, w1_new)
+    assert_weights(alone.critic2, w2_new)
+    for kept, before in ((alone.actor, a), (alone.actor_targ, at), (alone.critic1_targ, t1)):
+        assert_weights(kept, before)
 
     losses = td3_update(state, batch, xi, step)
     assert_weights(c1, w1_new)
