@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
 from torch.nn.functional import mse_loss, smooth_l1_loss
 
-from rlcourse.checker.declaration import Exercise, Lesson, Mistake, boolean, composable, figures
+from rlcourse.checker.declaration import (
+    Exercise,
+    Lesson,
+    Mistake,
+    composable,
+    figures,
+    loss_value,
+    number,
+)
 from rlcourse.checker.declaration import tensor as tensor_form
 from rlcourse.checker.harness import Case
 from rlcourse.checker.material import attached_too
@@ -385,84 +395,230 @@ clipped_double_q_target = Exercise(
     ],
 )
 
-# --------------------------------------------------------------------------------------- delayed
+# ---------------------------------------------------------------------------------- clipped_bias
 
 
-def _delay_cases(rng: np.random.Generator) -> list[Case]:
-    pairs = [
-        (1, 1),
-        (2, 1),
-        (1, 2),
-        (2, 2),
-        (3, 2),
-        (4, 2),
-        (1, 3),
-        (2, 3),
-        (3, 3),
-        (4, 3),
-        (6, 4),
-        (9, 3),
+def _bias_cases(rng: np.random.Generator) -> list[Case]:
+    def case(name, sigma_1, sigma_2, rho, *tags) -> Case:
+        return Case(name, {"sigma_1": sigma_1, "sigma_2": sigma_2, "rho": rho}, tags)
+
+    def drawn(low=0.3, high=3.0) -> float:
+        return float(rng.uniform(low, high))
+
+    # So large that ρ in place of the covariance leaves a variance that has a root: it is told by its numbers.
+    one, other = drawn(0.3, 0.9), drawn(1.4, 4.0)
+    # Powers of two: of the difference nothing is left, whatever the algebra.
+    power = float(2.0 ** rng.integers(1, 4))
+    return [
+        case("errors that agree in part", one, other, drawn(0.2, 0.8)),
+        case("the same, exchanged", other, one, drawn(0.2, 0.8)),
+        case("errors that disagree", drawn(1.1, 2.5), drawn(0.2, 0.9), -drawn(0.2, 0.8)),
+        case("equal spreads", other, other, drawn(0.2, 0.8), "equal spreads"),
+        case("independent errors", drawn(0.2, 0.9), drawn(1.1, 3.0), 0.0, "ρ = 0"),
+        case("independent, equal spreads", other, other, 0.0, "ρ = 0", "equal spreads"),
+        case("the same critic twice", power, power, 1.0, "ρ = 1", "equal spreads"),
+        case(
+            "one error is a multiple of the other", drawn(1.5, 2.0), drawn(2.5, 4.0), 1.0, "ρ = 1"
+        ),
+        case("errors that are opposite", one, other, -1.0, "ρ = −1"),
+        case("values in the hundreds", 100 * drawn(), 100 * drawn(), drawn(0.1, 0.9)),
+        case("values in the thousandths", 0.001 * drawn(), 0.001 * drawn(), -drawn(0.1, 0.9)),
     ]
-    for every in (5, int(rng.integers(6, 20))):
-        k = int(rng.integers(2, 50))
-        pairs += [(k * every, every), (k * every + 1, every), (k * every - 1, every)]
-    return [Case(f"step {s}, every {e}", {"step": s, "every": e}) for s, e in pairs]  # fmt: skip
 
 
-delayed = Exercise(
-    "delayed",
-    reference=td3.delayed,
-    cases=_delay_cases,
-    returns=boolean(),
-    points=1,
-    equation="(15.12)",
+# θ², of which the bias is made; the right one is the variance of Q₁ − Q₂.
+_VARIANCES: dict[str, Callable] = {
+    "of the difference": lambda s, t, rho: s**2 + t**2 - 2 * rho * s * t,
+    "independent": lambda s, t, rho: s**2 + t**2,
+    "of the sum": lambda s, t, rho: s**2 + t**2 + 2 * rho * s * t,
+    "bare rho": lambda s, t, rho: s**2 + t**2 - 2 * rho,
+    "covariance once": lambda s, t, rho: s**2 + t**2 - rho * s * t,
+    "variances subtracted": lambda s, t, rho: abs(s**2 - t**2),
+    "deviations subtracted": lambda s, t, rho: (s - t) ** 2,
+    "deviations added": lambda s, t, rho: (s + t) ** 2,
+    "first spread for both": lambda s, t, rho: 2 * s**2 * (1 - rho),
+    "second spread for both": lambda s, t, rho: 2 * t**2 * (1 - rho),
+    "larger spread for both": lambda s, t, rho: 2 * max(s, t) ** 2 * (1 - rho),
+    "mean spread for both": lambda s, t, rho: (s + t) ** 2 / 2 * (1 - rho),
+    "mean variance for both": lambda s, t, rho: (s**2 + t**2) * (1 - rho),
+}
+# E|Q₁ − Q₂|/2 for θ = 1.
+_HALVES = {
+    "over": 1 / math.sqrt(2 * math.pi),
+    "missing": math.sqrt(2 / math.pi),
+    "under the root": 1 / math.sqrt(math.pi),
+    "once more": 1 / math.sqrt(8 * math.pi),
+}
+
+
+@composable
+def _bias(
+    variance: str = "of the difference",
+    half: str = "over",
+    root: str = "of all",
+    sign: float = -1.0,
+) -> Callable:
+    """The bias of the minimum with its parts exchangeable; root: "of all", "of the numbers" alone or "of nothing"."""
+
+    def clipped_bias(sigma_1, sigma_2, rho):
+        squared = max(float(_VARIANCES[variance](sigma_1, sigma_2, rho)), 0.0)
+        numbers = _HALVES[half] ** (2 if root == "of nothing" else 1)
+        return sign * numbers * (math.sqrt(squared) if root == "of all" else squared)
+
+    return clipped_bias
+
+
+def _bias_by_quadrature(sigma_1, sigma_2, rho):
+    """Right: −½ E|N(0, θ²)|, integrated over ten deviations, Gauss and Legendre's way."""
+    theta = math.sqrt(sigma_1**2 + sigma_2**2 - 2 * rho * sigma_1 * sigma_2)
+    node, weight = np.polynomial.legendre.leggauss(80)
+    x = 5.0 * (node + 1)
+    return -theta * float((5.0 * weight * x * np.exp(-(x**2) / 2)).sum()) / math.sqrt(2 * math.pi)
+
+
+clipped_bias = Exercise(
+    "clipped_bias",
+    reference=td3.clipped_bias,
+    cases=_bias_cases,
+    returns=number(),
+    points=2,
+    equation="(15.11)",
     mistakes=[
         Mistake(
-            "inverted",
-            "It is the other way round: you say True at the steps at which the actor should rest.",
-            "Write down your answers for every = 3 and the steps 1 to 6.",
-            lambda step, every: step % every != 0,
+            "sign",
+            "Your bias is positive. The smaller of two numbers is never above either of them, so on average it lies "
+            "below.",
+            "What is the sign of min(x, y) − (x + y)/2?",
+            _bias(sign=1.0),
         ),
         Mistake(
-            "off-by-one",
-            "You count from the wrong end: updates are numbered from 1, and with `every` = 2 the first True "
-            "comes at update 2.",
-            "Write down your answers for every = 3 and the steps 1 to 6. Which steps should be True?",
-            lambda step, every: (step - 1) % every == 0,
-            lambda step, every: (step + 1) % every == 0,
-            lambda step, every: step % every == every - 1,
-            lambda step, every: step % every == 1,
+            "independent",
+            "ρ does not enter: you took the two errors for independent. Errors that agree cancel in the difference of "
+            "the two critics.",
+            "What is the variance of X − Y if X and Y are correlated?",
+            _bias("independent"),
         ),
         Mistake(
-            "integer-division",
-            "Your answers are those of the quotient `step // every`: whether `step` has reached `every`. What says "
-            "whether a division comes out even is its remainder.",
-            "Which operator gives the remainder of a division?",
-            lambda step, every: bool(step // every),
-            lambda step, every: step // every == 0,
-            lambda step, every: step // every == 1,
+            "rho-added",
+            "Errors that agree make your bias larger. You have the variance of the *sum* of the critics; the minimum "
+            "looks at their difference.",
+            "What should come out for ρ = 1 and equal spreads, where both critics say the same?",
+            _bias("of the sum"),
         ),
         Mistake(
-            "always",
-            "You say True at every step: nothing is delayed. That is DDPG's rhythm.",
-            "Does your answer depend on `step` at all?",
-            lambda step, every: True,
+            "bare-rho",
+            "ρ stands alone, where the covariance belongs. A covariance is ρ times both deviations.",
+            "Check the units: what is added to σ₁² has to be the square of a value.",
+            _bias("bare rho"),
         ),
         Mistake(
-            "swapped",
-            "You divide `every` by `step`. It is the step that has to be a multiple of `every`.",
-            "What should the answer be at step 4 with every = 2?",
-            lambda step, every: every % step == 0,
+            "covariance-once",
+            "The covariance enters your variance once. Multiply out the square of a difference of two errors.",
+            "How many mixed terms has $(x-y)^2$?",
+            _bias("covariance once"),
+        ),
+        Mistake(
+            "half-missing",
+            "You subtract the whole mean distance between the critics. Half of the distance goes below the middle.",
+            "By how much does min(x, y) lie below (x + y)/2?",
+            _bias(half="missing"),
+        ),
+        Mistake(
+            "half-under-the-root",
+            "Your ½ has slipped under the root, or was lost on the way out of it: your bias is √2 times too large.",
+            "What is ½ √(2/π), written as one root?",
+            _bias(half="under the root"),
+        ),
+        Mistake(
+            "halved-twice",
+            "Your bias is half of what it should be: the distance between the critics is halved once.",
+            "Where do the two ½ in your derivation come from?",
+            _bias(half="once more"),
+        ),
+        Mistake(
+            "deviations-subtracted",
+            "You take |σ₁ − σ₂| for the deviation of the difference. That is true for ρ = 1 only.",
+            "Variances and covariances can be added up; deviations cannot.",
+            _bias("deviations subtracted"),
+        ),
+        Mistake(
+            "deviations-added",
+            "You take σ₁ + σ₂ for the deviation of the difference. That is true for ρ = −1 only.",
+            "Variances and covariances can be added up; deviations cannot.",
+            _bias("deviations added"),
+        ),
+        Mistake(
+            "difference-of-variances",
+            "You subtract the variances. The variance of a difference begins with a *sum* of two variances.",
+            "What is the variance of X − Y if X and Y are independent?",
+            _bias("variances subtracted"),
+        ),
+        Mistake(
+            "equal-spreads",
+            "Your formula knows one spread. It is true for σ₁ = σ₂ only.",
+            "Which of your steps used that the two critics are equally noisy?",
+            *(_bias(f"{which} for both") for which in (
+                "first spread", "second spread", "larger spread", "mean spread", "mean variance",
+            )),
+        ),
+        Mistake(
+            "no-root",
+            "Your result has the unit of a value *squared*. A bias has the unit of a value.",
+            "What happens to your result if all values are counted in cents instead of euros?",
+            _bias(root="of nothing"),
+            _bias(root="of the numbers"),
         ),
     ],
     also_correct=[
-        lambda step, every: not step % every,
-        lambda step, every: step == every * (step // every),
-        lambda step, every: step in range(every, step + 1, every),
+        _bias(),
+        lambda s, t, rho: -np.sqrt((s - t) ** 2 + 2 * (1 - rho) * s * t) / np.sqrt(2 * np.pi),
+        lambda s, t, rho: -math.hypot(s - rho * t, t * math.sqrt(1 - rho**2)) / math.sqrt(2 * math.pi),
+        _bias_by_quadrature,
     ],
 )  # fmt: skip
 
-# ------------------------------------------------------------------------------------ td3_update
+# ---------------------------------------------------------------- td3_critic_update, td3_update
+
+
+def _state(rng, obs_dim, act_dim, lr, box, whole=True, **numbers) -> AgentState:
+    """An agent; whole: with what only the actor's half of the step needs."""
+    # In the order of the algorithm: the first that is wrong is told.
+    nets = {}
+    for suffix in ("", "_targ"):
+        for critic in ("critic1", "critic2"):
+            nets[critic + suffix] = network(rng, "critic", obs_dim + act_dim)
+        nets["actor" + suffix] = network(rng, "actor", obs_dim, act_dim)
+    optimizers = {"critic_optimizer": Optimizer(["critic1", "critic2"], lr / 2)}
+    if whole:
+        optimizers = {"actor_optimizer": Optimizer(["actor"], 2 * lr)} | optimizers
+    noise = {"sigma": 0.3, "clip": 0.4, "low": box[0], "high": box[1]}
+    return AgentState(nets | optimizers | numbers | noise)
+
+
+def _calls(rng, calls, n, obs_dim, act_dim, **batch) -> dict:
+    """The batches and noises of several calls."""
+    return {
+        "batch": [transitions(rng, n, obs_dim, act_dim=act_dim, **batch) for _ in range(calls)],
+        "noise": [tensor(rng.normal(size=(n, act_dim))) for _ in range(calls)],
+    }
+
+
+def _critic_cases(rng: np.random.Generator) -> list[Case]:
+    def case(
+        name, n, *tags, obs_dim=3, act_dim=2, gamma=0.9, calls=1, lr=0.2, box=(-1.0, 1.0), **batch
+    ):
+        state = _state(rng, obs_dim, act_dim, lr, box, whole=False, gamma=gamma)
+        inputs = {"agent_state": state} | _calls(rng, calls, n, obs_dim, act_dim, **batch)
+        return Case(name, inputs, tags)
+
+    return [
+        case("one step, a box that is not symmetric", 6, box=(-0.3, 0.5)),
+        case("three steps", 6, calls=3),
+        case("one action, γ = ½", 8, act_dim=1, gamma=0.5, calls=2),
+        case("one row, and it goes on", 1, "B = 1", terminated=[0], calls=2),
+        case("all rows terminate", 5, "terminated rows", terminated=[1] * 5),
+        case("large errors", 6, "errors beyond 1", scale=8.0, lr=0.02),
+    ]  # fmt: skip
 
 
 def _update_cases(rng: np.random.Generator) -> list[Case]:
@@ -479,26 +635,10 @@ def _update_cases(rng: np.random.Generator) -> list[Case]:
         first=1,
         box=(-1.0, 1.0),
     ) -> Case:
-        # In the order of the algorithm: the first that is wrong is told.
-        nets = {}
-        for suffix in ("", "_targ"):
-            for critic in ("critic1", "critic2"):
-                nets[critic + suffix] = network(rng, "critic", obs_dim + act_dim)
-            nets["actor" + suffix] = network(rng, "actor", obs_dim, act_dim)
-        optimizers = {
-            "actor_optimizer": Optimizer(["actor"], 2 * lr),
-            "critic_optimizer": Optimizer(["critic1", "critic2"], lr / 2),
-        }
-        numbers = {"gamma": gamma, "rho": rho, "sigma": 0.3, "clip": 0.4}
-        numbers |= dict(zip(("low", "high"), box, strict=True))
-        state = AgentState(nets | optimizers | numbers | {"every": every})
-        inputs = {
-            "agent_state": state,
-            "batch": [transitions(rng, n, obs_dim, act_dim=act_dim) for _ in range(calls)],
-            "noise": [tensor(rng.normal(size=(n, act_dim))) for _ in range(calls)],
-            "step": list(range(first, first + calls)),
-        }
-        return Case(name, inputs)
+        numbers = {"gamma": gamma, "rho": rho, "every": every}
+        inputs = {"agent_state": _state(rng, obs_dim, act_dim, lr, box, **numbers)}
+        inputs |= _calls(rng, calls, n, obs_dim, act_dim)
+        return Case(name, inputs | {"step": list(range(first, first + calls))})
 
     return [
         # One call in which everything moves comes first: most mistakes show there, and it costs least.
@@ -506,7 +646,7 @@ def _update_cases(rng: np.random.Generator) -> list[Case]:
         case("three updates, the actor at every second", 6, 2),
         case("updates 6 to 8, the actor at every fourth", 6, 4, first=6),
         case("one action, ρ = 0.95, γ = ½", 8, 2, act_dim=1, rho=0.95, gamma=0.5, calls=2),
-        case("one row a batch", 1, 2, calls=2),
+        case("one row a batch, updates 5 and 6, the actor at every third", 1, 3, calls=2, first=5),
     ]  # fmt: skip
 
 
@@ -517,7 +657,11 @@ _RHYTHMS: dict[str, Callable] = {
     "not due": lambda step, every: step % every != 0,
     "from 0": lambda step, every: (step - 1) % every == 0,
     "one early": lambda step, every: (step + 1) % every == 0,
+    "remainder 1": lambda step, every: step % every == 1,
     "quotient": lambda step, every: bool(step // every),
+    "quotient 1": lambda step, every: step // every == 1,
+    "no quotient": lambda step, every: step // every == 0,
+    "swapped": lambda step, every: every % step == 0,
     "never": lambda step, every: False,
 }
 _SMOOTHINGS: dict[str, Callable] = {
@@ -536,9 +680,14 @@ _NETWORKS = ("critic1", "critic2", "actor")
 _CRITICS = ("critic1", "critic2")
 
 
+def _values(me, obs, action, suffix=""):
+    return [getattr(me, name + suffix)(obs, action) for name in _CRITICS]
+
+
 @composable
 def _update(
     *,
+    alone: bool = False,
     smoothing: str = "both",
     next_actor: str = "actor_targ",
     next_obs: str = "next_obs",
@@ -550,11 +699,13 @@ def _update(
     critics: tuple[int, ...] = (1, 2),
     critic_action: str = "batch",
     loss: str = "mse",
+    critic_reduce: str = "mean",
     half: float = 1.0,
     clear: tuple[str, ...] = ("before critics", "before actor"),
     critics_step: bool = True,
     actor_when: str = "due",
     actor_critic: str = "first",
+    actor_loss_first: bool = False,
     sign: float = -1.0,
     reduce: str = "mean",
     critics_move: str = "",
@@ -566,73 +717,76 @@ def _update(
 ) -> Callable:
     """Algorithm 1 with its steps exchangeable, so that each mistake differs in one of them.
 
+    alone: the critics' half, `td3_critic_update`, of which the options from actor_when on say nothing;
     pick "each its own": no target for both; clear: when gradients are cleared, "before" or "after" a step of the
-    "critics" or the "actor"; critics_move: how the actor's gradient moves them: "again", added to their own;
-    "alone"; or "at once" with their own step.
+    "critics" or the "actor"; actor_loss_first: it is formed before the critics' step; critics_move: how the actor's
+    gradient moves them: "again", added to their own; "alone"; or "at once" with their own step.
     """
+
+    def clears(me, when, whose):
+        if f"{when} {whose}" in clear:
+            getattr(me, f"{whose.removesuffix('s')}_optimizer").zero_grad()
+
+    def labels(me, batch, noise):
+        seen = batch.next_obs if next_obs == "next_obs" else batch.obs
+        mu = getattr(me, next_actor)(seen)
+        a = _SMOOTHINGS[smoothing](mu, noise, me.sigma, me.clip, me.low, me.high)
+        judged = batch.obs if next_obs == "obs throughout" else batch.next_obs
+        q = _values(me, judged, a, next_critics)
+        bootstraps = q if pick == "each its own" else [PICKS[pick](*q)] * 2
+        given = batch.terminated, me.gamma, mask, discount
+        return [td_target(batch.reward, value, *given) for value in bootstraps]
+
+    def move_critics(me, batch, noise, at_once=False):
+        with torch.set_grad_enabled(not detach):
+            ys = labels(me, batch, noise)
+        own = critic_action == "own"
+        online = _values(me, batch.obs, me.actor(batch.obs).detach() if own else batch.action)
+        losses = [
+            half * _LOSSES[loss](online[i - 1], ys[i - 1], reduction=critic_reduce) for i in critics
+        ]
+        clears(me, "before", "critics")
+        sum(losses).backward()
+        if critics_step and not at_once:
+            me.critic_optimizer.step()
+            clears(me, "after", "critics")
+        return float(sum(losses))
+
+    def loss_of_the_actor(me, batch):
+        action = me.actor(batch.obs)
+        if actor_critic == "slow":
+            value = me.critic1_targ(batch.obs, action)
+        elif actor_critic == "first":
+            value = me.critic1(batch.obs, action)
+        else:
+            value = PICKS[actor_critic](*_values(me, batch.obs, action))
+        return sign * getattr(torch, reduce)(value)
+
+    def move_actor(me, actor_loss):
+        clears(me, "before", "actor")
+        if critics_move == "alone":
+            me.critic_optimizer.zero_grad()
+        actor_loss.backward()
+        me.actor_optimizer.step()
+        clears(me, "after", "actor")
+        if critics_move:
+            me.critic_optimizer.step()
+        return float(actor_loss)
+
+    def td3_critic_update(agent_state, batch, noise):
+        return move_critics(agent_state, batch, noise)
 
     def td3_update(agent_state, batch, noise, step):
         me = agent_state
         act = _RHYTHMS[actor_when](step, me.every)
-        at_once = act and critics_move == "at once"
-
-        def clears(when, whose):
-            if f"{when} {whose}" in clear:
-                getattr(me, f"{whose.removesuffix('s')}_optimizer").zero_grad()
-
-        def values(obs, action, suffix=""):
-            return [getattr(me, name + suffix)(obs, action) for name in _CRITICS]
-
-        def move_actor():
-            action = me.actor(batch.obs)
-            if actor_critic == "slow":
-                value = me.critic1_targ(batch.obs, action)
-            elif actor_critic == "first":
-                value = me.critic1(batch.obs, action)
-            else:
-                value = PICKS[actor_critic](*values(batch.obs, action))
-            actor_loss = sign * getattr(torch, reduce)(value)
-            clears("before", "actor")
-            if critics_move == "alone":
-                me.critic_optimizer.zero_grad()
-            actor_loss.backward()
-            me.actor_optimizer.step()
-            clears("after", "actor")
-            if critics_move:
-                me.critic_optimizer.step()
-            return float(actor_loss)
-
-        def labels():
-            seen = batch.next_obs if next_obs == "next_obs" else batch.obs
-            mu = getattr(me, next_actor)(seen)
-            a = _SMOOTHINGS[smoothing](mu, noise, me.sigma, me.clip, me.low, me.high)
-            q = values(
-                batch.obs if next_obs == "obs throughout" else batch.next_obs, a, next_critics
-            )
-            own = pick == "each its own"
-            bootstraps = q if own else [PICKS[pick](*q)] * 2
-            given = batch.terminated, me.gamma, mask, discount
-            return [td_target(batch.reward, value, *given) for value in bootstraps]
-
-        def move_critics():
-            with torch.set_grad_enabled(not detach):
-                ys = labels()
-            own = critic_action == "own"
-            online = values(batch.obs, me.actor(batch.obs).detach() if own else batch.action)
-            losses = [half * _LOSSES[loss](online[i - 1], ys[i - 1]) for i in critics]
-            clears("before", "critics")
-            sum(losses).backward()
-            if critics_step and not at_once:
-                me.critic_optimizer.step()
-                clears("after", "critics")
-            return float(sum(losses))
-
+        early = loss_of_the_actor(me, batch) if actor_loss_first and act else None
         losses = {}
         if actor_first and act:
-            losses["actor"] = move_actor()
-        losses["critics"] = move_critics()
+            losses["actor"] = move_actor(me, loss_of_the_actor(me, batch))
+        losses["critics"] = move_critics(me, batch, noise, act and critics_move == "at once")
         if act and not actor_first:
-            losses["actor"] = move_actor()
+            late = loss_of_the_actor(me, batch) if early is None else early
+            losses["actor"] = move_actor(me, late)
         due = act if targets_when == "with the actor" else _RHYTHMS[targets_when](step, me.every)
         rho = {"rho": me.rho, "1 - rho": 1 - me.rho, "nothing": 0.0}[keep]
         for name in _NETWORKS:
@@ -640,44 +794,249 @@ def _update(
                 polyak_update(getattr(me, f"{name}_targ"), getattr(me, name), rho)
         return losses
 
-    return td3_update
+    return td3_critic_update if alone else td3_update
 
 
-def _own_target(first_only: bool) -> Callable:
-    """A right update, written out in one piece."""
+_critic_update = partial(_update, alone=True)
+
+
+def _errors(s, batch, noise):
+    """Q − y of both critics, everything written out."""
+    eps = torch.clamp(noise * s.sigma, -s.clip, s.clip)
+    a = torch.clamp(s.actor_targ(batch.next_obs) + eps, s.low, s.high)
+    q = torch.min(s.critic1_targ(batch.next_obs, a), s.critic2_targ(batch.next_obs, a))
+    y = (batch.reward + s.gamma * (1 - batch.terminated) * q).detach()
+    return [critic(batch.obs, batch.action) - y for critic in (s.critic1, s.critic2)]
+
+
+def _critics_in_one_piece(one_by_one: bool) -> Callable:
+    """A right first half; one_by_one: two calls of backward and one step."""
+
+    def td3_critic_update(agent_state, batch, noise):
+        first, second = _errors(agent_state, batch, noise)
+        agent_state.critic_optimizer.zero_grad()
+        if one_by_one:
+            (first**2).mean().backward()
+            (second**2).mean().backward()
+        else:
+            (first**2 + second**2).mean().backward()
+        agent_state.critic_optimizer.step()
+        return float((first**2 + second**2).mean())
+
+    return td3_critic_update
+
+
+def _critics_by_own_functions(agent_state, batch, noise):
+    """Right; a gradient stays in the slow networks, which nobody steps."""
+    s = agent_state
+    mu = s.actor_targ(batch.next_obs)
+    a = _smoothed()(mu, noise, s.sigma, s.clip, s.low, s.high)
+    q1, q2 = s.critic1_targ(batch.next_obs, a), s.critic2_targ(batch.next_obs, a)
+    y = _double(detach=False)(batch.reward, q1, q2, batch.terminated, s.gamma)
+    online = [c(batch.obs, batch.action) for c in (s.critic1, s.critic2)]
+    s.critic_optimizer.zero_grad()
+    loss = mse_loss(online[0], y) + mse_loss(online[1], y)
+    loss.backward()
+    s.critic_optimizer.step()
+    return loss
+
+
+def _loss_after(agent_state, batch, noise):
+    _critics_in_one_piece(False)(agent_state, batch, noise)
+    return float(sum((error**2).mean() for error in _errors(agent_state, batch, noise)))
+
+
+def _whole_in_one_piece(one_by_one: bool) -> Callable:
+    """A right update, its second half written out."""
 
     def td3_update(agent_state, batch, noise, step):
         s = agent_state
-        eps = torch.clamp(noise * s.sigma, -s.clip, s.clip)
-        a = torch.clamp(s.actor_targ(batch.next_obs) + eps, s.low, s.high)
-        q = torch.min(s.critic1_targ(batch.next_obs, a), s.critic2_targ(batch.next_obs, a))
-        y = (batch.reward + s.gamma * (1 - batch.terminated) * q).detach()
-        errors = [c(batch.obs, batch.action) - y for c in (s.critic1, s.critic2)]
-        s.critic_optimizer.zero_grad()
-        if first_only:
-            (errors[0] ** 2).mean().backward()
-            (errors[1] ** 2).mean().backward()
-        else:
-            (errors[0] ** 2 + errors[1] ** 2).mean().backward()
-        s.critic_optimizer.step()
-        report = {
-            "critic 1": errors[0].detach().pow(2).mean(),
-            "critic 2": float(errors[1].pow(2).mean()),
-        }
-        if step % s.every == 0:
+        report = {"critics": _critics_in_one_piece(one_by_one)(s, batch, noise)}
+        if not step % s.every:
             value = s.critic1(batch.obs, s.actor(batch.obs)).mean()
             s.actor_optimizer.zero_grad()
             (-value).backward()
             s.actor_optimizer.step()
-            report["value"] = value.item()
+            report["value"] = value.detach()
             for name in ("actor", "critic1", "critic2"):
                 pairs = zip(getattr(s, name + "_targ").parameters(), getattr(s, name).parameters())  # noqa: B905
                 for slow, fast in pairs:
                     slow.data.mul_(s.rho).add_((1 - s.rho) * fast.data)
         return report
 
-    return td3_update  # fmt: skip
+    return td3_update
 
+
+_PILE_UP = (
+    "Gradients of earlier steps are still there when you call `backward()`: torch adds to them.",
+    "What has to happen to the gradients before each `backward()`?",
+)
+
+
+def _mistakes_of_the_critics(make: Callable, one_critic: str) -> list[Mistake]:
+    """What can go wrong in the critics' half, alone or in the whole step; one_critic: what that mistake is called."""
+    return [
+        Mistake(
+            "online-actor-in-target",
+            "The next action in the target comes from the actor that is being trained. It should come from its "
+            "slow copy, as the critics do.",
+            "Which networks of the equation for y carry the subscript targ?",
+            make(next_actor="actor"),
+        ),
+        Mistake(
+            "target-looks-at-s",
+            "The target is asked for in s: the slow actor's action, or the critics' values of it as well. What follows "
+            "the step lies in s′.",
+            "Which observations do you give to the slow networks?",
+            make(next_obs="obs"),
+            make(next_obs="obs throughout"),
+        ),
+        Mistake(
+            "not-smoothed",
+            "The target looks at the action of the slow actor itself; `noise` is never used. The trick of (15.8) is "
+            "missing.",
+            "Which of your own functions makes the action at which the two critics are asked?",
+            make(smoothing="none"),
+            make(smoothing="box without noise"),
+        ),
+        Mistake(
+            "noise-not-scaled",
+            "σ multiplies nothing: the noise on the target's action has the standard deviation 1 until it is clipped.",
+            "Which of the settings of `agent_state` have you not used?",
+            make(smoothing="not scaled"),
+        ),
+        Mistake(
+            "noise-not-clipped",
+            "The noise on the target's action is never held between −c and c.",
+            "There are two clips in (15.8). Which one have you left out?",
+            make(smoothing="noise not clipped"),
+        ),
+        Mistake(
+            "action-not-clipped",
+            "The target's action may leave the box: what the noise pushed out of it is never brought back.",
+            "There are two clips in (15.8). Which one have you left out? Your own `smoothed_target_action` has both.",
+            make(smoothing="no box"),
+            make(smoothing="no clip at all"),
+        ),
+        Mistake(
+            "another-box",
+            "The target's action is clipped to bounds that are not the box's: to ±1 or to ±c. The box has its own, "
+            "`low` and `high`.",
+            "In which line do `low` and `high` occur?",
+            make(smoothing="box of ±1"),
+            make(smoothing="c for the box"),
+        ),
+        Mistake(
+            "online-critics-in-target",
+            "The target is made by the critics that are being trained: the label moves with every step of theirs. The "
+            "slow copies make the target.",
+            "Which networks of the equation for y carry the subscript targ?",
+            make(next_critics=""),
+            make(next_critics="", detach=False),
+        ),
+        Mistake(
+            "separate-targets",
+            "Each critic is trained on its own bootstrap. Both learn from the smaller value, or the minimum does "
+            "nothing.",
+            "How many different y does the equation have?",
+            make(pick="each its own"),
+        ),
+        Mistake(
+            "not-the-smaller",
+            "Your target does not take the smaller of the two values in each row: it takes the larger, the mean, the "
+            "sum, or always the same critic's.",
+            "Did you use your own `clipped_double_q_target`? What becomes of the two slow critics' values?",
+            *(make(pick=pick) for pick in ("larger", "mean", "first", "second", "sum")),
+        ),
+        Mistake(
+            "terminal-bootstrap",
+            "Your target bootstraps through a terminal state. After it comes nothing, whatever the critics say.",
+            "Where does `terminated` enter your target?",
+            make(mask="nothing"),
+        ),
+        Mistake("mask-inverted", *MASK_INVERTED, make(mask="inverted")),
+        Mistake("reward-masked", *REWARD_MASKED, make(mask="all")),
+        Mistake(
+            "no-gamma",
+            "The next state's value enters the target without γ: it comes one step later, so it counts γ of itself.",
+            "Where does `gamma` enter your target?",
+            make(discount="nothing"),
+        ),
+        Mistake("reward-discounted", *REWARD_DISCOUNTED, make(discount="all")),
+        Mistake(
+            "own-action",
+            "Your critics learn the value of the actor's action. Only the batch's action was tried in s, and the "
+            "reward is its reward.",
+            "At which action are the two critics asked in their own loss?",
+            make(critic_action="own"),
+        ),
+        Mistake(
+            one_critic,
+            "Only one critic learns; the other keeps the weights that it was born with. Two estimates, two losses.",
+            "How many squared errors does the critics' loss have?",
+            make(critics=(1,)),
+            make(critics=(2,)),
+        ),
+        Mistake(
+            "averaged-loss",
+            "Your critics' loss carries a factor ½. The two means are added, without a factor.",
+            "Write out the loss of the equation for a batch of one. What is its gradient?",
+            make(half=0.5),
+        ),
+        Mistake(
+            "no-squared-error",
+            "Your critics' loss is Huber's. Here the errors are squared, however large they are.",
+            "Which loss function did you call, and which one does the equation write out?",
+            make(loss="huber"),
+        ),
+        Mistake(
+            "summed-loss",
+            "Your critics' loss is summed over the batch. It is a mean for each critic: otherwise the step would grow "
+            "with the batch.",
+            "What happens to the critics' step when every row of the batch comes twice?",
+            make(critic_reduce="sum"),
+        ),
+        Mistake(
+            "critics-never-step",
+            "Neither critic moves: nobody steps down their loss, or its gradients are cleared before the step.",
+            "Which optimisers does `agent_state` hold, and which of them have you stepped?",
+            make(critics_step=False),
+        ),
+    ]  # fmt: skip
+
+
+td3_critic_update = Exercise(
+    "td3_critic_update",
+    reference=td3.td3_critic_update,
+    cases=_critic_cases,
+    returns=loss_value(),
+    points=3,
+    equation="(15.13)",
+    call="updates",
+    rtol=RTOL,
+    atol=ATOL,
+    mistakes=[
+        *_mistakes_of_the_critics(_critic_update, "one-critic-only"),
+        Mistake(
+            "gradients-pile-up",
+            *_PILE_UP,
+            _critic_update(clear=()),
+            _critic_update(clear=("after critics",)),
+        ),
+        Mistake(
+            "loss-after-the-step",
+            "The critics move as they should, but the loss that you return is that of the new weights.",
+            "The step went down *which* loss? Measure it before.",
+            _loss_after,
+        ),
+    ],
+    also_correct=[
+        _critic_update(),
+        _critics_in_one_piece(True),
+        _critics_in_one_piece(False),
+        _critics_by_own_functions,
+    ],
+)  # fmt: skip
 
 td3_update = Exercise(
     "td3_update",
@@ -685,127 +1044,15 @@ td3_update = Exercise(
     cases=_update_cases,
     returns=figures(),
     points=4,
-    equation="(15.13)",
+    equation="(15.14)",
     call="updates",
     rtol=RTOL,
     atol=ATOL,
     mistakes=[
-        Mistake(
-            "online-actor-in-target",
-            "The next action in the target comes from the actor that is being trained. It should come from its "
-            "slow copy, as the critics do.",
-            "Which networks of the equation for y carry the subscript targ?",
-            _update(next_actor="actor"),
-        ),
-        Mistake(
-            "target-looks-at-s",
-            "The target is asked for in s: the slow actor's action, or the critics' values of it as well. What follows "
-            "the step lies in s′.",
-            "Which observations do you give to the slow networks?",
-            _update(next_obs="obs"),
-            _update(next_obs="obs throughout"),
-        ),
-        Mistake(
-            "not-smoothed",
-            "The target looks at the action of the slow actor itself; `noise` is never used.",
-            "Which of your own functions makes the action at which the two critics are asked?",
-            _update(smoothing="none"),
-            _update(smoothing="box without noise"),
-        ),
-        Mistake(
-            "noise-not-scaled",
-            "σ multiplies nothing: the noise on the target's action has the standard deviation 1 until it is clipped.",
-            "Which of the settings of `agent_state` have you not used?",
-            _update(smoothing="not scaled"),
-        ),
-        Mistake(
-            "noise-not-clipped",
-            "The noise on the target's action is never held between −c and c.",
-            "There are two clips in (15.8). Which one have you left out?",
-            _update(smoothing="noise not clipped"),
-        ),
-        Mistake(
-            "action-not-clipped",
-            "The target's action may leave the box: what the noise pushed out of it is never brought back.",
-            "There are two clips in (15.8). Which one have you left out? Your own `smoothed_target_action` has both.",
-            _update(smoothing="no box"),
-            _update(smoothing="no clip at all"),
-        ),
-        Mistake(
-            "another-box",
-            "The target's action is clipped to bounds that are not the box's: to ±1 or to ±c. The box has its own, "
-            "`low` and `high`.",
-            "In which line do `low` and `high` occur?",
-            _update(smoothing="box of ±1"),
-            _update(smoothing="c for the box"),
-        ),
-        Mistake(
-            "online-critics-in-target",
-            "The target is made by the critics that are being trained. They would chase their own tails: the "
-            "slow copies make the target.",
-            "Which networks of the equation for y carry the subscript targ?",
-            _update(next_critics=""),
-            _update(next_critics="", detach=False),
-        ),
-        Mistake(
-            "separate-targets",
-            "Each critic is trained on its own bootstrap. There is one target for both, made with the smaller "
-            "of the two values.",
-            "How many different y does the equation have?",
-            _update(pick="each its own"),
-        ),
-        Mistake(
-            "not-the-smaller",
-            "Your target does not take the smaller of the two values in each row: it takes the larger, the mean, the "
-            "sum, or always the same critic's.",
-            "Did you use your own `clipped_double_q_target`? What becomes of the two slow critics' values?",
-            *(_update(pick=pick) for pick in ("larger", "mean", "first", "second", "sum")),
-        ),
-        Mistake(
-            "terminal-bootstrap",
-            "Your target bootstraps through a terminal state. After it comes nothing, whatever the critics say.",
-            "Where does `terminated` enter your target?",
-            _update(mask="nothing"),
-        ),
-        Mistake("mask-inverted", *MASK_INVERTED, _update(mask="inverted")),
-        Mistake("reward-masked", *REWARD_MASKED, _update(mask="all")),
-        Mistake(
-            "no-gamma",
-            "The next state's value enters the target without γ: it comes one step later, so it counts γ of itself.",
-            "Where does `gamma` enter your target?",
-            _update(discount="nothing"),
-        ),
-        Mistake("reward-discounted", *REWARD_DISCOUNTED, _update(discount="all")),
-        Mistake(
-            "own-action",
-            "Your critics learn the value of the actor's action. Only the batch's action was tried in s, and the "
-            "reward is its reward.",
-            "At which action are the two critics asked in their own loss?",
-            _update(critic_action="own"),
-        ),
-        Mistake(
-            "one-critic-trained",
-            "Only one critic learns; the other keeps the weights that it was born with.",
-            "How many squared errors does the critics' loss have?",
-            _update(critics=(1,)),
-            _update(critics=(2,)),
-        ),
-        Mistake(
-            "averaged-loss",
-            "Your critics' loss carries a factor ½. The two means are added, without a factor.",
-            "Write out the loss of the equation for a batch of one. What is its gradient?",
-            _update(half=0.5),
-        ),
-        Mistake(
-            "no-squared-error",
-            "Your critics' loss is Huber's. Here the errors are squared, however large they are.",
-            "Which loss function did you call, and which one does the equation write out?",
-            _update(loss="huber"),
-        ),
+        *_mistakes_of_the_critics(_update, "one-critic-trained"),
         Mistake(
             "gradients-pile-up",
-            "Gradients of earlier steps are still there when you call `backward()`: torch adds to them.",
-            "What has to happen to the gradients before each `backward()`?",
+            *_PILE_UP,
             _update(clear=()),
             _update(clear=("before actor",)),
             _update(clear=("before critics",)),
@@ -813,10 +1060,13 @@ td3_update = Exercise(
             _update(clear=("before critics", "after actor")),
         ),
         Mistake(
-            "critics-never-step",
-            "Neither critic moves: nobody steps down their loss, or its gradients are cleared before the step.",
-            "Which optimisers does `agent_state` hold, and which of them have you stepped?",
-            _update(critics_step=False),
+            "actor-loss-too-early",
+            "You form the actor's loss before the critics' step, and differentiate it afterwards: the weights that it "
+            "was made of have been overwritten, and PyTorch refuses. The actor follows the critic that has already "
+            "learned from this batch.",
+            "Which line of your function calls critic 1 with the actor's action, and where does the critics' step "
+            "stand?",
+            _update(actor_loss_first=True),
         ),
         Mistake(
             "actor-before-critics",
@@ -838,18 +1088,27 @@ td3_update = Exercise(
             "For every = 3: at which of the updates 1 to 6 does your actor move?",
             _update(actor_when="from 0"),
             _update(actor_when="one early"),
+            _update(actor_when="remainder 1"),
         ),
         Mistake(
             "integer-division",
-            "From update `every` on your actor moves always: you ask for the quotient `step // every`. What says "
-            "whether a division comes out even is its remainder.",
+            "You ask for the quotient `step // every`, which says how often `every` has gone by. What says whether a "
+            "division comes out even is its remainder.",
             "Which operator gives the remainder of a division?",
             _update(actor_when="quotient"),
+            _update(actor_when="quotient 1"),
+            _update(actor_when="no quotient"),
+        ),
+        Mistake(
+            "swapped",
+            "You divide `every` by `step`. It is the step that has to be a multiple of `every`.",
+            "For every = 2: does your actor move at update 4?",
+            _update(actor_when="swapped"),
         ),
         Mistake(
             "actor-every-step",
             "The actor moves at every update, whatever `every` says: the critics get no time to settle.",
-            "Where in your function is `delayed` asked, and what depends on the answer?",
+            "Where in your function do `step` and `every` meet, and what depends on the answer?",
             _update(actor_when="always", targets_when="due"),
             _update(actor_when="always"),
         ),
@@ -904,8 +1163,9 @@ td3_update = Exercise(
         ),
         Mistake(
             "targets-every-step",
-            "The target networks move at every update. They should rest together with the actor.",
-            "Which lines of your function belong inside the `if`?",
+            "Target networks move while the actor rests: then the labels drift under an actor that stands still, and "
+            "the critics never meet the same question twice.",
+            "Between two moves of the actor, do your labels stand still?",
             _update(targets_when="always"),
             _update(always_follow=("critic1", "critic2")),
         ),
@@ -938,14 +1198,20 @@ td3_update = Exercise(
     ],
     also_correct=[
         _update(),
-        _own_target(True),
-        _own_target(False),
+        _whole_in_one_piece(True),
+        _whole_in_one_piece(False),
     ],
 )  # fmt: skip
 
 LESSON = Lesson(
     "15",
     "TD3",
-    [smoothed_target_action, clipped_double_q_target, delayed, td3_update],
+    [
+        smoothed_target_action,
+        clipped_double_q_target,
+        clipped_bias,
+        td3_critic_update,
+        td3_update,
+    ],
     torch=True,
 )

@@ -1,10 +1,13 @@
 """Lesson 15: TD3's pieces. Keys as in `lesson_00`."""
 
 import math
+from statistics import NormalDist
 
 import numpy as np
 import torch
+from scipy import integrate
 from torch import nn
+from torch.nn import functional as F
 
 from rlcourse.continuous import td3
 from rlcourse.lab.networks import polyak_update
@@ -202,6 +205,203 @@ def frozen_critic(agent_state, batch, noise, step):
     return {"value": float(value)}  # fmt: skip
 
 
+def theta(s, t, rho):
+    return math.sqrt(max(s * s - 2 * rho * s * t + t * t, 0.0))
+
+
+SHARE = 1 / math.sqrt(2 * math.pi)
+
+
+def bias(spread=theta, share=SHARE):
+    return lambda s, t, rho: -spread(s, t, rho) * share
+
+
+def through_covariances(c):
+    """−√(cᵀΣc / 2π)."""
+
+    def clipped_bias(s, t, rho):
+        covariance = np.array([[s * s, rho * s * t], [rho * s * t, t * t]])
+        return -np.sqrt(np.maximum(c @ covariance @ c, 0.0) / (2 * np.pi))
+
+    return clipped_bias
+
+
+def by_quad(s, t, rho):
+    """Right: the mean of −|D|/2 over the difference D, which is Gaussian."""
+    spread = theta(s, t, rho)
+    if spread == 0:
+        return 0.0
+    density = NormalDist().pdf
+    half, _ = integrate.quad(lambda x: x * density(x), 0, 12, epsabs=1e-13)
+    return -spread * half
+
+
+def by_the_conditional_mean(s, t, rho):
+    """Right: where critic 2 is the smaller one, summed over a fine grid of their difference's sign."""
+    spread = theta(s, t, rho)
+    # E[Q₁; D < 0] + E[Q₂; D > 0] with D = Q₁ − Q₂: each is a covariance with D, times its density at 0.
+    at_0 = 0.0 if spread == 0 else 1 / (spread * math.sqrt(2 * math.pi))
+    with_first, with_second = s * s - rho * s * t, rho * s * t - t * t
+    return -with_first * at_0 + with_second * at_0
+
+
+def simulated(s, t, rho):
+    rng = np.random.default_rng(0)
+    x, z = rng.standard_normal((2, 100_000))
+    y = rho * x + math.sqrt(1 - rho**2) * z
+    return float(np.minimum(s * x, t * y).mean())
+
+
+def half(**parts):
+    """The critics' half as the paper's authors write it, with lines exchangeable."""
+    p = {
+        "noise": lambda xi, me: (xi * me.sigma).clamp(-me.clip, me.clip),
+        "action": lambda me, b, held: (me.actor_targ(b.next_obs) + held).clamp(me.low, me.high),
+        "asks": lambda me: (me.critic1_targ, me.critic2_targ), "pick": torch.min,
+        "y": lambda me, b, q: b.reward + (1 - b.terminated) * me.gamma * q,
+        "at": lambda me, b: b.action, "loss": F.mse_loss, "total": lambda a, b: a + b, "steps": 1, "first": lambda me: None,
+        "late": lambda me: None, "returns": lambda loss: loss.item(), "after": lambda me: None,
+    } | parts  # fmt: skip
+
+    def td3_critic_update(agent_state, batch, noise):
+        me = agent_state
+        with torch.no_grad():
+            next_action = p["action"](me, batch, p["noise"](noise, me))
+            target_Q1, target_Q2 = (critic(batch.next_obs, next_action) for critic in p["asks"](me))
+            target_Q = p["y"](me, batch, p["pick"](target_Q1, target_Q2))
+        at = p["at"](me, batch)
+        current_Q1, current_Q2 = me.critic1(batch.obs, at), me.critic2(batch.obs, at)
+        critic_loss = p["total"](p["loss"](current_Q1, target_Q), p["loss"](current_Q2, target_Q))
+        if "first" not in parts:
+            me.critic_optimizer.zero_grad()
+        p["first"](me)
+        critic_loss.backward()
+        p["late"](me)
+        for _ in range(p["steps"]):
+            me.critic_optimizer.step()
+        p["after"](me)
+        return p["returns"](critic_loss)
+
+    return td3_critic_update
+
+
+def crossed(agent_state, batch, noise):
+    """Each critic learns from the other's slow copy."""
+    me = agent_state
+    with torch.no_grad():
+        a = td3.smoothed_target_action(
+            me.actor_targ(batch.next_obs), noise, me.sigma, me.clip, me.low, me.high
+        )
+        ys = [
+            batch.reward + me.gamma * (1 - batch.terminated) * critic(batch.next_obs, a)
+            for critic in (me.critic2_targ, me.critic1_targ)
+        ]
+    pairs = zip((me.critic1, me.critic2), ys, strict=True)
+    loss = sum(F.mse_loss(critic(batch.obs, batch.action), y) for critic, y in pairs)
+    me.critic_optimizer.zero_grad()
+    loss.backward()
+    me.critic_optimizer.step()
+    return loss.item()
+
+
+def each_its_own(agent_state, batch, noise):
+    """Each critic learns from its own slow copy."""
+    me, losses = agent_state, []
+    for critic, slow in ((me.critic1, me.critic1_targ), (me.critic2, me.critic2_targ)):
+        with torch.no_grad():
+            mu = me.actor_targ(batch.next_obs)
+            a = td3.smoothed_target_action(mu, noise, me.sigma, me.clip, me.low, me.high)
+            y = batch.reward + me.gamma * (1 - batch.terminated) * slow(batch.next_obs, a)
+        losses.append(F.mse_loss(critic(batch.obs, batch.action), y))
+    me.critic_optimizer.zero_grad()
+    sum(losses).backward()
+    me.critic_optimizer.step()
+    return float(sum(losses))
+
+
+def critic_by_critic(agent_state, batch, noise):
+    """Right: two losses, two backward passes, two steps, of which each moves one critic."""
+    me, total = agent_state, 0.0
+    with torch.no_grad():
+        a = td3.smoothed_target_action(
+            me.actor_targ(batch.next_obs), noise, me.sigma, me.clip, me.low, me.high
+        )
+        q = torch.minimum(me.critic1_targ(batch.next_obs, a), me.critic2_targ(batch.next_obs, a))
+        y = td3.clipped_double_q_target(batch.reward, q, q, batch.terminated, me.gamma)
+    for critic in (me.critic1, me.critic2):
+        me.critic_optimizer.zero_grad()
+        loss = F.mse_loss(critic(batch.obs, batch.action), y)
+        loss.backward()
+        me.critic_optimizer.step()
+        total += loss.item()
+    return total
+
+
+def gradients_by_hand(agent_state, batch, noise):
+    """Right: `autograd.grad`, put where the optimiser looks for it."""
+    me = agent_state
+    with torch.no_grad():
+        a = td3.smoothed_target_action(
+            me.actor_targ(batch.next_obs), noise, me.sigma, me.clip, me.low, me.high
+        )
+        both = torch.stack([c(batch.next_obs, a) for c in (me.critic1_targ, me.critic2_targ)])
+        y = batch.reward + me.gamma * (1 - batch.terminated) * both.min(dim=0).values
+    online = torch.stack([c(batch.obs, batch.action) for c in (me.critic1, me.critic2)])
+    loss = (online - y).square().mean(dim=1).sum()
+    weights = [*me.critic1.parameters(), *me.critic2.parameters()]
+    for weight, slope in zip(weights, torch.autograd.grad(loss, weights), strict=True):
+        weight.grad = slope
+    me.critic_optimizer.step()
+    return loss
+
+
+def slow_copies_follow(agent_state, batch, noise):
+    loss = half()(agent_state, batch, noise)
+    for name in ("critic1", "critic2"):
+        polyak_update(getattr(agent_state, f"{name}_targ"), getattr(agent_state, name), 0.9)
+    return loss
+
+
+def half_first(agent_state, batch, noise, step):
+    """Right: calls its own first half."""
+    me, losses = agent_state, {"critics": half()(agent_state, batch, noise)}
+    if step % me.every:
+        return losses
+    me.actor_optimizer.zero_grad()
+    losses["actor"] = -me.critic1(batch.obs, me.actor(batch.obs)).mean()
+    losses["actor"].backward()
+    me.actor_optimizer.step()
+    for slow, fast in (
+        (me.critic1_targ, me.critic1),
+        (me.critic2_targ, me.critic2),
+        (me.actor_targ, me.actor),
+    ):
+        polyak_update(slow, fast, me.rho)
+    return {name: float(loss) for name, loss in losses.items()}  # fmt: skip
+
+
+def losses_first(agent_state, batch, noise, step):
+    """Both losses, then both steps: the actor's graph holds weights that the critics' step overwrites."""
+    me = agent_state
+    with torch.no_grad():
+        mu = me.actor_targ(batch.next_obs)
+        a = td3.smoothed_target_action(mu, noise, me.sigma, me.clip, me.low, me.high)
+        q1, q2 = me.critic1_targ(batch.next_obs, a), me.critic2_targ(batch.next_obs, a)
+        y = td3.clipped_double_q_target(batch.reward, q1, q2, batch.terminated, me.gamma)
+    actor_loss = -me.critic1(batch.obs, me.actor(batch.obs)).mean()
+    critic_loss = sum(F.mse_loss(c(batch.obs, batch.action), y) for c in (me.critic1, me.critic2))
+    me.critic_optimizer.zero_grad()
+    critic_loss.backward()
+    me.critic_optimizer.step()
+    if step % me.every == 0:
+        me.actor_optimizer.zero_grad()
+        actor_loss.backward()
+        me.actor_optimizer.step()
+        for name in ("actor", "critic1", "critic2"):
+            polyak_update(getattr(me, f"{name}_targ"), getattr(me, name), me.rho)
+    return {"critic": critic_loss.item(), "actor": actor_loss.item()}
+
+
 WRONG = {
     "smoothed_target_action": {
         "list": lambda *a: RIGHT_SMOOTH(*a).tolist(),
@@ -241,15 +441,54 @@ WRONG = {
         "drops-terminals": lambda r, a, b, d, g: RIGHT_TARGET(r, a, b, d, g)[d == 0],
         "soft-minimum": target(lambda a, b: (torch.softmax(-torch.stack([a, b]), 0) * torch.stack([a, b])).sum(0)),
     },
-    "delayed": {
-        "remainder": lambda step, every: step % every,
-        "even": lambda step, every: step % 2 == 0,
-        "never": lambda step, every: False,
-        "text": lambda step, every: str(step % every == 0),
-        "none": lambda step, every: None,
-        "first-too": lambda step, every: step == 1 or step % every == 0,
-        "tensor": lambda step, every: [step % every == 0],
-        "only-first-time": lambda step, every: step == every,
+    "clipped_bias": {
+        "rho-squared": bias(lambda s, t, rho: theta(s, t, rho**2)),
+        "size-of-rho": bias(lambda s, t, rho: theta(s, t, abs(rho))),
+        "one-critic": bias(lambda s, t, rho: s),
+        "smaller-spread": bias(lambda s, t, rho: min(s, t)),
+        "conditional-spread": bias(lambda s, t, rho: t * math.sqrt(1 - rho**2)),
+        "shared-part": bias(lambda s, t, rho: math.sqrt(abs(rho) * s * t)),
+        "one-minus-rho": bias(lambda s, t, rho: math.hypot(s, t) * (1 - rho)),
+        "numbers-turned-over": bias(share=math.sqrt(math.pi / 2) / 2),
+        "without-the-two": bias(share=1 / math.pi),
+        "median": bias(share=NormalDist().inv_cdf(0.75) / 2),
+        "simulated": simulated,
+        "rounded": lambda *a: round(bias()(*a), 4),
+        "array": lambda *a: np.array([bias()(*a)]),
+        "text": lambda *a: str(bias()(*a)),
+        "variance-returned": lambda s, t, rho: theta(s, t, rho) ** 2,
+        "sign + independent": lambda s, t, rho: math.hypot(s, t) / math.sqrt(2 * math.pi),
+        "half-missing + rho-added": bias(lambda s, t, rho: theta(s, t, -rho), math.sqrt(2 / math.pi)),
+        "covariance-once + no-root": lambda s, t, rho: -(s * s + t * t - rho * s * t) / (2 * math.pi),
+    },
+    "td3_critic_update": {
+        "one-noise-for-all": half(noise=lambda xi, me: (xi[:1].expand_as(xi) * me.sigma).clamp(-me.clip, me.clip) + 0.1),
+        "negative-noise": half(noise=lambda xi, me: ((xi - 1) * me.sigma).clamp(-me.clip, me.clip)),
+        "own-noise": half(noise=lambda xi, me: (torch.randn_like(xi) * me.sigma).clamp(-me.clip, me.clip)),
+        "settings-of-the-paper": half(noise=lambda xi, me: (xi * 0.2).clamp(-0.5, 0.5)),
+        "old-action-in-the-target": half(action=lambda me, b, held: (b.action + held).clamp(me.low, me.high)),
+        "slow-and-fast": half(asks=lambda me: (me.critic1_targ, me.critic1)),
+        "crossed": crossed,
+        "absolute-errors": half(loss=F.l1_loss),
+        "largest-error": half(loss=lambda q, y: ((q - y) ** 2).max()),
+        "smaller-loss": half(total=torch.minimum),
+        "difference-of-losses": half(total=lambda a, b: a - b),
+        "two-steps": half(steps=2),
+        "gradients-clipped": half(late=lambda me: nn.utils.clip_grad_norm_(me.critic1.parameters(), 0.1)),
+        "slow-copies-follow": slow_copies_follow,
+        "hard-coded-gamma": half(y=lambda me, b, q: b.reward + (1 - b.terminated) * 0.99 * q),
+        "any-end-ends-all": half(y=lambda me, b, q: b.reward + (1 - b.terminated.max()) * me.gamma * q),
+        "nothing-returned": half(returns=lambda loss: None),
+        "root-returned": half(returns=lambda loss: math.sqrt(loss.item())),
+        "uphill": half(total=lambda a, b: -a - b),
+        "not-smoothed + terminal-bootstrap": half(
+            noise=lambda xi, me: 0.0 * xi, y=lambda me, b, q: b.reward + me.gamma * q
+        ),
+        "online-actor-in-target + no-gamma": half(
+            action=lambda me, b, held: (me.actor(b.next_obs) + held).clamp(me.low, me.high),
+            y=lambda me, b, q: b.reward + (1 - b.terminated) * q,
+        ),
+        "gradients-pile-up + not-the-smaller": half(first=lambda me: None, pick=torch.max),
     },
     "td3_update": {
         "masks-nothing": whole(mask=lambda b: 1.0),
@@ -268,6 +507,11 @@ WRONG = {
         "nothing-returned": lambda *a: [whole()(*a), None][1],
         "only-critics": whole(due=lambda j, e: False),
         "every-step-but-fixed-2": whole(due=lambda j, e: j % 2 == 0),
+        "first-too": whole(due=lambda j, e: j == 1 or j % e == 0),
+        "only-first-time": whole(due=lambda j, e: j == e),
+        "targets-rest-while-the-actor-moves": whole(due=lambda j, e: j % e == 0, order=(), always=("actor", "critic1", "critic2")),
+        "terminal-bootstrap + another-critic-in-the-actor-loss": whole(mask=lambda b: 1.0, actor_critic="critic2"),
+        "off-by-one + terminal-bootstrap": whole(due=lambda j, e: (j - 1) % e == 0, mask=lambda b: 1.0),
         "counts-for-itself": counts_for_itself,
         "hard-coded-box": whole(box=lambda me: (-1.0, 1.0)),
     },
@@ -293,11 +537,24 @@ RIGHT = {
             [x if e else x + g * min(float(p), float(q)) for x, p, q, e in zip(r, a, b, d, strict=True)]
         ),
     },
-    "delayed": {
-        "numpy-bool": lambda step, every: np.mod(step, every) == 0,
-        "divmod": lambda step, every: divmod(step, every)[1] == 0,
-        "fraction": lambda step, every: (step / every).is_integer(),
-        "common-divisor": lambda step, every: math.gcd(step, every) == every,
+    "clipped_bias": {
+        "covariance-matrix": through_covariances(np.array([1.0, -1.0])),
+        "density-at-0": lambda s, t, rho: -theta(s, t, rho) * NormalDist().pdf(0),
+        "quad": by_quad,
+        "conditional-mean": by_the_conditional_mean,
+        "a-power": lambda s, t, rho: -((abs(s * s + t * t - 2 * rho * s * t) / 2 / math.pi) ** 0.5),
+        "a-0-d-array": lambda s, t, rho: np.array(-theta(s, t, rho) / np.sqrt(2 * np.pi)),
+        "by-the-maximum": lambda s, t, rho: 0.0 - theta(s, -t, -rho) / math.sqrt(2 * math.pi),
+    },
+    "td3_critic_update": {
+        "as-published": half(),
+        "critic-by-critic": critic_by_critic,
+        "gradients-by-hand": gradients_by_hand,
+        "cleared-afterwards-too": half(after=lambda me: me.critic_optimizer.zero_grad()),
+        "filled-with-zeros": half(first=lambda me: me.critic_optimizer.zero_grad(set_to_none=False)),
+        "networks-cleared": half(first=lambda me: (me.critic1.zero_grad(), me.critic2.zero_grad())),
+        "a-tensor": half(returns=lambda loss: loss.detach()),
+        "the-package": lambda agent_state, batch, noise: td3.td3_critic_update(agent_state, batch, noise),
     },
     "td3_update": {
         "one-piece": whole(),
@@ -306,6 +563,12 @@ RIGHT = {
         "cleared-at-the-start": whole(clear=("start", "start")),
         "target-attached": whole(attached=True),
         "chain-rule": by_the_chain_rule,
+        "numpy-bool": whole(due=lambda j, e: np.mod(j, e) == 0),
+        "divmod": whole(due=lambda j, e: divmod(j, e)[1] == 0),
+        "fraction": whole(due=lambda j, e: (j / e).is_integer()),
+        "common-divisor": whole(due=lambda j, e: math.gcd(j, e) == e),
+        "not-a-remainder": whole(due=lambda j, e: not j % e),
+        "own-first-half": half_first,
         "the-package": lambda agent_state, batch, noise, step: td3.td3_update(agent_state, batch, noise, step),
     },
 }  # fmt: skip
@@ -328,14 +591,51 @@ NAMED = {
         "gradient-into-target/half": lambda r, a, b, d, g: r + g * (1 - d) * torch.min(a.detach(), b),
         "terminal-bootstrap/plain": lambda r, a, b, d, g: r + g * torch.min(a, b).detach(),
     },
-    "delayed": {
-        "inverted/bool": lambda step, every: bool(step % every),
-        "off-by-one/shift": lambda step, every: not (step - 1) % every,
+    "clipped_bias": {
+        "sign/max": lambda s, t, rho: theta(s, t, rho) / math.sqrt(2 * math.pi),
+        "independent/hypot": bias(lambda s, t, rho: math.hypot(s, t)),
+        "rho-added/matrix": through_covariances(np.array([1.0, 1.0])),
+        "bare-rho/numpy": lambda s, t, rho: -np.sqrt((s**2 + t**2 - 2 * rho) / (2 * np.pi)),
+        "half-missing/root": bias(share=math.sqrt(2 / math.pi)),
+        "deviations-subtracted/size": bias(lambda s, t, rho: abs(t - s)),
+        "deviations-added/sum": bias(lambda s, t, rho: s + t),
+        "equal-spreads/first": lambda s, t, rho: -s * math.sqrt((1 - rho) / math.pi),
+        "equal-spreads/pooled": lambda s, t, rho: -math.sqrt((s * s + t * t) / 2 * (1 - rho) / math.pi),
+        "no-root/variance": lambda s, t, rho: -(theta(s, t, rho) ** 2) / (2 * math.pi),
+        "half-under-the-root/pi": bias(share=1 / math.sqrt(math.pi)),
+    },
+    "td3_critic_update": {
+        "online-actor-in-target/published": half(
+            action=lambda me, b, held: (me.actor(b.next_obs) + held).clamp(me.low, me.high)
+        ),
+        "online-critics-in-target/published": half(asks=lambda me: (me.critic1, me.critic2)),
+        "separate-targets/loop": each_its_own,
+        "not-smoothed/published": half(noise=lambda xi, me: 0.0),
+        "own-action/published": half(at=lambda me, b: me.actor(b.obs).detach()),
+        "own-action/attached": half(at=lambda me, b: me.actor(b.obs)),
+        "one-critic-only/published": half(total=lambda a, b: a),
+        "terminal-bootstrap/published": half(y=lambda me, b, q: b.reward + me.gamma * q),
+        "gradients-pile-up/published": half(first=lambda me: None),
+        "averaged-loss/published": half(total=lambda a, b: (a + b) / 2),
+        "critics-never-step/cleared-too-late": half(late=lambda me: me.critic_optimizer.zero_grad()),
+        "critics-never-step/no-step": half(steps=0),
+        "no-squared-error/published": half(loss=F.huber_loss),
+        "summed-loss/published": half(loss=lambda q, y: ((q - y) ** 2).sum()),
+        "target-looks-at-s/published": half(
+            action=lambda me, b, held: (me.actor_targ(b.obs) + held).clamp(me.low, me.high)
+        ),
     },
     "td3_update": {
         "actor-every-step/due": lambda agent_state, batch, noise, step: whole(due=lambda j, e: True)(
             agent_state, batch, noise, step
         ),
+        "inverted/bool": whole(due=lambda j, e: bool(j % e)),
+        "inverted/remainder": whole(due=lambda j, e: j % e),
+        "off-by-one/shift": whole(due=lambda j, e: not (j - 1) % e),
+        "integer-division/due": whole(due=lambda j, e: j // e),
+        "swapped/due": whole(due=lambda j, e: not e % j),
+        "actor-loss-too-early/both-losses-first": losses_first,
+        "targets-every-step/all": whole(always=("actor", "critic1", "critic2")),
         "target-forgotten/actor": whole(order=("critic1", "critic2")),
         "not-smoothed/zero": whole(noise=lambda xi: 0 * xi),
         "gradients-pile-up/actor": whole(clear=("before", None)),
@@ -348,17 +648,15 @@ NAMED = {
     },
 }  # fmt: skip
 
-# Two wrong answers to a yes-or-no question are alike by chance; nothing is known of what was meant.
+# Nothing is known of what was meant.
 UNNAMED = {
-    "delayed": {
-        "greater": lambda step, every: step > every,
-        "bits": lambda step, every: bool(step & every),
-        "odd": lambda step, every: step % 2 == 1,
-        "divisor-in-common": lambda step, every: math.gcd(step, every) > 1,
-        "all-but-the-last": lambda step, every: step % every != every - 1,
-    },
     "td3_update": {
         "cleared-too-late": whole(clear=("between", "between")),
+        "greater": whole(due=lambda j, e: j > e),
+        "bits": whole(due=lambda j, e: bool(j & e)),
+        "odd": whole(due=lambda j, e: j % 2 == 1),
+        "divisor-in-common": whole(due=lambda j, e: math.gcd(j, e) > 1),
+        "all-but-the-last": whole(due=lambda j, e: j % e != e - 1),
         "critics-rest-too": whole(critics_due=lambda j, e: j % e == 0),
         "memory-shared": whole(follow=shared),
         "weights-replaced": whole(follow=replaced),
