@@ -12,17 +12,17 @@
 # Part IV · 13 → 14 → **15** → 16 → 17 → 18 → 19 → 20
 #
 # - **You will be able to** show that DDPG believes in returns that nobody can earn, say where the error comes
-#   from and how it grows, and repair it with three small changes: a smoothed target, the smaller of two
-#   critics, and an actor that waits.
+#   from and how it grows, repair it with three small changes (a smoothed target, the smaller of two critics, an
+#   actor that waits), and work out on paper what the smaller of two is worth when both make the same mistakes.
 # - **Builds on** lesson 05 (the bias of a maximum), 08 (replay, target networks), 14 (DDPG).
-# - **Time** 90 minutes alone, 60 as a lecture.
+# - **Time** 120 minutes alone, 75 as a lecture.
 # - **Sources** Fujimoto, van Hoof & Meger 2018, *Addressing function approximation error in actor-critic
-#   methods* (arXiv 1802.09477); Lillicrap et al. 2016 (DDPG); the slides *RL methods for continuous action
-#   space* on DDPG, TD3 and SAC.
+#   methods* (arXiv 1802.09477); Lillicrap et al. 2016 (DDPG); Clark 1961, *The greatest of a finite set of random
+#   variables*; the slides *RL methods for continuous action space* on DDPG, TD3 and SAC.
 
 # %%
 import tempfile
-from copy import deepcopy
+from copy import copy, deepcopy
 
 import numpy as np
 import torch
@@ -42,7 +42,9 @@ from rlcourse.continuous.ddpg import DDPG
 from rlcourse.continuous.noise import GaussianNoise
 from rlcourse.continuous.td3 import TD3
 from rlcourse.lab import plots, videos
+from rlcourse.lab.evaluation import evaluate
 from rlcourse.lab.networks import polyak_update
+from rlcourse.lab.off_policy import train_off_policy
 from rlcourse.lab.replay import Batch
 
 torch.set_num_threads(1)
@@ -54,7 +56,7 @@ torch.set_num_threads(1)
 # $\max_a Q(s,a) \approx Q(s,\mu_\theta(s))$. With slow copies of both networks, DDPG's target for a transition
 # $(s,a,r,s',d)$ is
 #
-# $$y = r + \gamma\,(1-d)\,Q_{\phi_{targ}}\big(s',\ \mu_{\theta_{targ}}(s')\big) \tag{15.1}$$
+# $$y = r + \gamma\,(1-d)\,Q_{\phi_{\text{targ}}}\big(s',\ \mu_{\theta_{\text{targ}}}(s')\big) \tag{15.1}$$
 #
 # The critic regresses on it, the actor climbs the critic, and both copies follow slowly:
 #
@@ -62,10 +64,7 @@ torch.set_num_threads(1)
 #
 # $$L(\theta) = -\frac1B\sum Q_\phi\big(s,\mu_\theta(s)\big) \tag{15.3}$$
 #
-# $$\phi_{targ}\leftarrow\rho\,\phi_{targ}+(1-\rho)\,\phi,\qquad \theta_{targ}\leftarrow\rho\,\theta_{targ}+(1-\rho)\,\theta \tag{15.4}$$
-#
-# (The pseudocode collection prints DDPG's critic loss as $(y_i\,Q)^2$; the minus sign got lost, and without it nothing
-# is being compared.)
+# $$\phi_{\text{targ}}\leftarrow\rho\,\phi_{\text{targ}}+(1-\rho)\,\phi,\qquad \theta_{\text{targ}}\leftarrow\rho\,\theta_{\text{targ}}+(1-\rho)\,\theta \tag{15.4}$$
 
 # %% [markdown]
 # ## Guess first
@@ -138,9 +137,9 @@ assert apart < 1e-6
 # %%
 ddpg = watch(agent(**off), LOTTERY, SEEDS)
 
-# %%
+# %% tags=["hide-input"]
 ax = plots.curves({"believed by the critic": ddpg.believed, "true": ddpg.true}, x=ddpg.steps,
-                  spread="min-max", xlabel="steps", ylabel="value of the policy")  # fmt: skip
+                  xlabel="steps", ylabel="value of the policy")  # fmt: skip
 plots.show(
     ax,
     alt="DDPG in the lottery: the believed value rises from 0 with every seed; the true value is 0.",
@@ -151,28 +150,41 @@ assert (ddpg.believed[:, -1] > 0).all() and (ddpg.true == 0).all()
 
 # %% [markdown]
 # There is nothing to be found here, and DDPG has found something, with every seed: about ten times what one step wins or
-# loses, for nothing.
+# loses, for nothing. (The luck of a step has mean 0, and after many visits to each place the critic would know. But 900
+# steps are few for a whole room: somewhere what was drawn *nearby* has been kind, and there the actor goes.)
+#
+# ### Talk to your neighbour
+#
+# Suppose the critic's error were fair: at every action its mean is 0. Then the actor takes one small step uphill on what
+# the critic says. At the action where it arrives, the mean error is
+#
+# **A** still 0 · **B** above 0 · **C** above 0 only if the true Q is not flat
+#
+# <details><summary>What the next two cells will show</summary>
+#
+# **B**. The derivation does not use the true Q at all, and the cell behind it measures it.
+# </details>
 
 # %% [markdown]
 # ## Where the error comes from
 #
 # No maximum is written in (15.1). It is hidden in (15.3): the actor goes where the critic is high. Write what the
-# critic says as truth plus error, $Q_\phi(s,a) = Q(s,a) + \varepsilon(a)$, and be generous: let the error be fair, with
+# critic says as truth plus error, $Q_\phi(s,a) = Q^\mu(s,a) + \varepsilon(a)$, and be generous: let the error be fair, with
 # mean 0 *at every action*. Now the actor takes one step of size η uphill from $a_0$:
 #
-# $$a_1 = a_0 + \eta\,\nabla_a\big[Q + \varepsilon\big](a_0)$$
+# $$a_1 = a_0 + \eta\,\nabla_a\big[Q^\mu + \varepsilon\big](a_0)$$
 #
 # To first order in η the error at the new action is $\varepsilon(a_1) \approx \varepsilon(a_0) + \eta\,\nabla\varepsilon^\top(\nabla
-# Q+\nabla\varepsilon)$. Take the mean over the error: the first term has mean 0, and so has $\nabla\varepsilon^\top\nabla Q$, because the
-# mean of a gradient is the gradient of the mean, which is 0 at every action. What stays is a square:
+# Q^\mu+\nabla\varepsilon)$. Take the mean over the error: the first term has mean 0, and so has $\nabla\varepsilon^\top\nabla Q^\mu$,
+# because the mean of a gradient is the gradient of the mean, which is 0 at every action. What stays is a square:
 #
 # $$\mathbb E\big[\varepsilon(a_1)\big] \;\approx\; \eta\;\mathbb E\,\lVert\nabla\varepsilon(a_0)\rVert^2 \;>\; 0 \tag{15.5}$$
 #
 # A fair error becomes an unfair one by being climbed. It is lesson 05's maximum again, in slow motion.
 
 # %% [markdown]
-# In numbers: 20 000 random errors $\varepsilon(a) = \tfrac12\sum_k\cos(ka+\text{phase})$, a true $Q(a) = -\tfrac12(a-0.3)^2$, one
-# step from $a_0 = 0$. (The mean of ε'² at a point is $\tfrac18\sum_k k^2$.)
+# In numbers: 20 000 random errors $\varepsilon(a) = \tfrac12\sum_k\cos(ka+\text{phase})$, a truth of
+# $-\tfrac12(a-0.3)^2$, one step from $a_0 = 0$. (The mean of ε'² at a point is $\tfrac18\sum_k k^2$.)
 
 # %%
 rng = np.random.default_rng(0)
@@ -226,14 +238,14 @@ assert abs(b - 0.1 / (1 - 0.98)) < 1e-6
 # A critic is fitted at the actions that were taken, and between them it has narrow bumps. Actions that are nearly alike
 # should be worth nearly the same, so do not ask the target critic at one action, ask it *around* there:
 #
-# $$y = r + \gamma\,(1-d)\;\mathbb E_{\epsilon}\Big[Q_{\phi_{targ}}\big(s',\ \mu_{\theta_{targ}}(s')+\epsilon\big)\Big] \tag{15.7}$$
+# $$y = r + \gamma\,(1-d)\;\mathbb E_{\xi}\Big[Q_{\phi_{\text{targ}}}\big(s',\ \mu_{\theta_{\text{targ}}}(s')+\sigma\xi\big)\Big],
+# \qquad \xi\sim\mathcal N(0, I) \tag{15.7}$$
 #
-# For $\epsilon\sim\mathcal N(0,\sigma^2)$ a bump $\cos(ka)$ shrinks by the factor $e^{-k^2\sigma^2/2}$: the narrower (large $k$), the
-# more. Nobody computes the expectation in (15.7); each transition samples it, with **one** draw. So that no draw looks far
+# A bump $\cos(ka)$ shrinks by the factor $e^{-k^2\sigma^2/2}$: the narrower (large $k$), the more. Nobody computes the expectation in (15.7); each transition samples it, with **one** draw. So that no draw looks far
 # away, the noise is clipped to ±c; so that no draw leaves the box of actions, where the critic has never seen anything,
 # the sum is clipped too:
 #
-# $$a'(s') = \mathrm{clip}\Big(\mu_{\theta_{targ}}(s') + \mathrm{clip}(\sigma\xi,\,-c,\,c),\ low,\ high\Big),\qquad \xi\sim\mathcal N(0, I) \tag{15.8}$$
+# $$a'(s') = \mathrm{clip}\Big(\mu_{\theta_{\text{targ}}}(s') + \mathrm{clip}(\sigma\xi,\,-c,\,c),\ \text{low},\ \text{high}\Big) \tag{15.8}$$
 
 # %% [markdown] task="smoothed_target_action"
 # ### Exercise 15.1 · `smoothed_target_action`
@@ -253,8 +265,8 @@ def smoothed_target_action(mu_next, noise, sigma, clip, low, high):
     low, high: the box, floats or (D,). Returns (B, D).
     """
     ### BEGIN SOLUTION
-    epsilon = (sigma * noise).clamp(-clip, clip)
-    return (mu_next + epsilon).clip(low, high)  # (15.8)
+    held = (sigma * noise).clamp(-clip, clip)
+    return (mu_next + held).clip(low, high)  # (15.8)
     ### END SOLUTION
 
 
@@ -301,19 +313,17 @@ smoothing_on = off | {"smoothed_target_action": smoothed_target_action}
 smoothed = watch(agent(**smoothing_on), LOTTERY, SEEDS)
 
 
-# %%
+# %% tags=["hide-input"]
 def compare(**runs):
     """How much too high each critic is, as it learns."""
     shown = {name.replace("_", " "): run.error for name, run in runs.items()}
-    ax = plots.curves(
-        shown, x=ddpg.steps, spread="min-max", xlabel="steps", ylabel="believed − true"
-    )
+    ax = plots.curves(shown, x=ddpg.steps, xlabel="steps", ylabel="believed − true")
     ax.axhline(0, color="black", linewidth=1, linestyle=":")
     last = {name: error[:, -1] for name, error in shown.items()}
     words = "; ".join(f"{name} {error.mean():.2f}" for name, error in last.items())
     plots.show(ax, alt=f"How much too high the critics are, by step; at the end {words}.")
     for name, error in last.items():
-        print(f"{name:18} at the end: {error.mean():+.2f}, the seeds {error.round(2)}")
+        print(f"{name:31} at the end: {error.mean():+.2f}, the seeds {error.round(2)}")
 
 
 print("smoothing made by " + authorship("smoothed_target_action"))
@@ -344,7 +354,7 @@ assert np.minimum(first, second).mean() <= 0
 # %% [markdown]
 # So the target takes the smaller of the two *slow* critics. It is **one** target, and both critics learn it:
 #
-# $$y = r + \gamma\,(1-d)\,\min_{i=1,2}Q_{\phi_{targ,i}}\big(s',\,a'(s')\big) \tag{15.10}$$
+# $$y = r + \gamma\,(1-d)\,\min_{i=1,2}Q_{\phi_{\text{targ},i}}\big(s',\,a'(s')\big) \tag{15.10}$$
 #
 # $$L(\phi_1,\phi_2) = \frac1B\sum\big(Q_{\phi_1}(s,a)-y\big)^2 + \frac1B\sum\big(Q_{\phi_2}(s,a)-y\big)^2 \tag{15.11}$$
 
@@ -397,52 +407,120 @@ compare(DDPG=ddpg, with_two_critics=twin)
 # Much smaller, but still above 0, and (15.9) had said "≤ 0". Which of its assumptions does not hold? The critics have different
 # first weights, but they learn from the same replay and from the same labels: where the lottery happened to pay well in the
 # transitions that are stored, both have seen it. Their errors are not independent, and what they share the minimum cannot see.
+#
+# ## How much is a minimum worth?
+#
+# Lesson 05 worked out how far the *larger* of two independent estimates lies above the truth. Here it is the smaller one, and
+# the estimates are not independent. Let two critics judge one action, each right on average, and noisy:
+# $Q_{\phi_i} \sim \mathcal N(Q^\mu, \sigma_i^2)$, jointly Gaussian, and let ρ be the correlation of their errors. (This ρ has
+# nothing to do with the one of Polyak averaging.) The bias of their minimum is a function of three numbers:
+#
+# $$b(\sigma_1,\sigma_2,\rho) = \mathbb E\big[\min(Q_{\phi_1},Q_{\phi_2})\big] - Q^\mu \tag{15.11}$$
+
+# %% [markdown] task="clipped_bias"
+# ### Exercise 15.3 · `clipped_bias`
+# **Points** 2 · **Difficulty** ●●○ · **Time** 15 min · ✎ on paper
+#
+# Take a sheet of paper and find (15.11). Then write your formula as a function, one or two lines long.
+#
+# - You may use lesson 05's $\mathbb E\lvert X\rvert = \theta\sqrt{2/\pi}$ for $X \sim \mathcal N(0, \theta^2)$.
+# - `sigma_1`, `sigma_2` > 0 need not be equal; `rho` is anything from −1 to 1. The result is a float, and never above 0.
+# - A formula is asked for: a simulation is not exact enough.
+
+
+# %% exercise="clipped_bias" points=2
+def clipped_bias(sigma_1, sigma_2, rho):
+    """How far the smaller of two unbiased estimates lies below the truth, on average (15.11).
+
+    sigma_1, sigma_2: their deviations, > 0; rho: the correlation of their errors, in [−1, 1]. Returns a float ≤ 0.
+    """
+    ### BEGIN SOLUTION
+    variance = sigma_1**2 + sigma_2**2 - 2 * rho * sigma_1 * sigma_2  # of Q1 − Q2
+    return -np.sqrt(variance / (2 * np.pi))  # (15.11)
+    ### END SOLUTION
+
+
+# %% [markdown] hints="clipped_bias"
+# <details><summary>How do I take the mean of a minimum?</summary>
+#
+# Get rid of it first. The smaller of two numbers lies below the middle between them, by a part of their distance. Write that as
+# a formula with an absolute value, and take the mean of both terms.
+# </details>
+# <details><summary>How is the distance distributed?</summary>
+#
+# The difference of jointly Gaussian numbers is Gaussian. Its mean is 0 here. For its variance multiply out the square of
+# the difference of the two errors, and take the mean of each of the three terms; in one of them ρ comes in.
+# </details>
+# <details><summary>How can I try my formula before I run the check?</summary>
+#
+# At three places you know the answer. ρ = 1 and equal spreads: twice the same critic. ρ = 0: the mirror image of
+# lesson 05. And if all values are counted in cents instead of euros, the bias must become a hundred times larger.
+# </details>
+
+# %% check="clipped_bias"
+clipped_bias = check("clipped_bias")
+
+# %% [markdown]
+# ### Talk to your neighbour
+#
+# Two critics of DDPG have learned from the same replay and the same labels. They differ in their first weights only. In a
+# moment we ask both for the value of 2 000 places in the room, where the truth is 0, and correlate their errors. The result is nearest to
+#
+# **A** ρ = 0 · **B** ρ = ½ · **C** ρ = 1
+#
+# And if it is C: what is left of the minimum?
+#
+# <details><summary>What the next cell will show</summary>
+#
+# It prints ρ for each seed, and what your formula makes of it.
+# </details>
+
+# %% [markdown]
+# Your formula on the lesson's own critics. (The second critic of our DDPG learned all the time, and nobody asked it.) The errors are those
+# of the slow critics at the slow actor's action, where the target asks.
+
+# %%
+places = torch.rand(2_000, 2, generator=draw) * 2 - 1
+
+
+def errors_of(one):
+    """(2, 2000): how much too high each slow critic is. In the lottery that is what it says."""
+    with torch.no_grad():
+        action = one.actor_targ(places)
+        both = one.critic1_targ(places, action), one.critic2_targ(places, action)
+    return torch.stack(both).double().numpy()
+
+
+print("                        ρ     σ₁    σ₂   middle   larger  smaller | formula  if ρ were 0")
+for name, run in {"DDPG": ddpg, "two critics": twin}.items():
+    for seed, one in zip(SEEDS, run.agents, strict=True):
+        both = errors_of(one)
+        (s1, s2), corr = both.std(axis=1), np.corrcoef(both)[0, 1]
+        middle, smaller, larger = (x.mean() for x in (both, both.min(axis=0), both.max(axis=0)))
+        print(f"{name:12} seed {seed}:  {corr:.2f}  {s1:.3f} {s2:.3f}  {middle:+.3f}   {larger - middle:+.3f}   "
+              f"{smaller - middle:+.3f} |  {clipped_bias(s1, s2, corr):+.3f}   "
+              f"{clipped_bias(s1, s2, 0.0):+.3f}")  # fmt: skip
+print("the formula is " + authorship("clipped_bias"))
 
 # %% [markdown]
 # ## Third trick: let the actor wait
 #
-# A critic needs many steps until it has learned what the present policy is worth. An actor that moves at each of them
-# climbs values that belong to policies of yesterday. So actor and target networks move only at every `every`-th update
-# (the paper: 2), counted from 1:
+# The critics answer a question: what is the slow actor worth? Every step of theirs makes the answer a little better. Every step of the
+# actor makes it a little older. With one step of each in turn the answer is never good, and what the actor then climbs is error, by (15.5).
+# So let the critics take several steps for one of the actor. Updates are numbered from 1, and the actor moves at every
+# `every`-th of them (the paper: at every second):
 #
-# $$\text{actor and targets move at update } j \iff j \bmod every = 0 \tag{15.12}$$
-
-# %% [markdown] task="delayed"
-# ### Exercise 15.3 · `delayed`
-# **Points** 1 · **Difficulty** ●○○ · **Time** 3 min
+# $$\text{the actor moves at update } j \iff j \bmod \text{every} = 0 \tag{15.12}$$
 #
-# Say whether (15.12) holds. The first update is number 1, so with `every` = 2 the answers are False, True, False, True, …
-
-
-# %% exercise="delayed" points=1
-def delayed(step, every):
-    """Whether actor and targets move at this update (15.12). step: from 1; every: from 1. Returns a bool."""
-    ### BEGIN SOLUTION
-    return step % every == 0  # (15.12)
-    ### END SOLUTION
-
-
-# %% [markdown] hints="delayed"
-# <details><summary>What does "mod" mean?</summary>
+# The critics use that pause well only if their question stays the same for as long as it lasts. The question is put by the labels y. Labels
+# that drift under an actor that stands still are a new question at every step, and nobody has asked for it.
 #
-# The remainder of a division of whole numbers. 7 mod 3 is 1.
-# </details>
-# <details><summary>Which operator is it in Python?</summary>
-#
-# The per cent sign. Two slashes give the quotient without the remainder: that is another thing.
-# </details>
-# <details><summary>What should come out for <code>every</code> = 1?</summary>
-#
-# True, always: the actor moves at each update, as in DDPG.
-# </details>
-
-# %% check="delayed"
-delayed = check("delayed")
+# The curve is made by the course's own update. Yours is the next exercise but one.
 
 # %%
-delay_on = off | {"delayed": delayed, "every": 2}
-waiting = watch(agent(**delay_on), LOTTERY, SEEDS)
-print("the delay made by " + authorship("delayed"))
+waiting = watch(agent(**(off | {"every": 2})), LOTTERY, SEEDS)
+
+# %%
 compare(DDPG=ddpg, with_delay=waiting)
 
 # %% [markdown]
@@ -452,35 +530,37 @@ compare(DDPG=ddpg, with_delay=waiting)
 #
 # > 1. the slow actor's action at $s'$, smoothed by (15.8)
 # > 2. one target y for both critics, (15.10), with that action
-# > 3. one step of the critics' optimiser on (15.11)
-# > 4. if (15.12) says so: one step of the actor's optimiser on (15.13), and *then* Polyak averaging (15.4) on all **three** slow
-# >    networks
+# > 3. one step of the critics' optimiser on (15.13)
+# > 4. if (15.12) says so: one step of the actor's optimiser on (15.14)
 #
-# $$L(\theta) = -\frac1B\sum Q_{\phi_1}\big(s,\ \mu_\theta(s)\big) \tag{15.13}$$
+# and the slow networks follow the others by (15.4). The critics' loss, which is two regressions on one label, and the actor's:
 #
-# Mind the difference between (15.10) and (15.13): the minimum belongs into the target. The actor climbs critic 1 alone. And only
-# the *actor's* weights may move in step 4: the gradient passes through the critic, it must not stay there.
+# $$L(\phi_1,\phi_2) = \frac1B\sum\big(Q_{\phi_1}(s,a)-y\big)^2 + \frac1B\sum\big(Q_{\phi_2}(s,a)-y\big)^2 \tag{15.13}$$
+#
+# $$L(\theta) = -\frac1B\sum Q_{\phi_1}\big(s,\ \mu_\theta(s)\big) \tag{15.14}$$
+#
+# Mind the difference between (15.10) and (15.14): the minimum belongs into the target. The actor climbs critic 1 alone.
 
-# %% [markdown] task="td3_update"
-# ### Exercise 15.4 · `td3_update`
-# **Points** 4 · **Difficulty** ●●● · **Time** 25 min
+# %% [markdown] task="td3_critic_update"
+# ### Exercise 15.4 · `td3_critic_update`
+# **Points** 3 · **Difficulty** ●●○ · **Time** 15 min
 #
-# Write the whole update. `agent_state` has
+# Write the critics' half of the update, points 1 to 3. `agent_state` has
 #
-# - the networks `actor`, `critic1`, `critic2`, and their slow copies `actor_targ`, `critic1_targ`, `critic2_targ`: `actor(obs)` gives
-#   (B, D), `critic(obs, action)` gives (B,);
-# - `actor_optimizer`, and **one** `critic_optimizer` for both critics;
-# - the numbers `gamma`, `rho`, `sigma`, `clip`, `low`, `high`, `every`.
+# - the networks `critic1`, `critic2`, and the slow copies `actor_targ`, `critic1_targ`, `critic2_targ`: an actor gives (B, D) for
+#   `obs`, a critic gives (B,) for `obs, action`;
+# - **one** `critic_optimizer` for both critics;
+# - the numbers `gamma`, `sigma`, `clip`, `low`, `high`.
 #
-# `batch` has `obs, action, reward, next_obs, terminated`. Use your three functions and `polyak_update(target, online, rho)`. Return
-# the losses as floats, in a dictionary with a name for each (the actor's only when there was one).
+# `batch` has `obs, action, reward, next_obs, terminated`. Use your own functions. Return the loss (15.13) as it was *before* the step, a
+# float or a tensor of shape (). Nothing but the two critics may move.
 
 
-# %% exercise="td3_update" points=4
-def td3_update(agent_state, batch, noise, step):
-    """One update of TD3, in place: critics (15.11); when it is time, actor (15.13) and slow networks (15.4).
+# %% exercise="td3_critic_update" points=3
+def td3_critic_update(agent_state, batch, noise):
+    """The critics' half of an update, in place: one label for both, one step on (15.13).
 
-    noise: (B, D), standard normal; step: the number of this update, from 1. Returns a dict of floats.
+    noise: (B, D), standard normal. Returns the loss before the step.
     """
     ### BEGIN SOLUTION
     me = agent_state
@@ -491,14 +571,60 @@ def td3_update(agent_state, batch, noise, step):
         q2_next = me.critic2_targ(batch.next_obs, a_next)
         y = clipped_double_q_target(batch.reward, q1_next, q2_next, batch.terminated, me.gamma)
     q1, q2 = me.critic1(batch.obs, batch.action), me.critic2(batch.obs, batch.action)
-    critic_loss = mse_loss(q1, y) + mse_loss(q2, y)  # (15.11)
+    loss = mse_loss(q1, y) + mse_loss(q2, y)  # (15.13)
     me.critic_optimizer.zero_grad()
-    critic_loss.backward()
+    loss.backward()
     me.critic_optimizer.step()
-    losses = {"critic_loss": critic_loss.item()}
+    return loss.item()
+    ### END SOLUTION
 
-    if delayed(step, me.every):
-        actor_loss = -me.critic1(batch.obs, me.actor(batch.obs)).mean()  # (15.13)
+
+# %% [markdown] hints="td3_critic_update"
+# <details><summary>How do I begin?</summary>
+#
+# With the target, under `torch.no_grad()`, from the inside out: action of the slow actor, noise, both slow critics at that
+# action, y. Two of your own functions are waiting to be called.
+# </details>
+# <details><summary>What is one step of an optimiser?</summary>
+#
+# Three calls, in this order: forget the old gradients, `backward()` on the loss, `step()`. Here it is one loss, the sum of two means, and
+# one optimiser.
+# </details>
+# <details><summary>At which action do I ask the critics that learn?</summary>
+#
+# At the one that was really done in s, and that the reward in y was paid for.
+# </details>
+
+# %% check="td3_critic_update"
+td3_critic_update = check("td3_critic_update")
+
+# %% [markdown] task="td3_update"
+# ### Exercise 15.5 · `td3_update`
+# **Points** 4 · **Difficulty** ●●● · **Time** 20 min
+#
+# Write the whole update. `agent_state` has what `td3_critic_update` needs, and
+#
+# - the network `actor`, with `actor_optimizer`;
+# - the numbers `rho` (Polyak) and `every`.
+#
+# Call your own `td3_critic_update`, and `polyak_update(target, online, rho)` for each of the three slow networks. Return the losses as
+# floats, in a dictionary with a name for each (the actor's only when there was one).
+#
+# - In step 4 only the *actor's* weights may move: its gradient passes through critic 1, it must not stay there.
+# - **One decision is yours**: at which updates do the slow networks move? (15.12) and point 4 speak of the actor only.
+
+
+# %% exercise="td3_update" points=4
+def td3_update(agent_state, batch, noise, step):
+    """One update of TD3, in place: critics (15.13), actor (15.14) when it is its turn, slow networks (15.4).
+
+    noise: (B, D), standard normal; step: the number of this update, from 1. Returns a dict of floats.
+    """
+    ### BEGIN SOLUTION
+    me = agent_state
+    losses = {"critic_loss": float(td3_critic_update(me, batch, noise))}
+    if step % me.every == 0:  # (15.12)
+        actor_loss = -me.critic1(batch.obs, me.actor(batch.obs)).mean()  # (15.14)
         me.actor_optimizer.zero_grad()
         actor_loss.backward()
         me.actor_optimizer.step()
@@ -511,24 +637,19 @@ def td3_update(agent_state, batch, noise, step):
 
 
 # %% [markdown] hints="td3_update"
-# <details><summary>How do I begin?</summary>
+# <details><summary>What does "mod" mean, and which operator is it in Python?</summary>
 #
-# With the target, under `torch.no_grad()`, from the inside out: action of the slow actor, noise, both slow critics at that
-# action, y. Three of your own functions are waiting to be called.
-# </details>
-# <details><summary>What is one step of an optimiser?</summary>
-#
-# Three calls, in this order: forget the old gradients, `backward()` on the loss, `step()`. For the critics it is one loss, the sum
-# of two means, and one optimiser.
+# The remainder of a division of whole numbers, 7 mod 3 = 1: the per cent sign. Two slashes give the quotient without the
+# remainder; that is another thing.
 # </details>
 # <details><summary>The actor's loss sends a gradient into critic 1. Is that a problem?</summary>
 #
 # Not if it is thrown away. The actor's optimiser does not touch the critic's weights, and the critics' optimiser forgets old
 # gradients before its next `backward()`. It becomes one if you forget to clear them there.
 # </details>
-# <details><summary>Which lines are indented under the delay?</summary>
+# <details><summary>How do I decide when the slow networks move?</summary>
 #
-# The actor's step and all three calls of `polyak_update`. Losses that were never computed are not returned.
+# Ask what the critics' pause is for, and what would happen to their labels in it. The text under (15.12) has the argument.
 # </details>
 
 # %% check="td3_update"
@@ -537,20 +658,26 @@ td3_update = check("td3_update")
 # %% [markdown]
 # ## The experiment: what is believed
 #
-# Your update and your three functions, the same three seeds, the same lottery.
+# Your update and the functions that it calls, the same three seeds, the same lottery. Beside it the course's own TD3.
 
 # %%
 mine = {
     "smoothed_target_action": smoothed_target_action,
     "clipped_double_q_target": clipped_double_q_target,
-    "delayed": delayed,
+    "td3_critic_update": td3_critic_update,
     "td3_update": td3_update,
 }
 full = watch(agent(**mine), LOTTERY, SEEDS)
 
 # %%
+course = watch(agent(), LOTTERY, SEEDS)
+
+# %%
+yours = f"TD3 ({whose(*mine)} functions)"
+compare(**{"DDPG": ddpg, "TD3 (the course's)": course, yours: full})
 print("TD3 learned with " + authorship(*mine))
-compare(DDPG=ddpg, TD3=full)
+
+# %% tags=["hide-input"]
 runs = {
     "DDPG": ddpg,
     "+ smoothing": smoothed,
@@ -566,6 +693,8 @@ assert all(e.mean() < errors["DDPG"].mean() for name, e in errors.items() if nam
 assert abs(errors["TD3"]).mean() < errors["DDPG"].mean() / 3
 
 # %% [markdown]
+# Same seeds, same batches, same noise: where your functions do what the course's do, the two curves of TD3 lie on one another.
+#
 # Each trick alone makes the error smaller, and the three together leave almost nothing of it. Look at the whiskers before you read
 # much into the order of the three in the middle: these are three runs each.
 #
@@ -576,8 +705,8 @@ assert abs(errors["TD3"]).mean() < errors["DDPG"].mean() / 3
 # ## The experiment: what it costs
 #
 # In a fair lottery it is harmless to believe in luck. So let the right half of the room be a **casino**, where a step pays
-# $\mathcal N(-0.2,\,1)$, and the left half empty, with reward 0. It is the world of lesson 05's last figure (Sutton & Barto's example
-# 6.7), made continuous. Whoever keeps to the left has 0, and nobody has more. Whoever never leaves the casino has
+# $\mathcal N(-0.2,\,1)$, and the left half empty, with reward 0. It is the world of lesson 05's figure on the bias of a maximum
+# (Sutton & Barto's example 6.7), made continuous. Whoever keeps to the left has 0, and nobody has more. Whoever never leaves the casino has
 # $-0.2/(1-0.98) = -10$.
 
 # %%
@@ -588,14 +717,12 @@ gambler = watch(agent(**off, **explore), CASINO, SEEDS, **longer)
 # %%
 careful = watch(agent(**mine, **explore), CASINO, SEEDS, **longer)
 
-# %%
+# %% tags=["hide-input"]
 print("TD3 learned with " + authorship(*mine))
 believed_ax, true_ax = plots.axes(1, 2, size="wide", sharey=True)
 for ax, what in ((believed_ax, "believed"), (true_ax, "true")):
     both = {"DDPG": getattr(gambler, what), "TD3": getattr(careful, what)}
-    plots.curves(
-        both, x=gambler.steps, spread="min-max", xlabel="steps", ylabel=f"{what} value", ax=ax
-    )
+    plots.curves(both, x=gambler.steps, xlabel="steps", ylabel=f"{what} value", ax=ax)
     ax.axhline(0, color="black", linewidth=1, linestyle=":")
 true_ax.get_legend().remove()
 plots.show(
@@ -619,7 +746,7 @@ print(f"{'random policy':14} {'':13}  true {walk.mean():+.1f}")
 # Colour is what the critic believes of the place, arrows are what the actor does there. Right of the dashed line is the casino.
 # Every true value is at most 0, which is white; **blue is impossible**.
 
-# %%
+# %% tags=["hide-input"]
 ax = draw_beliefs({"DDPG": gambler.agents[0], "TD3": careful.agents[0]})
 plots.show(ax, alt="Two maps of the room, one for DDPG and one for TD3: what the critic believes of each place, and "
            "where the actor goes.")  # fmt: skip
@@ -638,9 +765,64 @@ with tempfile.TemporaryDirectory() as folder:
     )
 
 # %% [markdown]
-# One more place to try your functions, if you have two minutes: `agent = TD3.for_env("Pendulum-v1", **mine)`, then
-# `train_off_policy(agent, "Pendulum-v1", steps=10_000, seed=0, batch_size=128)` from `rlcourse.lab.off_policy`, and a film of it with
-# `videos.record_episode`.
+# ## Where there is something to win
+#
+# A room in which nothing can be won shows an error well, and learning badly. So both methods once on Pendulum: swing it up and hold it
+# there, with a motor too weak to lift it at once. An episode has 200 steps and costs at each of them, for the angle, the speed and the
+# torque. One run each: that shows that they learn, and not which is the better one.
+
+
+# %%
+def swing_up(one, steps=5_000):
+    """Train on Pendulum; returns the agent and its greedy return at every 500 steps from 1000 on."""
+    looks = []
+
+    def look(learner, step):
+        if step >= 1_000:
+            looks.append(evaluate(learner, "Pendulum-v1", 10, seed=100).mean())
+
+    train_off_policy(one, "Pendulum-v1", steps, seed=0, n_envs=4, warmup=800, train_every=4, batch_size=256,
+                     stop_when=look, stop_every=500)  # fmt: skip
+    return one, np.array(looks)
+
+
+pendulum = {"gamma": 0.95, "rho": 0.97, "lr": 5e-3, "seed": 0}
+swung = {
+    "DDPG": swing_up(DDPG.for_env("Pendulum-v1", **pendulum)),
+    yours: swing_up(TD3.for_env("Pendulum-v1", **pendulum, **mine)),
+}
+
+
+class UniformTorque:
+    def act(self, obs, rng, explore=True):
+        return rng.uniform(-2, 2, size=(len(obs), 1)).astype(np.float32)
+
+
+by_chance = evaluate(UniformTorque(), "Pendulum-v1", 20, seed=100).mean()
+
+# %% tags=["hide-input"]
+ax = plots.curves({name: looks for name, (_, looks) in swung.items()}, x=np.arange(1_000, 5_001, 500),
+                  xlabel="steps in the environment", ylabel="return of the greedy policy")  # fmt: skip
+ax.axhline(by_chance, color=plots.PALETTE["purple"], linewidth=1.5, linestyle=":")
+ax.annotate(
+    "uniform torques",
+    (5_000, by_chance),
+    xytext=(0, -4),
+    textcoords="offset points",
+    ha="right",
+    va="top",
+)
+plots.show(ax, alt="Greedy return on Pendulum over steps, one run of DDPG and one of TD3, and a line for torques drawn "
+           "at random.")  # fmt: skip
+for name, (_, looks) in swung.items():
+    print(f"{name:12} return at the end {looks[-1]:.0f}; uniform torques {by_chance:.0f}")
+
+# %%
+with tempfile.TemporaryDirectory() as folder:
+    film_of = f"{folder}/pendulum.gif"
+    videos.record_episode(swung[yours][0], "Pendulum-v1", film_of, seed=0, max_frames=100)
+    videos.show_gif(film_of, alt="A pendulum swings, driven by the trained TD3.")
+print("the pendulum is moved by " + authorship(*mine))
 
 # %% [markdown]
 # ## Change one thing
@@ -655,6 +837,25 @@ changed = watch(agent(**(mine | change)), LOTTERY, SEEDS)
 
 # %%
 compare(TD3=full, changed=changed)
+
+# %% [markdown]
+# One relative of TD3 stands on slides under another name. The CS 224R review of Q-learning prints a "Soft Actor-Critic (no entropy
+# term)": two critics, one target with the smaller of the slow ones, and an actor that climbs critic 1. What it leaves out of TD3 is the
+# blur, the delay and the slow actor: $a'$ comes from the actor as it is now. (What it leaves out of SAC is all that lesson 18 is
+# about.) A few lines make it:
+
+
+# %%
+def asks_the_present_actor(agent_state, batch, noise):
+    present = copy(agent_state)
+    present.actor_targ = agent_state.actor
+    return td3_critic_update(present, batch, noise)
+
+
+bare = watch(agent(td3_critic_update=asks_the_present_actor, sigma=1e-9, every=1), LOTTERY, SEEDS)
+
+# %% tags=["hide-input"]
+compare(**{"DDPG": ddpg, "two critics only": twin, "without the slow actor, too": bare})
 
 # %% [markdown]
 # ## Find the silent bug
@@ -718,15 +919,7 @@ with torch.no_grad():
 # critic gives one at half the price. The argument for (15.9) also used that the actor's action depends on $\varepsilon_1$ alone.
 # </details>
 #
-# **3.** In the lottery the luck of a step has mean 0 whatever you do. Why do the critics not simply find that out?
-#
-# <details><summary>Answer</summary>
-#
-# They would, with many visits to each place: the noise of a mean of $n$ draws is $1/\sqrt n$. But 900 steps are few for a whole
-# room, the critics begin with the errors of their first weights, the mean of what was drawn *near* a place is positive somewhere, and there the actor goes. (15.6) makes it fifty times larger.
-# </details>
-#
-# **4.** An episode here is cut off after 50 steps. What would happen if the replay stored that as `terminated`?
+# **3.** An episode here is cut off after 50 steps. What would happen if the replay stored that as `terminated`?
 #
 # <details><summary>Answer</summary>
 #
@@ -735,11 +928,53 @@ with torch.no_grad():
 # </details>
 
 # %% [markdown]
+# ## Summary
+#
+# - A fair error becomes an unfair one by being climbed: one step of size η uphill makes it $\eta\,\mathbb E\lVert\nabla\varepsilon\rVert^2$
+#   on average, and a target that bootstraps on it makes $e/(1-\gamma)$ of an $e$ at each step.
+# - Smoothing asks the slow critics *around* the slow actor's action: a bump $\cos(ka)$ shrinks by $e^{-k^2\sigma^2/2}$; the inner clip keeps
+#   the noise near, the outer one the action in the box.
+# - Clipped double Q-learning: one label for both critics, made with the smaller of the two slow ones. Too low is the better mistake,
+#   because nobody climbs it.
+# - A minimum repairs only what the two critics disagree about. They learn from the same replay and the same labels; what both have wrong it
+#   cannot see.
+# - An actor that waits climbs critics that have had time to answer. The minimum stands in the target, never in the actor's loss.
+
+# %% [markdown]
+# ## Where this went
+#
+# What later methods change in the equation below:
+#
+# - **SAC** (Haarnoja et al. 2018; lessons 18 and 19): $a'$ is drawn from a stochastic policy, the actor's present one, in place of
+#   $\mathrm{clip}(\mu_{\theta_{\text{targ}}}(s')+\dots)$; and $-\alpha\log\pi_\theta(a'\mid s')$ is added to the minimum. The blur comes
+#   with the policy.
+# - **TQC** (Kuznetsov et al. 2020): a critic gives some quantiles of the return in place of its mean. The quantiles of *all* critics are
+#   put in one row, and in place of $\min_i$ the largest few are dropped: how careful the target is can be set finely.
+# - **REDQ** (Chen et al. 2021): ten critics, and $\min_{i\in\mathcal M}$ over two of them, drawn anew for each update; all ten learn that
+#   y. The bias stays so small that twenty updates a step do not blow it up.
+# - **TD7** (Fujimoto et al. 2023): actor and critics also see a learned embedding of $s'$ and of $(s', a')$; $\min_i Q$ is clipped to the
+#   range of the targets seen so far; the slow networks are copied at every 250th update in place of (15.4).
+
+# %% [markdown]
+# ## For readers of the sources
+#
+# <details><summary>Other letters, and what is left out where</summary>
+#
+# - Fujimoto, van Hoof & Meger, *Addressing function approximation error in actor-critic methods*: their $\pi_\phi$ is our $\mu_\theta$,
+#   their $Q_{\theta_i}$ our $Q_{\phi_i}$, their τ our $1-\rho$, and their $d$ is the delay, our `every`. Their Algorithm 1 has no flag
+#   for the end of an episode and no outer clip; the authors' own code has both.
+# - The slides *RL methods for continuous action space* have both clips and the flag. They count the tricks in another order (two
+#   critics, delay, smoothing) and write the noise, not a standard normal draw, as $\epsilon$.
+# - *CS 224R Tutorial: Review of Q-learning* (Maximilian Du): the "Soft Actor-Critic (no entropy term)" above has no flag for the
+#   end of an episode either.
+# </details>
+
+# %% [markdown]
 # ## What we hand on
 #
 # One target, made with a slow actor, a blurred action and the more careful of two slow critics:
 #
-# $$y = r + \gamma\,(1-d)\,\min_{i=1,2}Q_{\phi_{targ,i}}\Big(s',\ \mathrm{clip}\big(\mu_{\theta_{targ}}(s')+\mathrm{clip}(\sigma\xi,-c,c),\,low,\,high\big)\Big)$$
+# $$y = r + \gamma\,(1-d)\,\min_{i=1,2}Q_{\phi_{\text{targ},i}}\Big(s',\ \mathrm{clip}\big(\mu_{\theta_{\text{targ}}}(s')+\mathrm{clip}(\sigma\xi,-c,c),\,\text{low},\,\text{high}\big)\Big)$$
 #
 # Two things in it are put there by hand: the noise with which the agent explores, and the noise that blurs its target. A policy that is
 # *stochastic by itself* would bring both. But why should the best policy be stochastic? Because we change what "best" means. Lesson 16 adds
