@@ -20,6 +20,7 @@ from PIL import Image, ImageDraw
 from rlcourse.lab import plots
 from rlcourse.lab.agents import OffPolicyAgent
 from rlcourse.lab.off_policy import train_off_policy
+from rlcourse.lab.progress import seeds as one_by_one
 from rlcourse.lab.videos import write_gif
 
 EPISODE = 50
@@ -145,7 +146,7 @@ def watch(
     The states that are compared are drawn from the agent's own replay. Same seeds, same numbers.
     """
     believed, true, agents, at = [], [], [], []
-    for seed in seeds:  # the loop below has a bar of its own; two at once print line upon line
+    for seed in one_by_one(list(seeds)):
         agent, rng = make_agent(seed), np.random.default_rng([seed, 15])
         memory = agent.make_replay(steps)
         agent.make_replay = lambda capacity, memory=memory: memory
@@ -187,7 +188,7 @@ def draw_beliefs(agents: dict[str, OffPolicyAgent]) -> Axes:
         )
         arrows = agent.act(coarse, None, explore=False)
         ax.quiver(*coarse.T, *arrows.T, scale=18, width=0.006)
-        ax.axvline(CASINO.wall, color="black", linewidth=1.2, linestyle="--")
+        ax.axvline(CASINO.wall, color=plots.INK, linewidth=1.2, linestyle="--")
         ax.set(title=name, xlabel="nothing  ←  $x_1$  →  casino", yticks=[-1, 0, 1])
         ax.set_xticks([-1, 0, 1])
         ax.grid(visible=False)
