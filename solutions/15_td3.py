@@ -856,7 +856,7 @@ with tempfile.TemporaryDirectory() as folder:
 
 
 # %%
-# about 10 s
+# about 12 s
 def swing_up(one):
     """Train on Pendulum; returns the agent and its greedy return at every 1000 steps."""
     looks = []
@@ -864,7 +864,7 @@ def swing_up(one):
     def look(learner, step):
         looks.append(evaluate(learner, "Pendulum-v1", 10, seed=100).mean())
 
-    train_off_policy(one, "Pendulum-v1", 4_000, seed=0, n_envs=4, warmup=800, train_every=4, batch_size=128,
+    train_off_policy(one, "Pendulum-v1", 6_000, seed=0, n_envs=4, warmup=800, train_every=4, batch_size=128,
                      stop_when=look, stop_every=1_000)  # fmt: skip
     return one, np.array(looks)
 
@@ -884,12 +884,12 @@ swung = {
 by_chance = evaluate(UniformTorque(), "Pendulum-v1", 10, seed=100).mean()
 
 # %% tags=["hide-input"]
-ax = plots.curves({name: looks for name, (_, looks) in swung.items()}, x=np.arange(1_000, 4_001, 1_000),
+ax = plots.curves({name: looks for name, (_, looks) in swung.items()}, x=np.arange(1_000, 6_001, 1_000),
                   xlabel="steps in the environment", ylabel="return of the greedy policy")  # fmt: skip
 ax.axhline(by_chance, color=plots.INK, linewidth=1.5, linestyle=":")
 ax.annotate(
     "uniform torques",
-    (4_000, by_chance),
+    (6_000, by_chance),
     xytext=(0, -4),
     textcoords="offset points",
     ha="right",
