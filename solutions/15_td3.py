@@ -400,11 +400,9 @@ assert abs(second.mean()) < 4 * second.std() / np.sqrt(len(second))
 assert np.minimum(first, second).mean() <= 0
 
 # %% [markdown]
-# So the target takes the smaller of the two *slow* critics. It is **one** target, and both critics learn it:
+# So the target takes the smaller of the two *slow* critics. It is **one** target, and both critics will learn it:
 #
 # $$y = r + \gamma\,(1-d)\,\min_{i=1,2}Q_{\phi_{\text{targ},i}}\big(s',\,a'(s')\big) \tag{15.10}$$
-#
-# $$L(\phi_1,\phi_2) = \frac1B\sum\big(Q_{\phi_1}(s,a)-y\big)^2 + \frac1B\sum\big(Q_{\phi_2}(s,a)-y\big)^2 \tag{15.11}$$
 
 # %% [markdown] task="clipped_double_q_target"
 # ### Exercise 15.2 · `clipped_double_q_target`
@@ -858,14 +856,14 @@ with tempfile.TemporaryDirectory() as folder:
 # %%
 # about 12 s
 def swing_up(one):
-    """Train on Pendulum; returns the agent and its greedy return at every 1000 steps."""
+    """Train on Pendulum; returns the agent and its greedy return at every 1500 steps."""
     looks = []
 
     def look(learner, step):
         looks.append(evaluate(learner, "Pendulum-v1", 10, seed=100).mean())
 
     train_off_policy(one, "Pendulum-v1", 6_000, seed=0, n_envs=4, warmup=800, train_every=4, batch_size=128,
-                     stop_when=look, stop_every=1_000)  # fmt: skip
+                     stop_when=look, stop_every=1_500)  # fmt: skip
     return one, np.array(looks)
 
 
@@ -884,7 +882,7 @@ swung = {
 by_chance = evaluate(UniformTorque(), "Pendulum-v1", 10, seed=100).mean()
 
 # %% tags=["hide-input"]
-ax = plots.curves({name: looks for name, (_, looks) in swung.items()}, x=np.arange(1_000, 6_001, 1_000),
+ax = plots.curves({name: looks for name, (_, looks) in swung.items()}, x=np.arange(1_500, 6_001, 1_500),
                   xlabel="steps in the environment", ylabel="return of the greedy policy")  # fmt: skip
 ax.axhline(by_chance, color=plots.INK, linewidth=1.5, linestyle=":")
 ax.annotate(
