@@ -341,7 +341,7 @@ assert difference < 1e-12
 # Drawn as in lesson 04, with an open circle for a state and a full one for an action: what each target asks of the
 # table.
 
-# %%
+# %% tags=["hide-input"]
 looks = {"SARSA": (1, 1), "expected SARSA": (1, 3), "Q-learning": (1, 3)}
 ax = plots.backup_diagrams(looks, root="action", maximum=("Q-learning",))
 plots.show(ax, alt="Three backup diagrams from a state-action pair to a next state: SARSA then follows one action, "
@@ -462,13 +462,15 @@ numbers = [1, 2, 4, 8, 16, 32, 64, 128]
 noise, other = rng.normal(size=(2, 20_000, max(numbers)))
 bias = np.array([noise[:, :k].max(axis=1).mean() for k in numbers])
 picked = [np.take_along_axis(other, noise[:, :k].argmax(1)[:, None], 1).mean() for k in numbers]
+assert abs(bias[1] - expected_max(0.0, 1.0, 1.0)) < 0.03
+assert np.abs(picked).max() < 0.05
+
+# %% tags=["hide-input"]
 ax = plots.curves({"max of one set": bias, "A selects, B evaluates": np.array(picked)}, x=numbers,
                   xlabel="number of actions", ylabel="mean of the estimate (true value 0)")  # fmt: skip
 ax.set_xscale("log", base=2)
 plots.show(ax, alt="The mean maximum of unbiased estimates rises with the number of actions, from "
            "0 for one to about 2.5 for 128; the double estimate stays at 0.")  # fmt: skip
-assert abs(bias[1] - expected_max(0.0, 1.0, 1.0)) < 0.03
-assert np.abs(picked).max() < 0.05
 
 # %% [markdown]
 # The first curve climbs with the number of actions; the second stays at zero. Put this into the target and
@@ -501,7 +503,7 @@ def double_q_target(reward, qa_next, qb_next, terminated, gamma):
 
 
 # %% [markdown] hints="double_q_target"
-# <details><summary>In which order do I read (5.12)?</summary>
+# <details><summary>In which order do I read the formula?</summary>
 #
 # From the inside out: first an index in every row of one table, then the entry of the *other* table at that
 # index.
@@ -531,14 +533,16 @@ left = maximisation_bias(
 )
 least = 0.1 / 2  # ε-greedy with two actions
 print("made by " + authorship("q_learning_target", "double_q_target"))
+print(f"highest share of left: Q-learning {left['Q-learning'].max():.0%}, "
+      f"double {left['double Q-learning'].max():.0%}; the least possible is {least:.0%}")  # fmt: skip
+
+# %% tags=["hide-input"]
 ax = plots.curves({name: 100 * share for name, share in left.items()}, xlabel="episode",
                   ylabel="% of runs that go left")  # fmt: skip
-ax.axhline(100 * least, color="black", linewidth=1, linestyle=":")
+ax.axhline(100 * least, color=plots.INK, linewidth=1, linestyle=":")
 ax.set_ylim(0, 100)
 plots.show(ax, alt="Share of left actions by episode. Q-learning rises steeply above 50 percent "
            "before it falls slowly; double Q-learning falls towards 5 percent.")  # fmt: skip
-print(f"highest share of left: Q-learning {left['Q-learning'].max():.0%}, "
-      f"double {left['double Q-learning'].max():.0%}; the least possible is {least:.0%}")  # fmt: skip
 
 # %% [markdown]
 # This is figure 6.5 of the book. Q-learning first becomes *convinced* that left is good, since the best of ten
@@ -724,6 +728,7 @@ assert on_the_cliff.any() and not elsewhere.any()
 
 
 # %%
+# about 20 s
 def expected_sarsa(env, select, *rest):
     def target(reward, q_next, pi_next, terminated, gamma):
         drawn = np.zeros(len(reward), dtype=int)  # nobody asks for it
@@ -747,17 +752,22 @@ results = cliff_experiment(
     loops, np.random.default_rng(5), runs=10, step_size=0.1, epsilon_greedy=epsilon_greedy
 )
 
-# %%
+# %% tags=["hide-input"]
 parts = ("sarsa", "q_learning", "q_learning_target", "sarsa_targets", "epsilon_greedy")
 print("learned with " + authorship(*parts))
 returns = {name: result.returns for name, result in results.items()}
-shown = {name: runs for name, runs in returns.items() if "course's" not in name}
-ax = plots.curves(shown, smooth=20, xlabel="episode", ylabel="reward in the episode")
+yours = {name: runs for name, runs in returns.items() if name in list(loops)[:3]}
+course = {"the course's Q-learning": returns["Q-learning, all the course's"].mean(axis=0)}
+ax = plots.curves(yours, smooth=30, xlabel="episode", ylabel="reward in the episode",
+                  ax=plots.axes(size="wide"))  # fmt: skip
+ax = plots.curves(course, smooth=30, xlabel="episode", ylabel="reward in the episode", ax=ax)
+ax.lines[-1].set(color=plots.INK, linestyle=":", zorder=3)
+ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), title="thick: mean\nthin: each of 10 seeds")
 ax.set_ylim(-120, 0)
 plots.show(
     ax,
     alt="Reward per episode while learning on the cliff: SARSA and expected SARSA level off "
-    "near minus 20 to 30, both Q-learning curves clearly lower near minus 50.",
+    "near minus 20, Q-learning, yours and the course's, clearly lower near minus 50.",
 )
 late = {name: runs[:, -100:].mean(axis=1) for name, runs in returns.items()}
 for name, runs in late.items():
@@ -781,7 +791,7 @@ assert never.mean() < min(runs.mean() for runs in late.values())
 # Now look at *why*. Switch exploration off and follow the greedy policy of what was learned, the mean of the ten
 # tables of each:
 
-# %%
+# %% tags=["hide-input"]
 paths = {name: greedy_path(cliff, results[name].q.mean(axis=0)) for name in ("SARSA", "Q-learning")}
 ax = plots.grid_path(paths, cliff.shape, cells=cliff.cells, labels=cliff.labels)
 plots.show(
@@ -807,16 +817,24 @@ for state in paths["Q-learning"][::4]:
 # %% [markdown]
 # How far from the edge should one keep? That can be computed, since for once we know $p$. Where SARSA settles,
 # $q = Q^\pi$ for the very policy π that is ε-greedy on $q$: the best of all policies that explore like that.
-# Q-learning settles at $Q^*$, and acts ε-greedily on it. The next cell solves both for several ε, and says what each
-# earns an episode *while it explores*.
+# Q-learning settles at $Q^*$, and acts ε-greedily on it. The figure solves both exactly, and says what each
+# earns an episode *while it explores*. Compare ε = 0.1 with your curves. Then **drag ε**: where does the detour begin to
+# pay? When does it get wider?
 
-# %%
-for epsilon in (0.0, 0.02, 0.1, 0.3):
-    both = two_optima(cliff, epsilon)
-    earns = ", ".join(f"{name} {earned:7.1f}" for name, (_, earned) in both.items())
-    steps = ", ".join(f"{len(path) - 1}" for path, _ in both.values())
-    print(f"ε = {epsilon:4}: earns {earns}; steps of the two paths: {steps}")
-    assert both["SARSA"][1] >= both["Q-learning"][1] - 1e-9
+# %% tags=["hide-input"]
+shares = [0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5]
+optima = {epsilon: two_optima(cliff, epsilon) for epsilon in shares}
+
+
+def draw(epsilon):
+    told = {f"{name}: earns {earned:.1f}": path for name, (path, earned) in optima[epsilon].items()}
+    title = f"ε = {epsilon:g}"
+    return plots.grid_path(told, cliff.shape, cells=cliff.cells, labels=cliff.labels, title=title)
+
+
+plots.slide(draw, shares, name="ε", alt="The best path for an agent that explores with ε, and the shortest one along "
+            "the edge. From small ε on the first keeps a row away, for large ε two rows.")  # fmt: skip
+assert all(both["SARSA"][1] >= both["Q-learning"][1] - 1e-9 for both in optima.values())
 
 # %% [markdown]
 # ## Change one thing: ε
@@ -825,6 +843,7 @@ for epsilon in (0.0, 0.02, 0.1, 0.3):
 # punishes Q-learning, and the smaller the gap to SARSA.
 
 # %%
+# about 12 s
 epsilons = [0.2, 0.1, 0.02]
 ablation = {}
 for epsilon in epsilons:
@@ -839,6 +858,8 @@ for epsilon in epsilons:
     )
     for name, result in learned.items():
         ablation[f"{name}\nε = {epsilon}"] = result.returns[:, -100:].mean(axis=1)
+
+# %% tags=["hide-input"]
 ax = plots.bars(ablation, ylabel="reward, last 100 episodes", digits=0, ax=plots.axes(size="wide"))
 plots.show(ax, alt="Reward over the last 100 episodes for SARSA and Q-learning at three values of ε: the gap "
            "between them shrinks as ε shrinks.")  # fmt: skip
@@ -948,12 +969,14 @@ assert reached == [True, False, True]
 #
 # One update, three targets, and a table with an entry for every state and action:
 #
-# $$q(s,a) \leftarrow q(s,a) + \alpha\,\big[\,y - q(s,a)\,\big],\qquad
-# y = r + \gamma\,(1-d)\cdot\begin{cases}
+# $$\begin{aligned}
+# q(s,a) &\leftarrow q(s,a) + \alpha\,\big[\,y - q(s,a)\,\big],\\
+# y &= r + \gamma\,(1-d)\cdot\begin{cases}
 # q(s',a') & \text{SARSA}\\
 # \sum_{a'}\pi(a'|s')\,q(s',a') & \text{expected SARSA}\\
 # \max_{a'}q(s',a') & \text{Q-learning}
-# \end{cases}$$
+# \end{cases}
+# \end{aligned}$$
 #
 # What can no longer be computed when there are too many states? The table itself. Lesson 06 replaces $v(s)$ by a
 # function $\hat v(s;w)$ with a few weights, and asks what becomes of (5.1) when moving one value moves them all.

@@ -495,6 +495,7 @@ policy_chain = Exercise(
     returns=several(P_pi=array(), r_pi=array()),
     points=2,
     equation="(1.5)",
+    parts=["policy_transition", "policy_reward"],
     mistakes=[
         Mistake(
             "mean-over-actions",

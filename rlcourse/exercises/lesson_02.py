@@ -251,6 +251,7 @@ q_and_advantage = Exercise(
     returns=several(q=array(), adv=array()),
     points=2,
     equation="(2.7)",
+    parts=["q_from_v", "v_from_q", "advantage"],
     mistakes=[
         *of_the_next(_looked_and_compared),
         Mistake(

@@ -397,6 +397,8 @@ def grid_path(
     for (label, path), offset in zip(paths.items(), offsets, strict=True):
         line = np.array([places[state] for state in path], dtype=float) + offset
         (drawn,) = ax.plot(line[:, 1], line[:, 0], label=label, linewidth=3)
+        if color := color_of(label):
+            drawn.set_color(color)
         ax.plot(*line[0, ::-1], "o", color=drawn.get_color(), markersize=9)
         if len(line) > 1:
             ax.annotate(

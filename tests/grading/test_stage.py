@@ -21,6 +21,10 @@ def code_of(stage, place):
 
 # lesson -> what must not help, and what answers may use
 PLACES = {
+    "02": (
+        [f"tabular.dynamic_programming.{part}" for part in ("q_from_v", "v_from_q", "advantage")],
+        ["tabular.mdp.policy_transition", "tabular.mdp.policy_reward"],
+    ),
     "05": (
         ["tabular.control.q_learning", "tabular.control._bootstrapped", "tabular.control.sarsa_target",
          "tabular.control.expected_sarsa_target", "values.fitted_q.fitted_q_targets",
