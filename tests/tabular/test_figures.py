@@ -1,11 +1,13 @@
 """Sutton & Barto's tables to the printed digit, their figures within the bands one reads off them."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from gymnasium.spaces import Discrete
 
 from rlcourse.tabular import control, figures
-from rlcourse.tabular.gridworlds import cliff_walk, gridworld
+from rlcourse.tabular.gridworlds import cliff_walk, gridworld, maze
 from rlcourse.tabular.mdp import random_walk_values
 from rlcourse.tabular.prediction import n_step_td_prediction, td_prediction
 
@@ -231,6 +233,29 @@ def test_exploring_keeps_away_from_the_cliff():
     assert [earned for _, earned in still.values()] == pytest.approx([-13, -13])
     assert len(often["Q-learning"][0]) - 1 == 13 < len(often["SARSA"][0]) - 1
     assert often["SARSA"][1] > often["Q-learning"][1] + 10
+
+
+@pytest.mark.parametrize("step_size", [0.1, 0.5, 1.0])
+def test_a_greedy_learner_explores_where_its_table_is_optimistic(step_size):
+    """Zeros are on the cliff, where everything costs; in the maze, where the goal pays 1, ones are."""
+
+    def reached(world, initial, episodes):
+        loop = partial(control.q_learning, initial=initial)
+        found = figures.cliff_experiment(
+            {"greedy": loop},
+            np.random.default_rng(0),
+            runs=1,
+            episodes=episodes,
+            step_size=step_size,
+            epsilon=0.0,
+            world=world,
+            max_steps=300,
+        )["greedy"]
+        return world.mdp.terminal[found.paths[0][-1]], np.count_nonzero(found.q[0] != initial)
+
+    assert reached(cliff_walk(), 0.0, 1000)[0]
+    assert reached(maze(), 0.0, 5) == (False, 0)
+    assert reached(maze(), 1.0, 1000)[0]
 
 
 # --------------------------------------------------------------------------------- figure 6.5
