@@ -14,7 +14,8 @@
 # - **You will be able to** differentiate the value of a policy without differentiating the world: prove the policy
 #   gradient theorem, sample it (REINFORCE), take most of its noise away with a baseline, and say exactly what is lost
 #   when practice leaves out a factor $\gamma^t$.
-# - **Builds on** lesson 01 (visits), 02 (the Bellman equation), 04 (Monte Carlo returns), 08 (training a network).
+# - **Builds on** lesson 01 (visits), lesson 02 (the Bellman equation), lesson 04 (Monte Carlo returns), lesson 08
+#   (training a network).
 # - **Time** two sittings of 75 minutes alone, with a break before REINFORCE; 80 minutes as a lecture.
 # - **Sources** Sutton & Barto, 2nd edition, chapter 13; Williams 1992; Sutton, McAllester, Singh & Mansour 2000;
 #   Weaver & Tao 2001 and Greensmith, Bartlett & Baxter 2004 (baselines); Nota & Thomas 2020 (the missing
@@ -34,6 +35,7 @@ from rlcourse.lab.on_policy import train_on_policy
 from rlcourse.lab.optim import descend
 from rlcourse.lab.progress import seeds
 from rlcourse.lab.seeding import one_thread
+from rlcourse.policies import reinforce as methods
 from rlcourse.policies import tables
 from rlcourse.policies.agents import flat_rows
 from rlcourse.policies.distributions import log_prob_of
@@ -294,7 +296,8 @@ one_step = tables.TableMDP(torch.zeros(3, 4, 3).double(), rewards, start)
 seen = tables.sample_episodes(one_step, theta, 50_000, rng)
 samples = tables.episode_gradients(seen, seen.reward, theta, grad_log_softmax)
 error = np.abs(samples.mean(axis=0) - true.numpy()) / (samples.std(axis=0) / np.sqrt(len(samples)))
-print("∂J/∂θ in state 0:", true[0].numpy().round(4), "sampled:", samples.mean(axis=0)[0].round(4))
+print("∂J/∂θ in state 0, exactly:", true[0].numpy().round(4))
+print("                  sampled:", samples.mean(axis=0)[0].round(4))
 print(f"largest difference: {error.max():.1f} standard errors, of {error.size} entries")
 print("by " + authorship("grad_log_softmax", "softmax_policy"))
 assert error.max() < 4.5
@@ -615,7 +618,7 @@ ax.plot(greedy, corridor_value(greedy), "s", ls="", ms=9, label="ε-greedy, ε =
 ax.plot(way, corridor_value(way), "o", ls="", label="gradient ascent, now and then")
 ax.axvline(p_star, color=plots.INK, linewidth=1, linestyle=":")
 ax.annotate("2 − √2", (p_star, -100), xytext=(6, 0), textcoords="offset points")
-ax.legend(loc="lower center", bbox_to_anchor=(0.35, 0.1))
+ax.legend(loc="lower center", bbox_to_anchor=(0.4, 0.25))
 plots.show(ax, alt="The corridor's value against the probability of going right: a flat hill with its top at "
            "0.586, value minus 11.66, falling steeply at both ends, where the two ε-greedy policies lie. "
            "Gradient ascent climbs from the left end to the top.")  # fmt: skip
@@ -802,6 +805,7 @@ def draw_samples(b):
     mean = shares @ each
     noise = float(shares @ (each - mean).square().sum(dim=1))
     ax = plots.axes(size="tall")
+    ax.axis("off")
     for k, (x, y) in enumerate((each @ in_the_plane.T).tolist()):
         ax.annotate("", (x, y), (0, 0), arrowprops={"arrowstyle": "-|>", "lw": 0.8 + 6 * float(shares[k]),
                     "color": list(plots.PALETTE.values())[k], "shrinkA": 0, "shrinkB": 0})  # fmt: skip
@@ -809,9 +813,9 @@ def draw_samples(b):
                 label=f"π = {shares[k]:.1f}, Q = {worth[k]:.0f}")  # fmt: skip
     x, y = (in_the_plane @ mean).tolist()
     ax.plot(x, y, "o", ms=9, color=plots.PALETTE["vermilion"], label="their mean")
-    ax.set(xlim=(-14, 14), ylim=(-14, 14), aspect="equal", xticks=[], yticks=[],
-           title=f"V = {float(shares @ worth):.1f}    variance = {noise:.1f}")  # fmt: skip
-    ax.legend(loc="upper left", ncols=2)
+    ax.set(xlim=(-15, 13), ylim=(-20, 8), aspect="equal")
+    ax.set_title(f"V = {float(shares @ worth):.1f}    variance = {noise:.1f}")
+    ax.legend(loc="lower right")
     return ax
 
 
@@ -1163,34 +1167,37 @@ for name, c in {"sum": 1.0, "mean over T": 1 / lengths}.items():
 # %% [markdown]
 # ## Experiment 1: your loop in the corridor
 #
-# Five runs of 250 episodes from $p = 0.05$, plain gradient steps with α = $2^{-10}$, γ = 1. The policy is a table
+# Five runs of 200 episodes from $p = 0.05$, plain gradient steps with α = $2^{-10}$, γ = 1. The policy is a table
 # with a single row, made of your softmax. In the background, what no learner can beat.
 
 
 # %%
 # about 6 s
-def corridor_run(seed):
+def corridor_run(seed, learn=reinforce):
     env = tables.TableWorld(corridor, blind=True)
     env.reset(seed=seed)
     policy = tables.TablePolicy([[np.log(19.0), 0.0]], softmax_policy)
     optimizer = torch.optim.SGD(policy.parameters(), lr=2**-10)
-    totals = reinforce(env, policy, optimizer, 250, 1.0, np.random.default_rng(seed))
+    totals = learn(env, policy, optimizer, 200, 1.0, np.random.default_rng(seed))
     return totals, float(softmax_policy(policy.logits.detach())[0, tables.RIGHT])
 
 
 with one_thread():
     runs_in_corridor = [corridor_run(seed) for seed in seeds(range(5))]
+    courses_runs = [corridor_run(seed, methods.reinforce) for seed in seeds(range(5, 8))]
 print("learned with " + authorship("reinforce", "softmax_policy"))
 print("p(right) at the end:", [round(p, 2) for _, p in runs_in_corridor], f"(best {p_star:.3f})")
 
 # %% tags=["hide-input"]
 label = f"{whose('reinforce')} REINFORCE"
-ax = plots.curves({label: np.stack([totals for totals, _ in runs_in_corridor])}, smooth=20,
-                  xlabel="episode", ylabel="return of the episode")  # fmt: skip
+in_corridor = {label: runs_in_corridor, "the course's, other seeds": courses_runs}
+in_corridor = {name: np.stack([totals for totals, _ in runs]) for name, runs in in_corridor.items()}
+ax = plots.curves(in_corridor, smooth=20, xlabel="episode", ylabel="return of the episode")
+ax.set_ylim(top=15)
 ax.axhline(corridor_value(p_star), color=plots.INK, linewidth=1, linestyle=":")
 ax.axhline(corridor_value(0.95), color=plots.PALETTE["vermilion"], linewidth=1, linestyle="--")
-ax.annotate("best coin, −11.66", (250, -10.5), ha="right", va="bottom")
-ax.annotate("ε-greedy right, −44", (250, -43), ha="right", va="bottom")
+ax.annotate("best coin, −11.66", (200, -9), ha="right", va="bottom")
+ax.annotate("ε-greedy right, −44", (200, -54), ha="right", va="bottom")
 ax.legend(loc="lower right")
 plots.show(ax, alt="Returns of REINFORCE in the corridor rise from about minus 80 to about minus 12 within 100 "
            "episodes, far above the better ε-greedy policy, to the line of the best coin.")  # fmt: skip
