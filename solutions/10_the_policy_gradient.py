@@ -885,21 +885,21 @@ optimal_baseline = check("optimal_baseline")
 
 # %%
 richer = world._replace(R=world.R + 5)
-pi = softmax_policy(theta)
+pi_world = softmax_policy(theta)
 v_richer = torch.from_numpy(tables.state_values(richer, theta, gamma))
 q_richer = richer.R + gamma * richer.P @ v_richer
 state, action = (x.ravel() for x in torch.meshgrid(torch.arange(4), torch.arange(3), indexing="ij"))
-scores = grad_log_softmax(theta[state], action).reshape(4, 3, 3)  # [s, a]: the vector (10.9)
+vectors = grad_log_softmax(theta[state], action).reshape(4, 3, 3)  # [s, a]: the vector (10.9)
 
 
 def spread(b):
     """The variance of the sampled gradient in each state, all of its entries together."""
-    each = scores * (q_richer - b[:, None])[:, :, None]
-    mean = torch.einsum("sa,sab->sb", pi, each)
-    return torch.einsum("sa,sab->s", pi, (each - mean[:, None]) ** 2)
+    each = vectors * (q_richer - b[:, None])[:, :, None]
+    mean = torch.einsum("sa,sab->sb", pi_world, each)
+    return torch.einsum("sa,sab->s", pi_world, (each - mean[:, None]) ** 2)
 
 
-best = optimal_baseline(pi, q_richer)
+best = optimal_baseline(pi_world, q_richer)
 for name, b in {"0": torch.zeros(4).double(), "V(s)": v_richer, "best": best}.items():
     print(f"b = {name:5} baselines", b.numpy().round(2), "  variance", spread(b).numpy().round(2))
     assert (spread(best) <= spread(b) + 1e-9).all()
