@@ -240,10 +240,9 @@ assert abs(b - 0.1 / (1 - 0.98)) < 1e-6
 # A critic is fitted at the actions that were taken, and between them it has narrow bumps. Actions that are nearly alike
 # should be worth nearly the same, so do not ask the target critic at one action, ask it *around* there:
 #
-# $$y = r + \gamma\,(1-d)\;\mathbb E_{\xi}\Big[Q_{\phi_{\text{targ}}}\big(s',\ \mu_{\theta_{\text{targ}}}(s')+\sigma\xi\big)\Big],
-# \qquad \xi\sim\mathcal N(0, I) \tag{15.7}$$
+# $$y = r + \gamma\,(1-d)\;\mathbb E_{\xi}\Big[Q_{\phi_{\text{targ}}}\big(s',\ \mu_{\theta_{\text{targ}}}(s')+\sigma\xi\big)\Big] \tag{15.7}$$
 #
-# A bump $\cos(ka)$ shrinks by the factor $e^{-k^2\sigma^2/2}$: the narrower (large $k$), the more. Nobody computes the expectation in (15.7); each transition samples it, with **one** draw. So that no draw looks far
+# with $\xi\sim\mathcal N(0, I)$. A bump $\cos(ka)$ shrinks by the factor $e^{-k^2\sigma^2/2}$: the narrower (large $k$), the more. Nobody computes the expectation in (15.7); each transition samples it, with **one** draw. So that no draw looks far
 # away, the noise is clipped to ±c; so that no draw leaves the box of actions, where the critic has never seen anything,
 # the sum is clipped too:
 #
@@ -389,7 +388,7 @@ compare(**{"DDPG": ddpg, "TD3's smoothing alone": smoothed})
 # climbed: if its error is fair and independent of $\varepsilon_1$, then $\mathbb E[\varepsilon_2(a)] = 0$ at the action that the
 # actor found. And a minimum is not above either of its two numbers:
 #
-# $$\min\big(\varepsilon_1(a),\varepsilon_2(a)\big) \le \varepsilon_2(a) \qquad\Longrightarrow\qquad
+# $$\min\big(\varepsilon_1,\varepsilon_2\big) \le \varepsilon_2 \quad\Longrightarrow\quad
 # \mathbb E\big[\min(\varepsilon_1(a),\varepsilon_2(a))\big] \le 0 \tag{15.9}$$
 #
 # Never too high, then, but possibly too low. That is the better mistake: an action that is valued too low is not
@@ -1033,7 +1032,7 @@ with torch.no_grad():
 # %% [markdown]
 # ## Where this went
 #
-# What later methods change in the equation below:
+# What later methods change in the two lines below:
 #
 # - **SAC** (Haarnoja et al. 2018; lessons 18 and 19): $a'$ is drawn from a stochastic policy, the actor's present one, in place of
 #   $\mathrm{clip}(\mu_{\theta_{\text{targ}}}(s')+\dots)$; and $-\alpha\log\pi_\theta(a'\mid s')$ is added to the minimum. The blur comes
@@ -1064,7 +1063,10 @@ with torch.no_grad():
 #
 # One target, made with a slow actor, a blurred action and the more careful of two slow critics:
 #
-# $$y = r + \gamma\,(1-d)\,\min_{i=1,2}Q_{\phi_{\text{targ},i}}\Big(s',\ \mathrm{clip}\big(\mu_{\theta_{\text{targ}}}(s')+\mathrm{clip}(\sigma\xi,-c,c),\,\text{low},\,\text{high}\big)\Big)$$
+# $$\begin{aligned}
+# y &= r + \gamma\,(1-d)\,\min_{i=1,2}Q_{\phi_{\text{targ},i}}\big(s',\,a'(s')\big)\\
+# a'(s') &= \mathrm{clip}\Big(\mu_{\theta_{\text{targ}}}(s') + \mathrm{clip}(\sigma\xi,\,-c,\,c),\ \text{low},\ \text{high}\Big)
+# \end{aligned}$$
 #
 # Two things in it are put there by hand: the noise with which the agent explores, and the noise that blurs its target. A policy that is
 # *stochastic by itself* would bring both. But why should the best policy be stochastic? Because we change what "best" means. Lesson 16 adds
