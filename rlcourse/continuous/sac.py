@@ -171,38 +171,74 @@ def default_target_entropy(act_dim) -> float:
     return -float(act_dim)
 
 
-def sac_update(
+def quadratic_temperature(curvature, target_entropy=None) -> float:
+    r"""$\alpha^* = \frac{1}{2\pi e} \big(\prod_i k_i\big)^{1/D} e^{2\bar{\mathcal H}/D}$: where `temperature_loss`
+    stops in a world of one step with $Q(a) = Q_{max} - \tfrac12 \sum_i k_i (a_i - m_i)^2$ on all of $\mathbb R^D$.
+
+    The soft-optimal policy is $\mathcal N(m, \mathrm{diag}(\alpha/k))$, its entropy
+    $\tfrac12 \sum_i \log(2\pi e\,\alpha/k_i)$; $\alpha^*$ makes that the target — the fixed point of 2018b, eqs. 17
+    and 18, in the one case with a closed form.
+
+    curvature: (D,), $k_i > 0$, reward per squared action; target_entropy: nats, or None for `default_target_entropy`.
+    Returns α*, reward per nat. By the mean of log k: the product of 200 curvatures is no float64.
+    """
+    k = np.asarray(curvature, dtype=np.float64)
+    goal = default_target_entropy(len(k)) if target_entropy is None else target_entropy
+    return float(np.exp(np.log(k).mean() + 2 * goal / len(k) - 1) / (2 * np.pi))
+
+
+def sac_critic_update(
     agent_state,
     batch,
-    noise,
     next_noise,
     *,
     squashed_log_prob=squashed_log_prob,
     sac_target=sac_target,
-    sac_policy_loss=sac_policy_loss,
-    temperature_loss=temperature_loss,
-    polyak_update=polyak_update,
-) -> dict[str, torch.Tensor]:
-    """One gradient step of Algorithm 1 of 2018b, in place: critics, policy, temperature, both targets.
+) -> torch.Tensor:
+    r"""The critics' half of a step of Algorithm 1 of 2018b, in place: one step down
+    $\frac1B \sum (Q_{\phi_1}(s,a) - y)^2 + \frac1B \sum (Q_{\phi_2}(s,a) - y)^2$, eq. 5 without its ½.
 
-    agent_state: policy, critic1, critic2, critic1_targ, critic2_targ, policy_optimizer,
-    critic_optimizer (both critics), log_alpha (0-d), alpha_optimizer (None: α is fixed),
-    target_entropy, gamma, rho. batch: obs, action, reward, next_obs, terminated, actions in (−1, 1);
-    noise, next_noise: (B, D), standard normal, for ã at s and ã' at s'. Returns the losses before
-    their steps, and the α they were made with.
+    agent_state: policy, critic1, critic2, critic1_targ, critic2_targ, critic_optimizer (both
+    critics), log_alpha (0-d), gamma. batch: obs, action, reward, next_obs, terminated, actions in
+    (−1, 1); next_noise: (B, D), standard normal, for ã' at s'. Returns the loss before the step.
     """
     me = agent_state
-    alpha = me.log_alpha.detach().exp()
     with torch.no_grad():
         a_next, log_prob_next = squashed_action(
             me.policy, batch.next_obs, next_noise, squashed_log_prob
         )
         q1_next = me.critic1_targ(batch.next_obs, a_next)
         q2_next = me.critic2_targ(batch.next_obs, a_next)
+        alpha = me.log_alpha.exp()
     y = sac_target(batch.reward, q1_next, q2_next, log_prob_next, batch.terminated, me.gamma, alpha)
-    critic_loss = mse_loss(me.critic1(batch.obs, batch.action), y)
-    critic_loss = critic_loss + mse_loss(me.critic2(batch.obs, batch.action), y)
-    descend(me.critic_optimizer, critic_loss)
+    loss = mse_loss(me.critic1(batch.obs, batch.action), y)
+    loss = loss + mse_loss(me.critic2(batch.obs, batch.action), y)
+    descend(me.critic_optimizer, loss)
+    return loss.detach()
+
+
+def sac_update(
+    agent_state,
+    batch,
+    noise,
+    next_noise,
+    *,
+    sac_critic_update=sac_critic_update,
+    squashed_log_prob=squashed_log_prob,
+    sac_policy_loss=sac_policy_loss,
+    temperature_loss=temperature_loss,
+    polyak_update=polyak_update,
+) -> dict[str, torch.Tensor]:
+    """One gradient step of Algorithm 1 of 2018b, in place: critics, policy, temperature, both targets.
+
+    agent_state: what `sac_critic_update` needs, and policy_optimizer, alpha_optimizer (None: α is
+    fixed), target_entropy (None: `default_target_entropy`), rho. batch: obs, action, reward,
+    next_obs, terminated, actions in (−1, 1); noise, next_noise: (B, D), standard normal, for ã at s
+    and ã' at s'. Returns the losses before their steps, and the α they were made with.
+    """
+    me = agent_state
+    alpha = me.log_alpha.detach().exp()
+    critic_loss = sac_critic_update(me, batch, next_noise, **functions_for(me, sac_critic_update))
 
     action, log_prob = squashed_action(me.policy, batch.obs, noise, squashed_log_prob)
     with frozen(me.critic1, me.critic2):
@@ -211,12 +247,14 @@ def sac_update(
     descend(me.policy_optimizer, policy_loss)
 
     if me.alpha_optimizer is not None:
-        descend(me.alpha_optimizer, temperature_loss(me.log_alpha, log_prob, me.target_entropy))
+        goal = me.target_entropy
+        goal = default_target_entropy(action.shape[1]) if goal is None else goal
+        descend(me.alpha_optimizer, temperature_loss(me.log_alpha, log_prob, goal))
 
     polyak_update(me.critic1_targ, me.critic1, me.rho)
     polyak_update(me.critic2_targ, me.critic2, me.rho)
     return {
-        "critic_loss": critic_loss.detach(),
+        "critic_loss": torch.as_tensor(critic_loss),
         "policy_loss": policy_loss.detach(),
         "alpha": alpha,
         "entropy": -log_prob.detach().mean(),
@@ -279,8 +317,8 @@ class SAC(SquashedGaussianAgent):
     """The second form: policy, two critics and their slow copies; α learned or fixed.
 
     alpha: where α starts, reward per nat; learn_alpha: whether it moves; target_entropy: nats, in
-    (−1, 1)^D (None: `default_target_entropy`); gamma: discount; rho: Polyak; lr: of all networks and
-    of log α; seed: of the first weights. The functions below can be replaced.
+    (−1, 1)^D (None: `sac_update` takes the default); gamma: discount; rho: Polyak; lr: of all
+    networks and of log α; seed: of the first weights. The functions below can be replaced.
     """
 
     hidden: Sequence[int] = HIDDEN
@@ -295,8 +333,8 @@ class SAC(SquashedGaussianAgent):
     sac_target: Callable = sac_target
     sac_policy_loss: Callable = sac_policy_loss
     temperature_loss: Callable = temperature_loss
-    default_target_entropy: Callable = default_target_entropy
     polyak_update: Callable = polyak_update
+    sac_critic_update: Callable = sac_critic_update
     sac_update: Callable = sac_update
 
     def __post_init__(self) -> None:
@@ -312,8 +350,6 @@ class SAC(SquashedGaussianAgent):
         self.alpha_optimizer = None
         if self.learn_alpha:
             self.alpha_optimizer = Adam([self.log_alpha], self.lr)
-        if self.target_entropy is None:
-            self.target_entropy = self.default_target_entropy(self.act_dim)
 
     def learn(self, batch, rng):
         noise, next_noise = standard_normal((2, *batch.action.shape), rng)

@@ -214,6 +214,7 @@ def test_wrong_spaces_are_refused_with_a_sentence(name):
         ("SAC, learned", "squashed_log_prob"),
         ("SAC, learned", "sac_target"),
         ("SAC, learned", "sac_policy_loss"),
+        ("SAC, learned", "sac_critic_update"),
         ("SAC, learned", "temperature_loss"),
         ("soft Q", "soft_value_estimate"),
         ("soft Q", "svgd_direction"),

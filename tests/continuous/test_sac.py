@@ -5,9 +5,12 @@ import math
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rlcourse.continuous.sac import (
     default_target_entropy,
+    quadratic_temperature,
     sac_policy_loss,
     sac_q_target_v1,
     sac_target,
@@ -128,3 +131,56 @@ def test_temperature_follows_the_constraint(target):
 
 def test_default_target_entropy():
     assert [default_target_entropy(n) for n in (1, 6)] == [-1.0, -6.0]
+
+
+def entropy_by_quadrature(k, alpha):
+    """−∫ π log π of π ∝ e^(−k x²/2α), from the definition: nothing is known of any Gaussian here."""
+    x = np.linspace(-12, 12, 40_001) * math.sqrt(alpha / k)
+    weight = np.exp(-0.5 * k * x**2 / alpha)
+    step = x[1] - x[0]
+    pi = weight / (weight.sum() * step)
+    return -np.sum(pi * np.log(np.where(pi > 0, pi, 1.0))) * step
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    curvature=st.lists(st.floats(1e-3, 1e3), min_size=1, max_size=6),
+    per_dimension=st.one_of(st.none(), st.floats(-4.0, 2.0)),
+)
+def test_quadratic_temperature_gives_the_soft_optimum_the_target_entropy(curvature, per_dimension):
+    goal = None if per_dimension is None else per_dimension * len(curvature)
+    alpha = quadratic_temperature(np.array(curvature), goal)
+    has = sum(entropy_by_quadrature(k, alpha) for k in curvature)
+    wanted = default_target_entropy(len(curvature)) if goal is None else goal
+    assert has == pytest.approx(wanted, abs=1e-6 * len(curvature))
+
+
+def test_quadratic_temperature_is_where_the_temperatures_loss_stops():
+    """Its gradient at α*, over many samples of the soft optimum, is zero within four standard errors."""
+    k = torch.tensor([1.0, 10.0, 0.3], dtype=torch.float64)
+    alpha = quadratic_temperature(k.numpy())
+    assert alpha == pytest.approx(0.01143, abs=5e-6)
+    noise = torch.randn(40_000, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    soft_optimum = torch.distributions.Normal(torch.zeros(3).double(), (alpha / k).sqrt())
+    log_prob = soft_optimum.log_prob(noise * (alpha / k).sqrt()).sum(dim=1)
+    for factor, sign in ((0.5, -1), (1.0, 0), (2.0, 1)):
+        log_alpha = torch.tensor(math.log(factor * alpha), requires_grad=True)
+        shift = -1.5 * math.log(factor)  # the soft optimum of another α is wider in every direction
+        temperature_loss(log_alpha, log_prob + shift, -3.0).backward()
+        slope = log_alpha.grad.item() / (factor * alpha)
+        if sign:
+            assert sign * slope > 0.5
+        else:
+            assert abs(slope) < 4 * log_prob.std().item() / math.sqrt(len(log_prob))
+
+
+@pytest.mark.parametrize("power", [-3, 0, 3])
+def test_quadratic_temperature_in_many_dimensions(power):
+    """(19.17) asks for the same in every dimension; 200 equal curvatures have a product beyond float64."""
+    one = quadratic_temperature(np.array([10.0**power]))
+    assert one == pytest.approx(10.0**power / (2 * math.pi * math.e**3), rel=1e-12)
+    assert quadratic_temperature(np.full(200, 10.0**power)) == pytest.approx(one, rel=1e-12)
+    stretched = quadratic_temperature(7 * np.full(3, 10.0**power), -2.0)
+    assert stretched == pytest.approx(
+        7 * quadratic_temperature(np.full(3, 10.0**power), -2.0), rel=1e-12
+    )

@@ -30,7 +30,7 @@ from by_hand import (
 )
 
 from rlcourse.continuous.ddpg import ddpg_update
-from rlcourse.continuous.sac import sac_update, sac_v1_update
+from rlcourse.continuous.sac import sac_critic_update, sac_update, sac_v1_update
 from rlcourse.continuous.soft_q import soft_q_update
 from rlcourse.continuous.td3 import td3_critic_update, td3_update
 
@@ -129,8 +129,12 @@ def test_td3(step):
     assert ("actor_loss" in losses) == moved
 
 
-@pytest.mark.parametrize("learned", [True, False])
-def test_sac(learned):
+@pytest.mark.parametrize(
+    ("learned", "target"),
+    [(True, -2.0), (False, -2.0), (True, None), (True, 0.0)],
+    ids=["learned", "fixed", "default target", "target 0"],
+)
+def test_sac(learned, target):
     batch, xi, xi_next = make_batch()
     policy, c1, c2 = Policy(), Critic(), Critic()
     log_alpha = torch.tensor(-0.5, dtype=torch.float64, requires_grad=True)
@@ -138,7 +142,7 @@ def test_sac(learned):
         policy=policy, critic1=c1, critic2=c2, critic1_targ=other(c1), critic2_targ=other(c2),
         policy_optimizer=sgd(policy), critic_optimizer=sgd(c1, c2), log_alpha=log_alpha,
         alpha_optimizer=torch.optim.SGD([log_alpha], lr=STEP_SIZE) if learned else None,
-        target_entropy=-2.0, gamma=GAMMA, rho=RHO,
+        target_entropy=target, gamma=GAMMA, rho=RHO,
     )  # fmt: skip
     with_stale_gradients(state)
     p, w1, w2 = weights(policy), weights(c1), weights(c2)
@@ -165,9 +169,22 @@ def test_sac(learned):
     p_new = descended(policy_loss, p)
     log_pi = np.mean([squashed(p, s, e)[1] for (s, *_), e in zip(data, noise, strict=True)])
     # dJ/d log α = −α (mean log π + H̄)
-    log_alpha_new = -0.5 + STEP_SIZE * alpha * (log_pi - 2.0) if learned else -0.5
+    goal = -xi.shape[1] if target is None else target
+    log_alpha_new = -0.5 + STEP_SIZE * alpha * (log_pi + goal) if learned else -0.5
+
+    half = copy.deepcopy(state)
+    loss = sac_critic_update(half, batch, xi_next)
+    assert loss == pytest.approx(critic_loss(w1) + critic_loss(w2))
+    assert_weights(half.critic1, w1_new)
+    assert_weights(half.critic2, w2_new)
+    for part, before in (
+        ("policy", p), ("critic1_targ", t1), ("critic2_targ", t2)
+    ):  # fmt: skip
+        assert_weights(getattr(half, part), before)
+    assert half.log_alpha.item() == -0.5
 
     losses = sac_update(state, batch, xi, xi_next)
+    assert losses["critic_loss"] == pytest.approx(loss.item())
     assert_weights(c1, w1_new)
     assert_weights(c2, w2_new)
     assert_weights(policy, p_new)
