@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import dataclass
 from itertools import combinations
 from types import SimpleNamespace
 from weakref import WeakKeyDictionary
@@ -19,6 +20,7 @@ from rlcourse.checker.declaration import (
     Mistake,
     composable,
     figures,
+    loss_value,
     number,
     tensor,
 )
@@ -477,56 +479,287 @@ temperature_loss = Exercise(
     also_correct=[_temperature(), _with_numbers, _by_entropy],
 )
 
-# ------------------------------------------------------------------------ default_target_entropy
+# ----------------------------------------------------- the default target, of two exercises below
+
+# dimensions -> the target entropy where None is given, and what is taken in its place.
+_DEFAULTS: dict[str, Callable] = {
+    "−D": lambda dim: -float(dim),
+    "D": float,
+    "−1": lambda dim: -1.0,
+    "−log D": lambda dim: -math.log(dim),
+    "log D": math.log,
+    "−log(D + 1)": lambda dim: -math.log(dim + 1),
+    "D log 2": lambda dim: dim * math.log(2),
+    "−D log 2": lambda dim: -dim * math.log(2),
+    "0": lambda dim: 0.0,
+}
 
 
-def _dim_cases(rng: np.random.Generator) -> list[Case]:
-    dims = [1, 2, 3, 6, int(rng.integers(7, 30))]
-    return [Case(f"act_dim = {n}", {"act_dim": n}) for n in dims]
+def _goal(target_entropy, dim: int, default: str, unset: str):
+    """The target in use. unset: what counts as none given, "None", "0 too" or "nothing"."""
+    missing = {"None": target_entropy is None, "0 too": not target_entropy, "nothing": False}
+    return _DEFAULTS[default](dim) if missing[unset] else target_entropy
 
 
-default_target_entropy = Exercise(
-    "default_target_entropy",
-    reference=sac.default_target_entropy,
-    cases=_dim_cases,
-    returns=number(),
-    points=1,
-    equation="(19.18)",
-    mistakes=[
+def _default_mistakes(make: Callable) -> list[Mistake]:
+    """What goes wrong where `target_entropy` is None; `make(default=…, unset=…)`."""
+    return [
         Mistake(
             "positive",
-            "Your target is positive. More than log 2 ≈ 0.69 nats a dimension nobody has, on (−1, 1): "
-            "the constraint could never be kept, and α would grow without end.",
-            "Look at the sign in (19.18).",
-            lambda act_dim: float(act_dim),
-            lambda act_dim: act_dim,
+            "Where `target_entropy` is None, your target is positive. The default is made for actions in (−1, 1)^D, "
+            "where nobody has more than log 2 ≈ 0.69 nats a dimension: such a constraint could never be kept, and α "
+            "would grow without end.",
+            "Look at the sign in (19.17).",
+            make(default="D"),
         ),
         Mistake(
             "minus-one-always",
-            "Your target is the same for any number of dimensions. The entropies of independent "
-            "dimensions add up, so the target grows with them.",
+            "Where `target_entropy` is None, your target is the same for any number of dimensions. The entropies of "
+            "independent dimensions add up: the target has to count them.",
             "What would −1 nat in all mean for an action of six numbers?",
-            lambda act_dim: -1.0,
+            make(default="−1"),
         ),
         Mistake(
             "log-of-dim",
-            "You take a logarithm of the number of dimensions. That is the entropy of a choice among so "
-            "many *things*; here are so many numbers, each with an entropy of its own.",
+            "Where `target_entropy` is None, you take a logarithm of the number of dimensions. That is the entropy of "
+            "a choice among so many *things*; here are so many numbers, each with an entropy of its own.",
             "Entropies of independent parts add up. What do D parts of −1 nat make?",
-            lambda act_dim: -float(np.log(act_dim)),
-            lambda act_dim: float(np.log(act_dim)),
-            lambda act_dim: -float(np.log(act_dim + 1)),
+            *(make(default=way) for way in ("−log D", "log D", "−log(D + 1)")),
         ),
         Mistake(
             "uniform-entropy",
-            "That is (plus or minus) the entropy of the uniform policy, the most random there is. The target is "
-            "one nat below *zero* for each dimension.",
-            "Compare (19.18) with the first of the landmarks above it.",
-            lambda act_dim: act_dim * float(np.log(2)),
-            lambda act_dim: -act_dim * float(np.log(2)),
+            "Where `target_entropy` is None, you take (plus or minus) the entropy of the uniform policy, the most "
+            "random there is. The default lies one nat below *zero* for each dimension.",
+            "Compare (19.17) with the first of the landmarks above it.",
+            make(default="D log 2"),
+            make(default="−D log 2"),
+        ),
+        Mistake(
+            "default-forgotten",
+            "`target_entropy` may be None, and None is no number: then the target is the default.",
+            "What is your target where None is given? Ask for it before you calculate with it.",
+            make(unset="nothing"),
+            make(default="0"),
+        ),
+        Mistake(
+            "zero-for-none",
+            "A target of 0 nats is a target: your function takes it for none, and puts the default in its place.",
+            "What is the truth value of 0.0 in Python? Ask for None by name.",
+            make(unset="0 too"),
+        ),
+    ]
+
+
+# ------------------------------------------------------------------------- quadratic_temperature
+
+
+def _quadratic_cases(rng: np.random.Generator) -> list[Case]:
+    def case(name, dim, target, *tags, powers=(-1.0, 1.0), same=False):
+        k = 10 ** rng.uniform(*powers, size=dim)
+        inputs = {"curvature": np.full(dim, k[0]) if same else k, "target_entropy": target}
+        return Case(name, inputs, tags)
+
+    draw = rng.uniform
+    none, one = "`target_entropy` is None", "D = 1"
+    return [
+        case("two dimensions", 2, float(draw(-3.0, -2.2))),
+        case("one dimension", 1, float(draw(-2.0, -1.2)), one),
+        case("three dimensions, the default target", 3, None, none),
+        case("one dimension, the default target", 1, None, none, one),
+        case("five equal curvatures, the default target", 5, None, none, same=True),
+        case("a target of 0 nats", 3, 0.0),
+        case("a target above 0", 2, float(draw(0.5, 1.5))),
+        case("200 steep dimensions", 200, -float(draw(100, 180)), "D = 200", powers=(1.2, 3.0)),
+        case("200 flat dimensions", 200, None, none, "D = 200", powers=(-3.0, -1.2)),
+    ]
+
+
+# The logarithm of the one k that stands for all of them.
+_MEANS: dict[str, Callable] = {
+    "of logarithms": lambda k: np.log(k).mean(),
+    "arithmetic": lambda k: np.log(k.mean()),
+    "harmonic": lambda k: -np.log((1 / k).mean()),
+    "inverted": lambda k: -np.log(k).mean(),
+    "arithmetic, inverted": lambda k: -np.log(k.mean()),
+    "root of the product": lambda k: np.log(np.prod(k)) / len(k),
+    "product": lambda k: np.log(k).sum(),
+    "largest": lambda k: np.log(k.max()),
+    "smallest": lambda k: np.log(k.min()),
+    "first": lambda k: np.log(k[0]),
+    "none": lambda k: 0.0,
+}
+# log α, from the logarithms of that k and of the variance that has the right entropy.
+_SPREADS: dict[str, Callable] = {
+    "σ² = α/k": lambda log_k, log_v: log_k + log_v,
+    "σ = α/k": lambda log_k, log_v: log_k + log_v / 2,
+    "σ² = k/α": lambda log_k, log_v: log_k - log_v,
+    "σ² = α/2k": lambda log_k, log_v: log_k + log_v + math.log(2),
+    "σ² = 2α/k": lambda log_k, log_v: log_k + log_v - math.log(2),
+}
+_GAUSSIANS = {"2πe": 2 * math.pi * math.e, "2π": 2 * math.pi, "πe": math.pi * math.e}
+_GAUSSIANS |= {"2e": 2 * math.e, "e": math.e, "1": 1.0}
+
+
+@composable
+def _quadratic(
+    mean: str = "of logarithms",
+    spread: str = "σ² = α/k",
+    constant: str = "2πe",
+    twice: float = 2.0,
+    shared: bool = True,
+    default: str = "−D",
+    unset: str = "None",
+    result: str = "α",
+) -> Callable:
+    """α* with its parts exchangeable; twice: the factor of the target in log σ²; shared: by the D dimensions."""
+
+    def quadratic_temperature(curvature, target_entropy=None):
+        dim = len(curvature)
+        goal = _goal(target_entropy, dim, default, unset)
+        log_v = twice * goal / (dim if shared else 1) - math.log(_GAUSSIANS[constant])
+        log_alpha = _SPREADS[spread](_MEANS[mean](curvature), log_v)
+        return float(log_alpha if result == "log α" else np.exp(log_alpha))
+
+    return quadratic_temperature
+
+
+def _by_bisection(curvature, target_entropy=None):
+    """The root of the entropy in log α, with nothing solved on paper."""
+    goal = -len(curvature) if target_entropy is None else target_entropy
+    low, high = -100.0, 100.0
+    while high - low > 1e-12:
+        middle = (low + high) / 2
+        entropy = 0.5 * np.sum(np.log(2 * np.pi * np.e) + middle - np.log(curvature))
+        low, high = (middle, high) if entropy < goal else (low, middle)
+    return np.exp((low + high) / 2)
+
+
+def _by_factors(curvature, target_entropy=None):
+    """A D-th root of each factor, so that no product leaves float64."""
+    dim = curvature.size
+    goal = -dim if target_entropy is None else target_entropy
+    return np.prod(curvature ** (1 / dim)) * np.exp(2 * goal / dim) / (2 * np.pi * np.e)
+
+
+quadratic_temperature = Exercise(
+    "quadratic_temperature",
+    reference=sac.quadratic_temperature,
+    cases=_quadratic_cases,
+    returns=number(),
+    points=2,
+    equation="(19.18)",
+    atol=1e-13,  # a flat Q has a temperature of some 1e-5
+    mistakes=[
+        Mistake(
+            "entropy-not-per-dimension",
+            "You give every dimension the whole target. It is the entropy of the action as a whole: the entropies of "
+            "its D dimensions add up to it.",
+            "Take D dimensions with the same k. How much entropy has each of them, if all together have H̄?",
+            _quadratic(shared=False),
+        ),
+        Mistake(
+            "half-missing",
+            "The target enters your exponent once where the variance asks for it twice: entropy grows with log σ, and "
+            "what you solve for is proportional to σ².",
+            "Solve the entropy of one Gaussian for its *variance*, step by step.",
+            _quadratic(twice=1.0),
+        ),
+        Mistake(
+            "arithmetic-mean",
+            "You average the curvatures (or their inverses, the variances) as they are. Entropies add up, and the "
+            "entropy of each dimension holds the *logarithm* of its k.",
+            "Write the entropy as a sum over i. In which form does k_i stand in it?",
+            _quadratic(mean="arithmetic"),
+            _quadratic(mean="harmonic"),
+        ),
+        Mistake(
+            "curvature-inverted",
+            "The curvature is on the wrong side of the fraction. A steeper Q needs a *higher* temperature for the "
+            "same spread.",
+            "Double every k: Q is twice as steep. Does your α rise or fall?",
+            _quadratic(mean="inverted"),
+            _quadratic(mean="arithmetic, inverted"),
+        ),
+        Mistake(
+            "no-e",
+            "The e is missing in your entropy. The normaliser of a Gaussian gives 2πσ²; the mean of its exponent adds "
+            "one half in every dimension.",
+            "What is the mean of ½(a − m)²/σ² under the Gaussian itself?",
+            _quadratic(constant="2π"),
+        ),
+        Mistake(
+            "another-constant",
+            "The constant in your entropy of a Gaussian is another one: the π of its normaliser is missing, and perhaps more.",
+            "Write down the density of N(m, σ²), and take the mean of minus its logarithm.",
+            *(_quadratic(constant=constant) for constant in ("2e", "e", "1")),
+        ),
+        Mistake(
+            "target-sign",
+            "The target enters with the wrong sign: more entropy is to need *more* temperature, and with yours it "
+            "needs less.",
+            "Raise the target. Does your α rise or fall?",
+            _quadratic(twice=-2.0),
+            _quadratic(twice=-1.0),
+        ),
+        *_default_mistakes(_quadratic),
+        Mistake(
+            "deviation-for-variance",
+            "You take α/k for the standard deviation. Compare the exponent, −k(a − m)²/2α, with a Gaussian's: it is "
+            "the variance.",
+            "What stands under (a − m)² in the density of N(m, σ²)?",
+            _quadratic(spread="σ = α/k"),
+        ),
+        Mistake(
+            "precision-for-variance",
+            "Your Gaussian is turned round: its variance is k/α. With a higher temperature the policy becomes wider, "
+            "not narrower.",
+            "What does e^{Q/α} become for α → ∞?",
+            _quadratic(spread="σ² = k/α"),
+        ),
+        Mistake(
+            "factor-of-two",
+            "Your α is twice or half of what it should be. Q has a ½ before its square, the exponent of a Gaussian has one "
+            "as well, and its normaliser has a 2: one of the three went astray.",
+            "Write the two exponents below each other, Q(a)/α and the Gaussian's, each with its ½. What is the variance?",
+            _quadratic(spread="σ² = α/2k"),
+            _quadratic(spread="σ² = 2α/k"),
+            _quadratic(constant="πe"),
+        ),
+        Mistake(
+            "no-root",
+            "You take the product of all curvatures as it is. α belongs to each of the D dimensions alike, so it "
+            "occurs D times in the entropy.",
+            "Take D dimensions with the same k. Should α grow with D as k^D does?",
+            _quadratic(mean="product"),
+        ),
+        Mistake(
+            "one-curvature",
+            "Only one of the curvatures enters your result. Every dimension has its share in the entropy.",
+            "Change the curvatures one by one: does your result notice each of them?",
+            *(_quadratic(mean=one) for one in ("largest", "smallest", "first")),
+        ),
+        Mistake(
+            "curvature-missing",
+            "The curvature does not occur in your result. How far a policy spreads at a given α depends on how steep "
+            "Q is.",
+            "Which argument have you not used?",
+            _quadratic(mean="none"),
+        ),
+        Mistake(
+            "product-overflows",
+            "Your formula is right, but the product of 200 curvatures is no float64: it becomes infinite, or 0, before "
+            "the root is taken.",
+            "What is the logarithm of a product, and of a root?",
+            _quadratic(mean="root of the product"),
+        ),
+        Mistake(
+            "log-of-alpha",
+            "You return the logarithm of α. What is asked for is α itself, a price, and positive.",
+            "Which of the two do you solve for, and what is returned?",
+            _quadratic(result="log α"),
         ),
     ],
-    also_correct=[lambda act_dim: -act_dim, lambda act_dim: np.float64(-act_dim)],
+    also_correct=[_quadratic(), _by_bisection, _by_factors],
 )
 
 # ------------------------------------------------------------------------------- sac_policy_loss
@@ -740,71 +973,30 @@ sac_policy_loss = Exercise(
     also_correct=[_policy_loss(), _split_means, _where],
 )
 
-# ------------------------------------------------------------------------------------ sac_update
+# ---------------------------------------------------------------- what both whole steps are made of
 
 
-def _update_cases(rng: np.random.Generator) -> list[Case]:
-    def case(
-        name, *tags, act_dim=2, n=6, calls=2, rho=0.9, log_alpha=-0.5, learned=True, target=None
-    ):
-        # In the order of the recipe: the first that is wrong is told.
-        parts = {name: network(rng, "critic", 3 + act_dim) for name in ("critic1", "critic2")}
-        parts["policy"] = network(rng, "gaussian", 3, act_dim)
-        parts["log_alpha"] = made(np.array(log_alpha), grad=learned)
-        for critic in ("critic1_targ", "critic2_targ"):
-            parts[critic] = network(rng, "critic", 3 + act_dim)
-        parts |= {
-            "policy_optimizer": Optimizer(["policy"], 0.1),
-            "critic_optimizer": Optimizer(["critic1", "critic2"], 0.1),
-            "alpha_optimizer": Optimizer(["log_alpha"], 0.2) if learned else None,
-            "target_entropy": float(-act_dim if target is None else target),
-            "gamma": 0.9,
-            "rho": rho,
-        }
-        noise, next_noise = rng.normal(size=(2, calls, n, act_dim))
-        inputs = {
-            "agent_state": AgentState(parts),
-            "batch": [transitions(rng, n, 3, act_dim=act_dim) for _ in range(calls)],
-            "noise": [made(x) for x in noise],
-            "next_noise": [made(x) for x in next_noise],
-        }
-        return Case(name, inputs, tags)
+def _agent_parts(rng: np.random.Generator, act_dim: int, log_alpha: float, learned: bool = True):
+    """Networks and log α, in the order of the recipe: the first that is wrong is told."""
+    parts = {name: network(rng, "critic", 3 + act_dim) for name in ("critic1", "critic2")}
+    parts["policy"] = network(rng, "gaussian", 3, act_dim)
+    parts["log_alpha"] = made(np.array(log_alpha), grad=learned)
+    for critic in ("critic1_targ", "critic2_targ"):
+        parts[critic] = network(rng, "critic", 3 + act_dim)
+    return parts | {"critic_optimizer": Optimizer(["critic1", "critic2"], 0.1), "gamma": 0.9}
 
-    return [
-        # One step comes first: most mistakes show there, and it costs least.
-        case("one step, actions of two numbers", calls=1),
-        case("two steps, actions of one number", "D = 1", act_dim=1),
-        case(
-            "slow copies that follow at once, α above 1", "ρ = 0", calls=1, rho=0.0, log_alpha=0.6
-        ),
-        case(
-            "slow copies that stay, a small α",
-            "ρ = 1",
-            calls=1,
-            rho=1.0,
-            log_alpha=-1.5,
-            target=-6.0,
-        ),
-        case("one transition", "B = 1", n=1, calls=1),
-        case(
-            "α fixed: `alpha_optimizer` is None",
-            "`alpha_optimizer` is None",
-            calls=1,
-            learned=False,
-        ),
-    ]
+
+def _given(rng: np.random.Generator, parts: dict, calls: int, n: int, act_dim: int, noises):
+    return {
+        "agent_state": AgentState(parts),
+        "batch": [transitions(rng, n, 3, act_dim=act_dim) for _ in range(calls)],
+        **{name: [made(x) for x in rng.normal(size=(calls, n, act_dim))] for name in noises},
+    }
 
 
 _ALPHAS: dict[str, Callable] = {
     "α": lambda me: me.log_alpha.detach().exp(),
     "log α": lambda me: me.log_alpha.detach().clone(),
-}
-# Which of the two noises the action in s and the one in s′ get.
-_NOISES: dict[str, Callable] = {
-    "as given": lambda noise, next_noise: (noise, next_noise),
-    "exchanged": lambda noise, next_noise: (next_noise, noise),
-    "noise twice": lambda noise, next_noise: (noise, noise),
-    "next_noise twice": lambda noise, next_noise: (next_noise, next_noise),
 }
 
 
@@ -829,6 +1021,380 @@ _DENSITIES: dict[str, Callable] = {
     "of the action, no correction": lambda u, mean, log_std: gaussian_log_prob(
         u.tanh(), mean, log_std
     ),
+}
+
+
+@dataclass(frozen=True)
+class _Regression:
+    """The critics' loss (19.20) with its parts exchangeable; pick "each its own": no target for both."""
+
+    density: str
+    next_from: str
+    next_action: str | None
+    next_critics: str
+    detach: bool
+    pick: str
+    bonus: str
+    mask: str
+    discount: str
+    apart: str
+    critics: tuple[str, ...]
+    factor: float
+
+    def draw(self, me, obs, noise):
+        return sac.squashed_action(me.policy, obs, noise, _DENSITIES[self.density])
+
+    def targets(self, me, batch, next_noise, alpha):
+        """critic -> y."""
+        with torch.set_grad_enabled(not self.detach):
+            a_next, log_prob_next = self.draw(me, getattr(batch, self.next_from), next_noise)
+            if self.next_action is not None:
+                a_next = getattr(batch, self.next_action)
+            slow = (getattr(me, f"critic{i}{self.next_critics}") for i in (1, 2))
+            q = [critic(batch.next_obs, a_next) for critic in slow]
+        given = batch.reward, *q, log_prob_next, batch.terminated, me.gamma, alpha
+        how = self.bonus, self.mask, self.discount, self.detach, self.apart
+        own = self.pick == "each its own"
+        picks = ("first", "second") if own else (self.pick, self.pick)
+        ys = (_target(pick, *how)(*given) for pick in picks)
+        return dict(zip(("critic1", "critic2"), ys, strict=True))
+
+    def loss(self, me, batch, next_noise, alpha, at=None, reduce="mean"):
+        """at: an action to regress at in place of the batch's."""
+        ys = self.targets(me, batch, next_noise, alpha)
+        action = batch.action if at is None else at
+        return self.factor * sum(
+            mse_loss(getattr(me, name)(batch.obs, action), ys[name], reduction=reduce)
+            for name in self.critics
+        )
+
+
+def _regression_mistakes(make: Callable, online: str, in_s: str) -> list[Mistake]:
+    """What goes wrong in the critics' half; online, in_s: the names of two of them."""
+    return [
+        Mistake(
+            "epsilon-in-log-pi",
+            "Your log π holds log(1 − a² + ε). Where an action is near the border that ε is all there is, and the "
+            "density comes out too small; 1 − a² can be had exactly from the number before tanh.",
+            "Lesson 18's `squashed_log_prob` needs no ε, and takes u, not a = tanh u.",
+            make(density="ε = 1e-6"),
+            make(density="ε = 1e-4"),
+        ),
+        Mistake(
+            "log-pi-before-tanh",
+            "Your log π is that of the Gaussian before tanh, or its correction for tanh has the wrong sign. Squashing "
+            "the actions into (−1, 1) makes them denser there: log π(a) has a second term.",
+            "What does lesson 18's `squashed_log_prob` do with the derivative of tanh?",
+            make(density="before tanh"),
+            make(density="added"),
+        ),
+        Mistake(
+            "log-pi-of-the-action",
+            "You ask the Gaussian for the density of a = tanh u. It is a distribution of u, the number before tanh.",
+            "What are the three arguments of lesson 18's `squashed_log_prob`?",
+            make(density="of the action"),
+            make(density="of the action, no correction"),
+        ),
+        Mistake(
+            "old-action-in-the-target",
+            "The action in your target is `batch.action`. That one was done in s, and chosen by an older policy; the "
+            "target needs a fresh one, in s′.",
+            "Where does ã′ come from in (19.6)?",
+            make(next_action="action"),
+        ),
+        Mistake(
+            in_s,
+            "Your next action is drawn from the policy in s. ã′ is what π does in s′.",
+            "Which observations do you give to the policy for the target?",
+            make(next_from="obs"),
+        ),
+        Mistake(
+            online,
+            "Your target is built from the critics that are being trained: the label moves with every step, and they "
+            "chase their own tail.",
+            "What does `targ` stand for in (19.6)?",
+            make(next_critics=""),
+            make(next_critics="", detach=False),
+        ),
+        Mistake(
+            "no-entropy",
+            "Your target has no entropy term: this is TD3's.",
+            "Compare your target with (19.6): what is subtracted from the smaller Q?",
+            make(bonus="none"),
+        ),
+        Mistake(
+            "entropy-sign",
+            "Your target adds α log π: your agent is paid for being predictable.",
+            "An unlikely action has a log π far below zero. Should it raise the target or lower it?",
+            make(bonus="α log π"),
+        ),
+        Mistake(
+            "entropy-outside-the-mask",
+            "The bonus stands outside the bracket of (19.6): what belongs to s′ is discounted, and there is none after "
+            "a terminal state.",
+            "What is the right target of a row with `terminated` = 1? And with γ = 0?",
+            *(make(apart=where) for where in ("undiscounted", "terminals", "both")),
+        ),
+        Mistake(
+            "separate-targets",
+            "Each critic is trained on its own bootstrap. Both learn from the smaller of the two values.",
+            "How many different y does (19.6) have?",
+            make(pick="each its own"),
+        ),
+        Mistake(
+            "not-the-smaller",
+            "Your target does not take the smaller of the two critics in each row: it takes the larger, the mean, the "
+            "sum, or always the same one.",
+            "Did you use your own `sac_target`? What becomes of the two slow critics' values?",
+            *(make(pick=pick) for pick in ("larger", "mean", "first", "second", "sum")),
+        ),
+        Mistake(
+            "terminal-bootstrap",
+            "Your target goes on through a terminal state. Nothing comes after it: neither a value nor a bonus.",
+            "Where does `terminated` enter your target?",
+            make(mask="nothing"),
+        ),
+        Mistake("mask-inverted", *MASK_INVERTED, make(mask="inverted")),
+        Mistake("reward-masked", *REWARD_MASKED, make(mask="all")),
+        Mistake(
+            "no-gamma",
+            "What follows in s′ enters your target without γ: it comes one step later.",
+            "Where does `gamma` enter your target?",
+            make(discount="nothing"),
+        ),
+        Mistake("reward-discounted", *REWARD_DISCOUNTED, make(discount="all")),
+        Mistake(
+            "one-critic-trained",
+            "Only one critic learns; the other keeps the weights that it was born with.",
+            "How many squared errors does (19.20) have?",
+            make(critics=("critic1",)),
+            make(critics=("critic2",)),
+        ),
+        Mistake(
+            "half-the-loss",
+            "Your critics' loss is half of (19.20): their step is half as long. Some papers write it with ½; here the "
+            "mean squared errors are added as they are.",
+            "Is there a ½ or a mean over the two critics in (19.20)?",
+            make(factor=0.5),
+        ),
+    ]
+
+
+# ------------------------------------------------------------------------------ sac_critic_update
+
+
+def _critic_cases(rng: np.random.Generator) -> list[Case]:
+    def case(name, *tags, act_dim=2, n=6, calls=1, log_alpha=-0.5):
+        parts = _agent_parts(rng, act_dim, log_alpha)
+        return Case(name, _given(rng, parts, calls, n, act_dim, ("next_noise",)), tags)
+
+    return [
+        case("one step, actions of two numbers"),
+        case("two steps, actions of one number", "D = 1", act_dim=1, calls=2),
+        case("a small α", act_dim=3, log_alpha=-1.5),
+        case("α above 1", n=8, log_alpha=0.6),
+        case("one transition", "B = 1", n=1),
+    ]
+
+
+@composable
+def _critic_update(
+    *,
+    alpha: str = "α",
+    density: str = "squashed",
+    next_from: str = "next_obs",
+    next_action: str | None = None,
+    next_critics: str = "_targ",
+    detach: bool = True,
+    pick: str = "smaller",
+    bonus: str = "−α log π",
+    mask: str = "next",
+    discount: str = "next",
+    apart: str = "",
+    critics: tuple[str, ...] = ("critic1", "critic2"),
+    factor: float = 1.0,
+    regressed: str = "batch's",
+    reduce: str = "mean",
+    clear: str = "before",
+    returned: str = "before",
+) -> Callable:
+    """The critics' half with its parts exchangeable.
+
+    regressed: at whose action in s; clear: when gradients are cleared, "before" the backward pass, "between" it and
+    the step, "after" the step, or "never"; returned: the loss before or after the step.
+    """
+    regression = _Regression(
+        density, next_from, next_action, next_critics, detach, pick, bonus, mask, discount, apart,
+        critics, factor,
+    )  # fmt: skip
+
+    def sac_critic_update(agent_state, batch, next_noise):
+        me, at = agent_state, None
+        if regressed == "the policy's":
+            at = regression.draw(me, batch.obs, next_noise)[0].detach()
+
+        def loss():
+            return regression.loss(me, batch, next_noise, _ALPHAS[alpha](me), at, reduce)
+
+        before = loss()
+        if clear == "before":
+            me.critic_optimizer.zero_grad()
+        before.backward()
+        if clear == "between":
+            me.critic_optimizer.zero_grad()
+        me.critic_optimizer.step()
+        if clear == "after":
+            me.critic_optimizer.zero_grad()
+        return (loss() if returned == "after" else before).item()
+
+    return sac_critic_update
+
+
+def _critics_written_out(agent_state, batch, next_noise):
+    """Two backward passes and one step; nothing called but the networks and the density."""
+    s = agent_state
+    with torch.no_grad():
+        mean, log_std = s.policy(batch.next_obs)
+        u = mean + log_std.exp() * next_noise
+        log_prob = sac.squashed_log_prob(u, mean, log_std)
+        slow = [critic(batch.next_obs, u.tanh()) for critic in (s.critic1_targ, s.critic2_targ)]
+        soft = torch.min(*slow) - torch.exp(s.log_alpha) * log_prob
+        y = batch.reward + s.gamma * (1 - batch.terminated) * soft
+    s.critic_optimizer.zero_grad()
+    losses = [
+        ((critic(batch.obs, batch.action) - y) ** 2).mean() for critic in (s.critic1, s.critic2)
+    ]
+    for loss in losses:
+        loss.backward()
+    s.critic_optimizer.step()
+    return sum(losses)
+
+
+sac_critic_update = Exercise(
+    "sac_critic_update",
+    reference=sac.sac_critic_update,
+    cases=_critic_cases,
+    returns=loss_value(),
+    points=3,
+    equation="(19.20)",
+    call="updates",
+    rtol=RTOL,
+    atol=ATOL,
+    mistakes=[
+        *_regression_mistakes(_critic_update, online="online-critics-in-target", in_s="drawn-in-s"),
+        Mistake(
+            "alpha-missing",
+            "log π enters your target without its factor α: a nat costs a whole unit of reward.",
+            "α is the price of a nat. Where does it stand in (19.6)?",
+            _critic_update(bonus="−log π"),
+        ),
+        Mistake(
+            "log-alpha-for-alpha",
+            "You put log α where α stands, or take the exponential once too often. What the state holds is the "
+            "logarithm; α is its exponential.",
+            "Which of the two is always positive? And which one is multiplied by log π in (19.6)?",
+            _critic_update(alpha="log α"),
+            _critic_update(bonus="−exp(α) log π"),
+        ),
+        Mistake(
+            "own-action",
+            "Your critics regress at the policy's action. What came of that one in s nobody knows: reward and s′ belong "
+            "to the action of the batch.",
+            "Which action was done in s, and paid with `batch.reward`?",
+            _critic_update(regressed="the policy's"),
+        ),
+        Mistake(
+            "sum",
+            "You add the squared errors up. (19.20) has means: with sums the step would grow with the batch.",
+            "What should the loss of a batch be in which every row stands twice?",
+            _critic_update(reduce="sum"),
+        ),
+        Mistake(
+            "loss-after",
+            "The step is right, but the loss that you return is that of the *new* weights. The step went down the loss "
+            "before it.",
+            "Where in your function stands the loss that you return?",
+            _critic_update(returned="after"),
+        ),
+        Mistake(
+            "gradients-pile-up",
+            "Gradients of earlier backward passes are still there when you step: `.grad` adds up until it is cleared.",
+            "What stands in `.grad` of the critics when your function is called? Somebody else's backward pass may "
+            "have left it.",
+            _critic_update(clear="never"),
+            _critic_update(clear="after"),
+        ),
+        Mistake(
+            "clears-too-late",
+            "You clear the gradients between the backward pass and the step: the gradient that was about to be used is "
+            "gone, and no critic moves.",
+            "In which order come clear, backward, step?",
+            _critic_update(clear="between"),
+        ),
+    ],
+    also_correct=[_critic_update(), _critic_update(detach=False), _critics_written_out],
+)
+
+# ------------------------------------------------------------------------------------ sac_update
+
+
+def _update_cases(rng: np.random.Generator) -> list[Case]:
+    def case(
+        name, *tags, act_dim=2, n=6, calls=2, rho=0.9, log_alpha=-0.5, learned=True, target="−D"
+    ):
+        parts = _agent_parts(rng, act_dim, log_alpha, learned) | {
+            "policy_optimizer": Optimizer(["policy"], 0.1),
+            "alpha_optimizer": Optimizer(["log_alpha"], 0.2) if learned else None,
+            "target_entropy": float(-act_dim) if target == "−D" else target,
+            "rho": rho,
+        }
+        return Case(name, _given(rng, parts, calls, n, act_dim, ("noise", "next_noise")), tags)
+
+    return [
+        # One step comes first: most mistakes show there, and it costs least.
+        case("one step, actions of two numbers", calls=1),
+        case("two steps, actions of one number", "D = 1", act_dim=1),
+        case(
+            "slow copies that follow at once, α above 1", "ρ = 0", calls=1, rho=0.0, log_alpha=0.6
+        ),
+        case(
+            "slow copies that stay, a small α",
+            "ρ = 1",
+            calls=1,
+            rho=1.0,
+            log_alpha=-1.5,
+            target=-6.0,
+        ),
+        case("one transition, a target of 0 nats", "B = 1", n=1, calls=1, target=0.0),
+        case(
+            "α fixed: `alpha_optimizer` is None",
+            "`alpha_optimizer` is None",
+            calls=1,
+            learned=False,
+        ),
+        case(
+            "the default target, actions of four numbers",
+            "`target_entropy` is None",
+            act_dim=4,
+            n=7,
+            calls=1,
+            target=None,
+        ),
+    ]
+
+
+# Which of the two noises the action in s and the one in s′ get.
+_NOISES: dict[str, Callable] = {
+    "as given": lambda noise, next_noise: (noise, next_noise),
+    "exchanged": lambda noise, next_noise: (next_noise, noise),
+    "noise twice": lambda noise, next_noise: (noise, noise),
+    "next_noise twice": lambda noise, next_noise: (next_noise, next_noise),
+}
+# How many dimensions the actions of a batch have, and what is counted in their place.
+_COUNTS: dict[str, Callable] = {
+    "columns": lambda action: action.shape[1],
+    "rows": len,
+    "numbers": lambda action: action.numel(),
 }
 
 
@@ -861,21 +1427,25 @@ def _update(
     aim: str = "+ H̄",
     temperature_factor: str = "α",
     again: bool = False,
+    default: str = "−D",
+    unset: str = "None",
+    count: str = "columns",
     clear: tuple[str, ...] = ("critic", "policy", "alpha"),
     clear_after: bool = False,
     keep: str = "rho",
     forgotten: tuple[str, ...] = (),
+    follow: str = "last",
 ) -> Callable:
     """The whole step, with one thing done otherwise.
 
-    pick "each its own": no target for both; critics_move: how the policy's gradient moves them, "again" (added to
-    their own) or "alone"; clear: whose gradients are cleared before a step; clear_after: after it instead.
+    critics_move: how the policy's gradient moves them, "again" (added to their own) or "alone"; count: what is
+    taken for the number of dimensions; clear: whose gradients are cleared before a step; clear_after: after it
+    instead; follow: when the slow copies move, "last" or right after the critics.
     """
-    own = pick == "each its own"
-    targets = [
-        _target(one if own else pick, bonus, mask, discount, detach, apart)
-        for one in ("first", "second")
-    ]
+    regression = _Regression(
+        density, next_from, next_action, next_critics, detach, pick, bonus, mask, discount, apart,
+        critics, factor,
+    )  # fmt: skip
     policy_loss = _policy_loss(policy_pick, sign, cost)
     temperature_loss = _temperature(temperature_sign, aim, temperature_factor)
 
@@ -888,24 +1458,8 @@ def _update(
         if clear_after:
             optimizer.zero_grad()
 
-    def draw(me, obs, noise):
-        return sac.squashed_action(me.policy, obs, noise, _DENSITIES[density])
-
-    def move_critics(me, batch, next_noise, alpha_now):
-        with torch.set_grad_enabled(not detach):
-            a_next, log_prob_next = draw(me, getattr(batch, next_from), next_noise)
-            if next_action is not None:
-                a_next = getattr(batch, next_action)
-            q = [getattr(me, f"critic{i}{next_critics}")(batch.next_obs, a_next) for i in (1, 2)]
-        given = batch.reward, *q, log_prob_next, batch.terminated, me.gamma, alpha_now
-        ys = dict(zip(("critic1", "critic2"), (y(*given) for y in targets), strict=True))
-        losses = [
-            mse_loss(getattr(me, name)(batch.obs, batch.action), ys[name]) for name in critics
-        ]
-        step(me, "critic", factor * sum(losses))
-
     def move_policy(me, batch, noise, alpha_now):
-        action, log_prob = draw(me, batch.obs, noise)
+        action, log_prob = regression.draw(me, batch.obs, noise)
         at = action if judged is None else getattr(batch, judged)
         q = [getattr(me, f"critic{i}{judges}")(batch.obs, at) for i in (1, 2)]
         if critics_move == "alone":
@@ -919,8 +1473,15 @@ def _update(
         if me.alpha_optimizer is None or not temperature:
             return
         if log_prob is None:
-            _, log_prob = draw(me, batch.obs, noise)
-        step(me, "alpha", temperature_loss(me.log_alpha, log_prob, me.target_entropy))
+            _, log_prob = regression.draw(me, batch.obs, noise)
+        goal = _goal(me.target_entropy, _COUNTS[count](batch.action), default, unset)
+        step(me, "alpha", temperature_loss(me.log_alpha, log_prob, goal))
+
+    def move_slow_copies(me):
+        rho = {"rho": me.rho, "1 - rho": 1 - me.rho, "nothing": 0.0, "all": 1.0}[keep]
+        for name in ("critic1", "critic2"):
+            if name not in forgotten:
+                polyak_update(getattr(me, f"{name}_targ"), getattr(me, name), rho)
 
     def sac_update(agent_state, batch, noise, next_noise):
         me = agent_state
@@ -928,16 +1489,16 @@ def _update(
         alpha_now, log_prob = _ALPHAS[alpha](me), None
         for part in order.split(", "):
             if part == "critics":
-                move_critics(me, batch, next_noise, alpha_now)
+                step(me, "critic", regression.loss(me, batch, next_noise, alpha_now))
+                if follow == "critics":
+                    move_slow_copies(me)
             elif part == "policy":
                 log_prob = move_policy(me, batch, noise, alpha_now)
             else:
                 move_alpha(me, batch, noise, None if again else log_prob)
                 alpha_now = _ALPHAS[alpha](me)
-        rho = {"rho": me.rho, "1 - rho": 1 - me.rho, "nothing": 0.0, "all": 1.0}[keep]
-        for name in ("critic1", "critic2"):
-            if name not in forgotten:
-                polyak_update(getattr(me, f"{name}_targ"), getattr(me, name), rho)
+        if follow == "last":
+            move_slow_copies(me)
         return {"alpha": float(alpha_now)}
 
     return sac_update
@@ -964,7 +1525,8 @@ def _joint(agent_state, batch, noise, next_noise):
     me.critic_optimizer.step()
     me.policy_optimizer.step()
     if me.alpha_optimizer is not None:
-        descend(me.alpha_optimizer, sac.temperature_loss(me.log_alpha, log_prob, me.target_entropy))
+        goal = _goal(me.target_entropy, batch.action.shape[1], "−D", "None")
+        descend(me.alpha_optimizer, sac.temperature_loss(me.log_alpha, log_prob, goal))
     polyak_update(me.critic1_targ, me.critic1, me.rho)
     polyak_update(me.critic2_targ, me.critic2, me.rho)
     return {"loss": loss.item()}
@@ -1029,9 +1591,25 @@ def _written_out(agent_state, batch, noise, next_noise):
             for p, x in zip(slow.parameters(), fast.parameters(), strict=True):
                 p.copy_(s.rho * p + (1 - s.rho) * x)
     if s.alpha_optimizer is not None:
-        entropy = -log_prob.detach().mean()
-        descend(s.alpha_optimizer, s.log_alpha.exp() * (entropy - s.target_entropy))
+        goal = -noise.shape[-1] if s.target_entropy is None else s.target_entropy
+        descend(s.alpha_optimizer, s.log_alpha.exp() * (-log_prob.detach().mean() - goal))
     return {"policy": policy_loss, "alpha": alpha}
+
+
+def _in_two_halves(agent_state, batch, noise, next_noise):
+    """The critics by the exercise before; the slow copies follow at once."""
+    s = agent_state
+    alpha = s.log_alpha.exp().item()
+    loss = sac.sac_critic_update(s, batch, next_noise)
+    polyak_update(s.critic1_targ, s.critic1, s.rho)
+    polyak_update(s.critic2_targ, s.critic2, s.rho)
+    action, log_prob = sac.squashed_action(s.policy, batch.obs, noise)
+    q1, q2 = s.critic1(batch.obs, action), s.critic2(batch.obs, action)
+    descend(s.policy_optimizer, sac.sac_policy_loss(q1, q2, log_prob, alpha))
+    if s.alpha_optimizer is not None:
+        goal = s.target_entropy if s.target_entropy is not None else -batch.action.size(1)
+        descend(s.alpha_optimizer, sac.temperature_loss(s.log_alpha, log_prob, goal))
+    return {"critics": loss}
 
 
 def _log_alpha_as_factor(agent_state, batch, noise, next_noise):
@@ -1045,7 +1623,7 @@ sac_update = Exercise(
     cases=_update_cases,
     returns=figures(),
     points=4,
-    equation="(19.20)",
+    equation="(19.21)",
     call="updates",
     rtol=RTOL,
     atol=ATOL,
@@ -1059,60 +1637,8 @@ sac_update = Exercise(
             _with_a_slow_policy(),
             shows=_asked_for_a_slow_policy,
         ),
-        Mistake(
-            "epsilon-in-log-pi",
-            "Your log π holds log(1 − a² + ε). Where an action is near the border that ε is all there is, and the "
-            "density comes out too small; 1 − a² can be had exactly from the number before tanh.",
-            "Lesson 18's `squashed_log_prob` needs no ε, and takes u, not a = tanh u.",
-            _update(density="ε = 1e-6"),
-            _update(density="ε = 1e-4"),
-        ),
-        Mistake(
-            "log-pi-before-tanh",
-            "Your log π is that of the Gaussian before tanh, or its correction for tanh has the wrong sign. Squashing "
-            "the actions into (−1, 1) makes them denser there: log π(a) has a second term.",
-            "What does lesson 18's `squashed_log_prob` do with the derivative of tanh?",
-            _update(density="before tanh"),
-            _update(density="added"),
-        ),
-        Mistake(
-            "log-pi-of-the-action",
-            "You ask the Gaussian for the density of a = tanh u. It is a distribution of u, the number before tanh.",
-            "What are the three arguments of lesson 18's `squashed_log_prob`?",
-            _update(density="of the action"),
-            _update(density="of the action, no correction"),
-        ),
-        Mistake(
-            "old-action-in-the-target",
-            "The action in your target is `batch.action`. That one was done in s; the target needs a fresh "
-            "one, in s′.",
-            "Where does ã′ come from in (19.6)?",
-            _update(next_action="action"),
-        ),
-        Mistake(
-            "next-action-drawn-in-s",
-            "Your next action is drawn from the policy in s. It is what π does in s′.",
-            "Which observations do you give to the policy for the target?",
-            _update(next_from="obs"),
-        ),
-        Mistake(
-            "online-critics-in-the-target",
-            "Your target is built from the critics that are being trained: they chase their own tail.",
-            "What does `targ` stand for in (19.6)?",
-            _update(next_critics=""),
-            _update(next_critics="", detach=False),
-        ),
-        Mistake(
-            "no-entropy",
-            "Your target has no entropy term: this is TD3's.",
-            "Compare your target with (19.6): what is subtracted from the smaller Q?",
-            _update(bonus="none"),
-        ),
-        Mistake(
-            "entropy-sign",
-            "Your target adds α log π: your agent is paid for being predictable.",
-            "An unlikely action has a log π far below zero. Should it raise the target or lower it?",
-            _update(bonus="α log π"),
+        *_regression_mistakes(
+            _update, online="online-critics-in-the-target", in_s="next-action-drawn-in-s"
         ),
         Mistake(
             "alpha-missing",
@@ -1123,55 +1649,6 @@ sac_update = Exercise(
             _update(bonus="−log π", cost="log π"),
         ),
         Mistake(
-            "entropy-outside-the-mask",
-            "The bonus stands outside the bracket of (19.6): what belongs to s′ is discounted, and there is none after "
-            "a terminal state.",
-            "What is the right target of a row with `terminated` = 1? And with γ = 0?",
-            *(_update(apart=where) for where in ("undiscounted", "terminals", "both")),
-        ),
-        Mistake(
-            "separate-targets",
-            "Each critic is trained on its own bootstrap. Both learn from the smaller of the two values.",
-            "How many different y does (19.6) have?",
-            _update(pick="each its own"),
-        ),
-        Mistake(
-            "not-the-smaller",
-            "Your target does not take the smaller of the two critics in each row: it takes the larger, the mean, the "
-            "sum, or always the same one.",
-            "Did you use your own `sac_target`? What becomes of the two slow critics' values?",
-            *(_update(pick=pick) for pick in ("larger", "mean", "first", "second", "sum")),
-        ),
-        Mistake(
-            "terminal-bootstrap",
-            "Your target goes on through a terminal state. Nothing comes after it: neither a value nor a bonus.",
-            "Where does `terminated` enter your target?",
-            _update(mask="nothing"),
-        ),
-        Mistake("mask-inverted", *MASK_INVERTED, _update(mask="inverted")),
-        Mistake("reward-masked", *REWARD_MASKED, _update(mask="all")),
-        Mistake(
-            "no-gamma",
-            "What follows in s′ enters your target without γ: it comes one step later.",
-            "Where does `gamma` enter your target?",
-            _update(discount="nothing"),
-        ),
-        Mistake("reward-discounted", *REWARD_DISCOUNTED, _update(discount="all")),
-        Mistake(
-            "one-critic-trained",
-            "Only one critic learns; the other keeps the weights that it was born with.",
-            "How many squared errors does (19.20) have?",
-            _update(critics=("critic1",)),
-            _update(critics=("critic2",)),
-        ),
-        Mistake(
-            "half-the-loss",
-            "Your critics' loss is half of (19.20): their step is half as long. Some papers write it with ½; here the "
-            "mean squared errors are added as they are.",
-            "Is there a ½ or a mean over the two critics in (19.20)?",
-            _update(factor=0.5),
-        ),
-        Mistake(
             "old-action-in-the-policy-loss",
             "In your policy's loss the critics judge an action that is no function of θ: `batch.action`, which somebody "
             "did long ago, or one that was detached. They say nothing to the policy, and only the entropy is left.",
@@ -1180,9 +1657,9 @@ sac_update = Exercise(
         ),
         Mistake(
             "slow-critics-judge",
-            "The slow copies judge the policy's action. They are there for the target; the policy follows the critics "
-            "as they are now.",
-            "Which critics of (19.19) carry the subscript targ?",
+            "In your step the slow copies judge the policy's action. They stand still so that a critic's *label* does; "
+            "the policy regresses on nothing, and what they say is an old opinion.",
+            "Whose opinion does the policy follow, the newest or the slow copies'?",
             _update(judges="_targ"),
         ),
         Mistake(
@@ -1232,7 +1709,7 @@ sac_update = Exercise(
         Mistake(
             "slow-copies-not-updated",
             "The slow copies of the critics never move: the target stays that of the first weights.",
-            "What is the last line of the recipe?",
+            "What is the last part of (19.21)?",
             _update(keep="all"),
         ),
         Mistake(
@@ -1296,12 +1773,21 @@ sac_update = Exercise(
         ),
         Mistake(
             "wrong-order",
-            "The steps are not in the order of the recipe: critics, policy, temperature. The policy listens to "
-            "critics that have just learned, and all of them use the α from before the step.",
-            "Number your three backward passes, and compare with the recipe.",
+            "The steps are not in the order of (19.21): critics, policy, temperature, all with the α from before the "
+            "step.",
+            "Number your three backward passes, and compare with (19.21).",
             _update(order="policy, critics, temperature"),
             _update(order="temperature, critics, policy"),
             _update(order="critics, temperature, policy"),
+        ),
+        *_default_mistakes(_update),
+        Mistake(
+            "rows-for-dimensions",
+            "Where `target_entropy` is None, you count the rows of the batch, or all of its numbers, for the dimensions "
+            "of an action.",
+            "Which part of `batch.action.shape` is the number of rows, and which that of the numbers in one action?",
+            _update(count="rows"),
+            _update(count="numbers"),
         ),
         Mistake(
             "log-prob-drawn-again",
@@ -1323,12 +1809,19 @@ sac_update = Exercise(
             _update(clear_after=True),
         ),
     ],
-    also_correct=[_update(), _written_out],
+    also_correct=[_update(), _update(follow="critics"), _written_out, _in_two_halves],
 )
 
 LESSON = Lesson(
     "19",
     "Soft actor-critic with a learned temperature",
-    [sac_target, temperature_loss, default_target_entropy, sac_policy_loss, sac_update],
+    [
+        sac_target,
+        temperature_loss,
+        quadratic_temperature,
+        sac_policy_loss,
+        sac_critic_update,
+        sac_update,
+    ],
     torch=True,
 )
