@@ -19,7 +19,8 @@
 # - **Sources** Haarnoja et al. 2018b (*Soft Actor-Critic Algorithms and Applications*, arXiv 1812.05905)
 #   §4–6; Haarnoja et al. 2018a (arXiv 1801.01290); Fujimoto et al. 2018 (TD3); Boyd & Vandenberghe, *Convex
 #   Optimization*, chapter 5 (duality); the lecture slides on continuous control (DDPG, TD3, SAC); a Chinese
-#   pseudocode collection of thirteen algorithms, its numbers 12 and 13.
+#   pseudocode collection of twelve algorithms, its numbers 12 and 13; the lecture slides on Q-learning (SAC without
+#   entropy, on their last page).
 
 # %%
 import inspect
@@ -36,6 +37,7 @@ from rlcourse.lab import plots, videos
 from rlcourse.lab.evaluation import evaluate
 from rlcourse.lab.networks import polyak_update
 from rlcourse.lab.off_policy import train_off_policy
+from rlcourse.lab.replay import Batch
 from rlcourse.tabular import mdp
 
 torch.set_num_threads(1)
@@ -43,7 +45,8 @@ torch.set_num_threads(1)
 # %% [markdown]
 # ## What we inherit
 #
-# Lesson 16 paid the agent a bonus of α per nat of entropy in every state. $V^\pi$ counts all bonuses; $Q^\pi(s,a)$
+# Lesson 16 paid the agent a bonus of α per **nat** of entropy in every state. (A nat is the unit of $-\log\pi$ with the natural
+# logarithm; with $\log_2$ it would be bits, and one nat is 1.44 of them.) $V^\pi$ counts all bonuses; $Q^\pi(s,a)$
 # counts all but the first, because in $Q^\pi(s,a)$ the first action is given and nothing about it is random. With $d=1$ where
 # $s'$ is terminal, the **soft Bellman equation** is the pair
 #
@@ -131,12 +134,11 @@ assert np.allclose(v, again)
 # the two other troubles of bootstrapping, the remedies are those of lessons 08 and 15: slow copies of the critics, and the
 # smaller of two.
 #
-# $$y = r + \gamma\,(1-d)\,\Big[\min_{j=1,2}Q_{\phi_{targ,j}}(s',\tilde a') - \alpha\log\pi_\theta(\tilde a'|s')\Big],
+# $$y = r + \gamma\,(1-d)\,\Big[\min_{j=1,2}Q_{\phi_{\text{targ},j}}(s',\tilde a') - \alpha\log\pi_\theta(\tilde a'|s')\Big],
 # \qquad \tilde a'\sim\pi_\theta(\cdot|s') \tag{19.6}$$
 #
 # Look at where the bonus stands: **inside** the bracket. It is the bonus of $s'$, so it is discounted like everything that happens
-# in $s'$; and after a terminal state no action is drawn, so there is no bonus either. (The pseudocode collection prints this
-# target with one critic and without $(1-d)$; the paper and the slides take the minimum.)
+# in $s'$; and after a terminal state no action is drawn, so there is no bonus either.
 
 # %% [markdown]
 # Is a sample good enough to replace a network? On the random MDP we know Q: draw many $(s', \tilde a')$ from one state and action
@@ -216,6 +218,11 @@ for alpha in (0.0, 0.5):
 assert torch.allclose(hard, sac_target(reward, q1, q2, log_prob, d, 0.9, 0.0))
 
 # %% [markdown]
+# The slides on Q-learning print this very thing, *SAC without its entropy term*: TD3's target, with an action that the current policy
+# draws, and an actor that follows $Q_{\phi_1}$ alone. Nothing in it asks the policy to stay random. What becomes of its σ? The ablation near
+# the end has a run with next to no α.
+
+# %% [markdown]
 # ## Second: from a price to a budget
 #
 # Say what we want instead of what it costs: *collect as much as you can, but stay at least this random*. For one state with
@@ -253,6 +260,17 @@ assert torch.allclose(hard, sac_target(reward, q1, q2, log_prob, d, 0.9, 0.0))
 #
 # How simple that is! The slope of the dual is the entropy that we have minus the entropy that we want. **Going down
 # the slope: too little entropy, α rises; too much, α falls.**
+
+# %% [markdown]
+# ### Talk to your neighbour
+# The price of a nat goes up a little. The entropy of the best policy $\pi_\alpha$
+#
+# **A** always rises · **B** always falls · **C** rises or falls, depending on Q
+#
+# <details><summary>Answer</summary>
+#
+# **A**, and the next lines prove it. If it could fall, the constraint might hold at several prices, and α would not know where to go.
+# </details>
 
 # %% [markdown]
 # **One minimum?** Differentiate once more. With $\mathcal H = \log Z_\alpha - \mathbb E[Q]/\alpha$ the terms in $\mathbb E[Q]/\alpha^2$ cancel, and
@@ -323,11 +341,11 @@ assert abs(found[10] / found[1] - 10) < 0.01
 # ones counting more, by $\gamma^t$), be at least $\bar{\mathcal H}$. The Lagrangian is
 #
 # $$L(\pi,\alpha) = \mathbb E_\tau\Big[\sum_t\gamma^t\big(r_t+\alpha\,\mathcal H(\pi(\cdot|s_t))\big)\Big] - \frac{\alpha\,\bar{\mathcal H}}{1-\gamma},
-# \qquad g'(\alpha) = \frac{1}{1-\gamma}\,\mathbb E_{s\sim d^{\pi_\alpha}}\big[\mathcal H(\pi_\alpha(\cdot|s)) - \bar{\mathcal H}\big] \tag{19.14}$$
+# \qquad g'(\alpha) = \frac{1}{1-\gamma}\,\mathbb E_{s\sim\eta^{\pi_\alpha}}\big[\mathcal H(\pi_\alpha(\cdot|s)) - \bar{\mathcal H}\big] \tag{19.14}$$
 #
 # The first part *is* the entropy-augmented return of lesson 16, so the inner maximum is soft policy iteration's; the rest does not
 # depend on π. The slope needs no new computation: at a maximum over π, a small change of π changes nothing to first order, so only
-# the α that is *written* in $L$ has to be differentiated. $d^\pi$ is lesson 01's occupancy. (The paper asks for $\bar{\mathcal H}$ at every step, with a
+# the α that is *written* in $L$ has to be differentiated. $\eta^\pi$ is lesson 01's occupancy. (The paper asks for $\bar{\mathcal H}$ at every step, with a
 # price for each; then it, too, keeps a single α.) Two sides of (19.14), on the random MDP:
 
 
@@ -347,9 +365,10 @@ def dual(alpha, goal):
 
 for alpha in (0.1, 0.5, 2.0):
     best, _ = soft_optimum(alpha)
-    d_pi = mdp.discounted_occupancy(mdp.policy_transition(world.P, best), world.start, world.gamma)
+    P_best = mdp.policy_transition(world.P, best)
+    occupancy = mdp.discounted_occupancy(P_best, world.start, world.gamma)
     has = -(best * np.log(best)).sum(axis=1)
-    exact = d_pi @ (has - 0.5) / (1 - world.gamma)
+    exact = occupancy @ (has - 0.5) / (1 - world.gamma)
     slope = (dual(alpha + 1e-5, 0.5) - dual(alpha - 1e-5, 0.5)) / 2e-5
     print(f"α = {alpha}: slope by differences {slope:8.4f}, by (19.14) {exact:8.4f}")
     assert abs(slope - exact) < 1e-3
@@ -357,7 +376,7 @@ for alpha in (0.1, 0.5, 2.0):
 # %% [markdown]
 # ## The temperature's loss
 #
-# Now let everything be learned at once. We do not have $\pi_\alpha$, but a policy network on its way there; not $d^\pi$, but the
+# Now let everything be learned at once. We do not have $\pi_\alpha$, but a policy network on its way there; not $\eta^\pi$, but the
 # states in the replay buffer; not the entropy, but samples of $-\log\pi(\tilde a|s)$. Keep the π that we have fixed, and (19.8) as a
 # function of α alone is, up to what does not depend on α,
 #
@@ -434,56 +453,6 @@ for has in (-3.0, -1.0, 0.5):
     assert min(abs(slope - exact), abs(slope - other)) < 1e-6
 
 # %% [markdown]
-# ### One state, where we know the answer
-#
-# Let $Q(a) = -\tfrac12ka^2$ over all real $a$, and let the policy be $\mathcal N(0,\sigma^2)$. Then $\mathbb E[Q]=-\tfrac12k\sigma^2$ and
-# $\mathcal H = \tfrac12\log(2\pi e\,\sigma^2)$. For a fixed price, the derivative of $\mathbb E[Q]+\alpha\mathcal H$ by σ,
-# $-k\sigma+\alpha/\sigma$, vanishes at $\sigma^2=\alpha/k$. And the entropy is the target when $2\pi e\,\alpha/k = e^{2\bar{\mathcal H}}$:
-#
-# $$\alpha^* = \frac{k\,e^{2\bar{\mathcal H}}}{2\pi e},\qquad \sigma^* = \frac{e^{\bar{\mathcal H}}}{\sqrt{2\pi e}} \tag{19.17}$$
-#
-# Only $\alpha^*$ knows about the rewards (through $k$); $\sigma^*$ does not. Let your loss find it, while σ is learned beside it by (19.4), from prices ten
-# times too low and ten times too high, each with the σ that is best for it. (σ takes the larger steps: (19.15) trusts that the policy keeps
-# up with the price.)
-
-# %%
-k, goal = 3.0, -1.0
-alpha_star = k * np.exp(2 * goal) / (2 * np.pi * np.e)
-paths, torch_rng = {}, torch.Generator().manual_seed(0)
-for start, factor in {"ten times too low": 0.1, "ten times too high": 10.0}.items():
-    log_alpha = torch.tensor(np.log(factor * alpha_star)).requires_grad_()
-    log_sigma = torch.tensor(0.5 * np.log(factor * alpha_star / k)).requires_grad_()
-    groups = [{"params": [log_alpha], "lr": 0.02}, {"params": [log_sigma], "lr": 0.05}]
-    optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99))
-    paths[start] = []
-    for _ in range(600):
-        action = log_sigma.exp() * torch.randn(64, generator=torch_rng)
-        log_prob = torch.distributions.Normal(0.0, log_sigma.exp()).log_prob(action)
-        policy_loss = (log_alpha.exp().detach() * log_prob + 0.5 * k * action**2).mean()  # (19.4)
-        optimizer.zero_grad()
-        (policy_loss + temperature_loss(log_alpha, log_prob, goal)).backward()
-        optimizer.step()
-        paths[start].append(log_alpha.exp().item())
-    last = np.mean(paths[start][-100:])
-    print(f"{start}: α = {last:.4f}, σ = {log_sigma.exp().item():.4f}")
-    assert abs(last / alpha_star - 1) < 0.1
-print(
-    f"(19.17):            α = {alpha_star:.4f}, σ = {np.exp(goal) / np.sqrt(2 * np.pi * np.e):.4f}"
-)
-
-# %%
-ax = plots.curves({name: np.array(path) for name, path in paths.items()},
-                  xlabel="step", ylabel="temperature α")  # fmt: skip
-ax.axhline(alpha_star, color="black", linewidth=1.2, linestyle=":")
-ax.set_yscale("log")
-plots.show(ax, alt="Two curves of α over steps, one from far below and one from far above, both end at the "
-           "dotted line, the value of the closed form.")  # fmt: skip
-print("moved by " + authorship("temperature_loss"))
-
-# %% [markdown]
-# Both arrive at the dotted line, the closed form. Neither was told $k$.
-
-# %% [markdown]
 # ## Which target?
 #
 # We have replaced one number by another. Is $\bar{\mathcal H}$ easier to choose? It lives in known units: nats, of an action in
@@ -496,59 +465,147 @@ print("moved by " + authorship("temperature_loss"))
 #   interval of length 1.
 # - The entropies of independent dimensions add up. $D$ dimensions, one nat below zero each:
 #
-# $$\bar{\mathcal H} = -\dim(\mathcal A) \tag{19.18}$$
+# $$\bar{\mathcal H} = -\dim(\mathcal A) \tag{19.17}$$
 #
-# That is a rule of thumb, not a theorem; Haarnoja et al. found that it works for all of their tasks.
+# That is a rule of thumb, not a theorem; Haarnoja et al. used it for all of their tasks. It is the **default** from here on: wherever a target
+# entropy is `None`, minus the number of action dimensions is meant.
 
 # %%
 half = 0.5 * np.exp(-1.0)
 inside = np.abs(a) < half  # uniform on an interval of width 1/e
 print(f"uniform on (−1, 1): {entropy_of(np.full(len(a), 0.5), np.log(0.5)):.3f} nats")
 print(f"uniform on ({-half:.3f}, {half:.3f}): {np.log(inside.mean() * 2):.3f} nats")
-normal = torch.distributions.Normal(0.0, np.exp(-1) / np.sqrt(2 * np.pi * np.e))
-print(f"Gaussian with σ = {normal.stddev:.3f}: {normal.entropy():.3f} nats")
 
-# %% [markdown] task="default_target_entropy"
-# ### Exercise 19.3 · `default_target_entropy`
-# **Points** 1 · **Difficulty** ●○○ · **Time** 2 min
+# %% [markdown]
+# ## One world where the answer can be had on paper
 #
-# Return (19.18) as a float.
+# Where does all this end? In general nobody can say beforehand; that is why α is learned. But there is one world in which everything has a
+# closed form. One step, actions $a$ in all of $\mathbb R^D$, and a reward that falls off like a parabola, with another curvature in every direction:
+#
+# $$Q(a) = Q_{\max}-\tfrac12\sum_{i=1}^D k_i\,(a_i-m_i)^2,\qquad \pi_\alpha(a)\propto e^{Q(a)/\alpha},\qquad \mathcal H(\pi_{\alpha^*})=\bar{\mathcal H} \tag{19.18}$$
+#
+# By (19.12), $\alpha^*$ is where the slope of the dual is zero: there, and nowhere else, your `temperature_loss` comes to rest.
+
+# %% [markdown] task="quadratic_temperature"
+# ### Exercise 19.3 · `quadratic_temperature`
+# **Points** 2 · **Difficulty** ●●○ · **Time** 20 min · ✎ on paper
+#
+# Derive $\alpha^*$ of (19.18), and write the formula as a function:
+#
+# 1. Which distribution is $\pi_\alpha$? (You know its name, its mean, and what α and $k_i$ have to do with its width.)
+# 2. What is its entropy, as a function of α?
+# 3. At which α is that entropy $\bar{\mathcal H}$?
+#
+# `curvature` is a NumPy array (D,) of $k_i>0$. `target_entropy` is a float in nats, or `None` for the default (19.17). Return a float. D may be as
+# large as 200, and the $k_i$ lie anywhere between 0.001 and 1000: mind what a product of so many numbers does.
 
 
-# %% exercise="default_target_entropy" points=1
-def default_target_entropy(act_dim):
-    """The usual target entropy (19.18). act_dim: numbers in an action. Returns a float, in nats."""
+# %% exercise="quadratic_temperature" points=2
+def quadratic_temperature(curvature, target_entropy=None):
+    """The temperature α* of (19.18), at which the soft-optimal policy has the target entropy.
+
+    curvature: (D,), k > 0; target_entropy: in nats, None for (19.17). Returns a float.
+    """
     ### BEGIN SOLUTION
-    return -float(act_dim)  # (19.18)
+    D = len(curvature)
+    goal = -D if target_entropy is None else target_entropy
+    # Normal with variances α/k: its entropy is ½ Σ log(2πe α/k_i) = D/2 · (log 2πe + log α − mean log k).
+    log_alpha = 2 * goal / D - np.log(2 * np.pi * np.e) + np.log(curvature).mean()
+    return float(np.exp(log_alpha))  # (19.18)
     ### END SOLUTION
 
 
-# %% [markdown] hints="default_target_entropy"
-# <details><summary>What is dim(𝒜)?</summary>
+# %% [markdown] hints="quadratic_temperature"
+# <details><summary>Which distribution is e to the power of minus a square?</summary>
 #
-# How many numbers make one action. For the pendulum it is one, the torque.
+# Write the exponent of a density that you know, with mean $\mu$ and standard deviation σ, below the exponent $Q(a)/\alpha$, and compare what stands
+# before the square. One direction at a time: the exponential of a sum is a product, so the directions are independent.
 # </details>
-# <details><summary>Can an entropy be negative?</summary>
+# <details><summary>How do I get its entropy, and that of all directions together?</summary>
 #
-# That of a density can. Look at the second landmark above: what is the logarithm of a width below 1?
+# An entropy is the mean of minus the log density. That logarithm has two parts: the normaliser, which is a number, and a square whose mean you know
+# without integrating. And the entropies of independent directions add up.
 # </details>
-# <details><summary>What would a positive target mean?</summary>
+# <details><summary>How do I solve for α, and without a product of 200 numbers?</summary>
 #
-# More than log 2 nats a dimension is more than the uniform distribution has. Nobody could ever reach it: what would α do?
+# Every term of the sum holds log α minus the logarithm of its own $k_i$. Collect the one, and leave the others as what they are: a sum of logarithms.
+# Only the last line needs an exponential.
 # </details>
 
-# %% check="default_target_entropy"
-default_target_entropy = check("default_target_entropy")
+# %% check="quadratic_temperature"
+quadratic_temperature = check("quadratic_temperature")
+
+# %% [markdown]
+# Now let your loss find that number. Three directions of very different curvature, the default target, and one σ a direction, learned beside α by
+# (19.4), from prices ten times too low and ten times too high, each with the σ that is best for it. (σ takes the larger steps: (19.15)
+# trusts that the policy keeps up with the price.)
+
+# %%
+k = torch.tensor([1.0, 10.0, 0.3])
+alpha_star = quadratic_temperature(k.double().numpy())
+paths, torch_rng = {}, torch.Generator().manual_seed(0)
+for start, factor in {"ten times too low": 0.1, "ten times too high": 10.0}.items():
+    log_alpha = torch.tensor(np.log(factor * alpha_star)).requires_grad_()
+    log_sigma = (0.5 * torch.log(factor * alpha_star / k)).requires_grad_()
+    groups = [{"params": [log_alpha], "lr": 0.02}, {"params": [log_sigma], "lr": 0.05}]
+    optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99))
+    paths[start] = []
+    for _ in range(800):
+        action = log_sigma.exp() * torch.randn(128, 3, generator=torch_rng)  # m = 0
+        log_prob = torch.distributions.Normal(0.0, log_sigma.exp()).log_prob(action).sum(dim=1)
+        q_drawn = -0.5 * (k * action**2).sum(dim=1)
+        policy_loss = (log_alpha.exp().detach() * log_prob - q_drawn).mean()  # (19.4)
+        optimizer.zero_grad()
+        (policy_loss + temperature_loss(log_alpha, log_prob, -3.0)).backward()
+        optimizer.step()
+        paths[start].append(log_alpha.exp().item())
+    last = np.mean(paths[start][-200:])
+    print(f"{start:18}: α = {last:.5f}")
+    assert abs(last / alpha_star - 1) < 0.1
+print(f"{'on paper':18}: α = {alpha_star:.5f}, with {authorship('quadratic_temperature')}")
+
+# %%
+ax = plots.curves({name: np.array(path) for name, path in paths.items()},
+                  xlabel="step", ylabel="temperature α")  # fmt: skip
+ax.axhline(alpha_star, color="black", linewidth=1.2, linestyle=":")
+ax.set_yscale("log")
+plots.show(ax, alt="Two curves of α over steps, one from far below and one from far above, both end at the "
+           "dotted line, the value of the closed form.")  # fmt: skip
+print("moved by " + authorship("temperature_loss"))
+
+# %% [markdown]
+# Both arrive at the dotted line, the number from your paper. Neither was told $k$.
+#
+# What else does the formula say? Change the units of the reward, $Q\to10\,Q$, or ask for actions of more dimensions:
+
+# %%
+curvature = k.double().numpy()
+print(f"α* for Q: {alpha_star:.5f}, for 10 Q: {quadratic_temperature(10 * curvature):.5f}")
+for D in (1, 2, 6, 100):
+    print(f"α* for {D:3} dimensions with k = 3 each: {quadratic_temperature(np.full(D, 3.0)):.5f}")
+assert np.isclose(quadratic_temperature(10 * curvature), 10 * alpha_star)
+assert np.isclose(quadratic_temperature(np.full(100, 3.0)), quadratic_temperature(np.full(1, 3.0)))
+
+# %% [markdown]
+# A reward that is stretched stretches α with it: a *learned* α needs no reward scale, a fixed one does. That was the guess. And with equal curvatures
+# α* is the same in every number of dimensions: that is what the default (19.17) is for.
+
+# %% [markdown]
+# ## Break
+#
+# A good place to stop. **Checkpoint:** you have three ✓ (19.1 to 19.3). You can say the slope (19.12) in words: *too little entropy, α rises*. And you know
+# the number of nats that no policy on $(-1,1)$ can exceed. What follows builds the agent from these pieces and trains it.
 
 # %% [markdown]
 # ## The policy's loss, once more
 #
 # Equation (19.4) with everything that practice puts into it. The action is $\tilde a_\theta(s,\xi) = \tanh(\mu_\theta(s)+\sigma_\theta(s)\,\xi)$, a
 # function of θ, so the gradient reaches θ *through the action*, twice: through Q and through log π (lesson 13's pathwise gradient). And
-# Q is the smaller of the two online critics:
+# Q is the smaller of what two critics say of that action, $q_1$ and $q_2$:
 #
-# $$J_\pi(\theta) = \frac1B\sum_s\Big[\alpha\log\pi_\theta(\tilde a_\theta|s) - \min_{j=1,2}Q_{\phi_j}(s,\tilde a_\theta)\Big] \tag{19.19}$$
+# $$J_\pi(\theta) = \frac1B\sum_s\Big[\alpha\log\pi_\theta(\tilde a_\theta|s) - \min\big(q_1(s,\tilde a_\theta),\,q_2(s,\tilde a_\theta)\big)\Big] \tag{19.19}$$
 #
+# Four critics are at hand, two and their slow copies. Which pair is asked, the whole step will have to decide; the loss takes what it is given.
 # To this loss, α is a number. If it were trained here as well, it would run to where $\alpha\log\pi$ is least, and not to where the constraint wants
 # it.
 
@@ -623,39 +680,125 @@ print(
 assert np.allclose(parameters.grad, by_hand, atol=2e-3)
 
 # %% [markdown]
-# ## The whole step
+# ## The critics' half of the step
 #
-# One update of SAC, from a batch out of the buffer. Both critics regress on the one target (19.6),
+# Now the pieces become an agent. One update of SAC takes a batch out of the buffer and moves, one after the other, the critics, the policy and the
+# temperature. The critics first. Both regress on the one target (19.6), at the actions that were really done:
 #
 # $$J_Q(\phi_1,\phi_2) = \frac1B\sum\big(Q_{\phi_1}(s,a)-y\big)^2 + \frac1B\sum\big(Q_{\phi_2}(s,a)-y\big)^2 \tag{19.20}$$
+
+# %% [markdown] task="sac_critic_update"
+# ### Exercise 19.5 · `sac_critic_update`
+# **Points** 3 · **Difficulty** ●●○ · **Time** 15 min
 #
-# and then:
+# Take one step down (19.20), in place. `agent_state` has: `policy` (`policy(obs)` is mean and log σ), `critic1`, `critic2`, `critic1_targ`,
+# `critic2_targ` (`critic(obs, action)` is (B,)), `critic_optimizer` (over both critics), `log_alpha`, `gamma`.
 #
-# > **critics** · draw $\tilde a'$ in $s'$, build $y$ by (19.6) with the α of now · one step down (19.20)
-# > · **policy** · draw $\tilde a$ in $s$ · one step down (19.19), with the critics as they are now; *their* weights stay
+# - `squashed_action(policy, obs, noise)` gives an action and its log π (lesson 18). `next_noise` is for $\tilde a'$; nothing else is random.
+# - Only the two critics move. `.grad` may hold what somebody else's backward pass has left there.
+# - Return the loss, as it was before the step: a float, or a tensor of shape ().
+
+
+# %% exercise="sac_critic_update" points=3
+def sac_critic_update(agent_state, batch, next_noise):
+    """One step of both critics down (19.20).
+
+    batch: obs, action, reward, next_obs, terminated; actions in (−1, 1); next_noise: (B, D), standard
+    normal. Returns the loss before the step.
+    """
+    ### BEGIN SOLUTION
+    me = agent_state
+    with torch.no_grad():
+        a_next, log_prob_next = squashed_action(me.policy, batch.next_obs, next_noise)
+        q1_next = me.critic1_targ(batch.next_obs, a_next)
+        q2_next = me.critic2_targ(batch.next_obs, a_next)
+        alpha = me.log_alpha.exp()
+    y = sac_target(
+        batch.reward, q1_next, q2_next, log_prob_next, batch.terminated, me.gamma, alpha
+    )  # (19.6)
+    loss = mse_loss(me.critic1(batch.obs, batch.action), y)
+    loss = loss + mse_loss(me.critic2(batch.obs, batch.action), y)  # (19.20)
+    me.critic_optimizer.zero_grad()
+    loss.backward()
+    me.critic_optimizer.step()
+    return loss.item()
+    ### END SOLUTION
+
+
+# %% [markdown] hints="sac_critic_update"
+# <details><summary>How do I begin?</summary>
+#
+# With everything that `sac_target` asks for. Two of its arguments are values of critics, one is a log-probability, and all three belong to one action in
+# one place: which action, drawn by whom, and where? Nothing of that needs a graph.
+# </details>
+# <details><summary>Which networks carry the subscript targ in (19.6), and which not?</summary>
+#
+# The critics do; the policy does not, and there is no slow copy of it to be asked. (What has the subscript stands still while its label is being learned.)
+# </details>
+# <details><summary>And α?</summary>
+#
+# The state holds its logarithm. In (19.6) stands α itself, a number here.
+# </details>
+
+# %% check="sac_critic_update"
+sac_critic_update = check("sac_critic_update")
+
+# %% [markdown]
+# Does the step learn what it should? A world in which the answer is known: every transition pays 1 and ends nothing, every state is like every other, and the
+# policy is always the same. Then by (19.1) and (19.2) $Q = \frac{1+\gamma\,\alpha\,\mathcal H}{1-\gamma}$, whatever the action:
+
+# %%
+agent = SAC.for_env("Pendulum-v1", hidden=(32, 32), gamma=0.8, alpha=0.5, rho=0.8, lr=3e-3, seed=0)
+generator = torch.Generator().manual_seed(0)
+everywhere = torch.zeros(256, 3)
+for _ in range(600):
+    batch = Batch(everywhere, 2 * torch.rand(256, 1, generator=generator) - 1, torch.ones(256),
+                  everywhere, torch.zeros(256))  # fmt: skip
+    sac_critic_update(agent, batch, torch.randn(256, 1, generator=generator))
+    polyak_update(agent.critic1_targ, agent.critic1, agent.rho)
+    polyak_update(agent.critic2_targ, agent.critic2, agent.rho)
+with torch.no_grad():
+    learned = agent.critic1(batch.obs, batch.action)
+    many = torch.zeros(20_000, 3), torch.randn(20_000, 1, generator=generator)
+    entropy = -squashed_action(agent.policy, *many)[1].mean().item()
+known = (1 + 0.8 * 0.5 * entropy) / (1 - 0.8)
+print(f"Q learned: {learned.mean():.3f}, between {learned.min():.3f} and {learned.max():.3f}; "
+      f"on paper {known:.3f}; without the entropy {1 / (1 - 0.8):.3f}")  # fmt: skip
+print("learned with " + authorship("sac_target", "sac_critic_update"))
+assert abs(learned.mean() - known) < 0.1
+
+# %% [markdown]
+# ## The whole step
+#
+# Then the policy, the temperature, and at last the slow copies:
+#
+# $$\phi_1,\phi_2\,\text{ down }\,J_Q\;\to\;\theta\,\text{ down }\,J_\pi\;\to\;\log\alpha\,\text{ down }\,J(\alpha)\;\to\;
+# \phi_{\text{targ},j}\leftarrow\rho\,\phi_{\text{targ},j}+(1-\rho)\,\phi_j \tag{19.21}$$
+#
+# > **critics** · one step of `sac_critic_update`, with the α of now
+# > · **policy** · draw $\tilde a$ in $s$ · one step down (19.19), with that same α; nobody else moves
 # > · **temperature** · one step down (19.15), with the log-probabilities of that same $\tilde a$
-# > · **slow copies** · $\phi_{targ,j}\leftarrow\rho\,\phi_{targ,j}+(1-\rho)\,\phi_j$ for both
+# > · **slow copies** · both, by Polyak averaging
+#
+# **One thing is left open:** *which* critics judge the policy's action in (19.19)? Decide, and have a reason.
 
 # %% [markdown] task="sac_update"
-# ### Exercise 19.5 · `sac_update`
-# **Points** 4 · **Difficulty** ●●● · **Time** 25 min
+# ### Exercise 19.6 · `sac_update`
+# **Points** 4 · **Difficulty** ●●● · **Time** 20 min
 #
-# Write that step, in place. `agent_state` has: `policy` (`policy(obs)` is mean and log σ), `critic1`, `critic2`, `critic1_targ`,
-# `critic2_targ` (`critic(obs, action)` is (B,)), `policy_optimizer`, `critic_optimizer` (over both critics), `log_alpha`,
-# `alpha_optimizer`, `target_entropy`, `gamma`, `rho`.
+# Write that step, in place. `agent_state` has what `sac_critic_update` needs, and `policy_optimizer`, `alpha_optimizer`, `target_entropy`, `rho`.
 #
-# - `squashed_action(policy, obs, noise)` gives the action and its log π, both with gradients (lesson 18). `polyak_update(target,
-#   online, rho)` is lesson 08's.
-# - `next_noise` is for $\tilde a'$, `noise` for $\tilde a$. Nothing else is random.
+# - `next_noise` is for $\tilde a'$, `noise` for $\tilde a$. Nothing else is random. `polyak_update(target, online, rho)` is lesson 08's.
 # - α is $e^{\log\alpha}$, one number for the critics and the policy: the one from before this step.
-# - `alpha_optimizer` may be `None`: then α stays fixed, and the third step is left out.
-# - An optimiser adds to what it finds: clear the gradients before each of your three backward passes.
+# - `alpha_optimizer` may be `None`: then α stays fixed, and the third part is left out.
+# - `target_entropy` may be `None`: then it is the default (19.17).
+# - An optimiser adds to what it finds: clear the gradients before each of your backward passes.
 # - Return a dictionary with the losses (and α, if you like), as numbers.
 
 
 # %% exercise="sac_update" points=4
 def sac_update(agent_state, batch, noise, next_noise):
-    """One step of SAC: critics by (19.20), policy by (19.19), temperature by (19.15), slow copies.
+    """One step of SAC (19.21): critics by (19.20), policy by (19.19), temperature by (19.15), slow copies.
 
     batch: obs, action, reward, next_obs, terminated; actions in (−1, 1); noise, next_noise: (B, D),
     standard normal. Returns a dictionary of numbers.
@@ -663,48 +806,41 @@ def sac_update(agent_state, batch, noise, next_noise):
     ### BEGIN SOLUTION
     me = agent_state
     alpha = me.log_alpha.detach().exp()
-
-    with torch.no_grad():
-        a_next, log_prob_next = squashed_action(me.policy, batch.next_obs, next_noise)
-        q1_next = me.critic1_targ(batch.next_obs, a_next)
-        q2_next = me.critic2_targ(batch.next_obs, a_next)
-    y = sac_target(
-        batch.reward, q1_next, q2_next, log_prob_next, batch.terminated, me.gamma, alpha
-    )  # (19.6)
-    critic_loss = mse_loss(me.critic1(batch.obs, batch.action), y)
-    critic_loss = critic_loss + mse_loss(me.critic2(batch.obs, batch.action), y)  # (19.20)
-    me.critic_optimizer.zero_grad()
-    critic_loss.backward()
-    me.critic_optimizer.step()
+    critic_loss = sac_critic_update(me, batch, next_noise)  # (19.20)
 
     action, log_prob = squashed_action(me.policy, batch.obs, noise)
-    q1, q2 = me.critic1(batch.obs, action), me.critic2(batch.obs, action)
+    q1, q2 = me.critic1(batch.obs, action), me.critic2(batch.obs, action)  # the newest opinions
     policy_loss = sac_policy_loss(q1, q2, log_prob, alpha)  # (19.19)
     me.policy_optimizer.zero_grad()
     policy_loss.backward()
     me.policy_optimizer.step()
 
     if me.alpha_optimizer is not None:
+        goal = -batch.action.shape[1] if me.target_entropy is None else me.target_entropy  # (19.17)
         me.alpha_optimizer.zero_grad()
-        temperature_loss(me.log_alpha, log_prob, me.target_entropy).backward()  # (19.15)
+        temperature_loss(me.log_alpha, log_prob, goal).backward()  # (19.15)
         me.alpha_optimizer.step()
 
     polyak_update(me.critic1_targ, me.critic1, me.rho)
     polyak_update(me.critic2_targ, me.critic2, me.rho)
-    return {"critic_loss": critic_loss.item(), "policy_loss": policy_loss.item()}
+    return {"critic_loss": float(critic_loss), "policy_loss": policy_loss.item()}
     ### END SOLUTION
 
 
 # %% [markdown] hints="sac_update"
 # <details><summary>How do I begin?</summary>
 #
-# Four blocks, in the order of the recipe. Three of them end with the same three lines: clear, backward, step. Everything that only serves the
-# target can be computed without a graph.
+# Four blocks, in the order of (19.21). The first is a call. The second and the third end with the same three lines: clear, backward, step.
 # </details>
-# <details><summary>Do the critics move in the policy's step? They get gradients there.</summary>
+# <details><summary>Do the judges move in the policy's step? They get gradients there.</summary>
 #
-# They do get gradients, but who steps? The policy's optimiser holds the policy's weights and no others. What piled up in the critics is thrown away
-# when the critics' optimiser clears its gradients before their next backward pass.
+# They do get gradients, but who steps? The policy's optimiser holds the policy's weights and no others. What piled up elsewhere is thrown away before it
+# can be used, if everybody clears before the backward pass.
+# </details>
+# <details><summary>How can I decide whom the policy should ask?</summary>
+#
+# What are the slow copies for? In (19.6) somebody learns a label that would run away if the critics in it moved with every step. Does anybody learn a
+# label in (19.19)? And who has learned most from the world so far?
 # </details>
 # <details><summary>Which action goes where?</summary>
 #
@@ -713,7 +849,7 @@ def sac_update(agent_state, batch, noise, next_noise):
 # </details>
 # <details><summary>PyTorch says: "Trying to backward through the graph a second time".</summary>
 #
-# One of your losses still hangs on a graph that an earlier backward pass has used up. Target, and log-probabilities in the temperature's loss, should be
+# One of your losses still hangs on a graph that an earlier backward pass has used up. The log-probabilities in the temperature's loss should be
 # numbers; and α too.
 # </details>
 
@@ -817,10 +953,10 @@ assert len(same) == 4 and not any("spread" in point for point in same)
 
 # %%
 class WatchedSAC(SAC):
-    """SAC that keeps the states of its last batch, so that somebody can look at its entropy there."""
+    """SAC that keeps its last batch's states and actions, so that somebody can look at its entropy there."""
 
     def learn(self, batch, rng):
-        self.seen = batch.obs
+        self.seen, self.done = batch.obs, batch.action
         return super().learn(batch, rng)
 
 
@@ -849,14 +985,14 @@ def train(seed, steps=6000, **settings):
 
 
 # %% [markdown]
-# Three seeds with your five functions.
+# Three seeds with your functions: five of the six, all but the pencil's.
 
 # %%
 yours = {
     "sac_target": sac_target,
     "temperature_loss": temperature_loss,
-    "default_target_entropy": default_target_entropy,
     "sac_policy_loss": sac_policy_loss,
+    "sac_critic_update": sac_critic_update,
     "sac_update": sac_update,
 }
 mine = [train(seed, **yours) for seed in range(3)]
@@ -905,10 +1041,10 @@ plots.curves({"learned α": inside[:, :, 1]}, x=steps, spread="min-max", xlabel=
 plots.curves({"entropy": inside[:, :, 2]}, x=steps, spread="min-max", xlabel="steps",
              ylabel="entropy (nats)", ax=right)  # fmt: skip
 left.set_ylim(0, None)
-right.axhline(default_target_entropy(1), color="black", linewidth=1.2, linestyle=":")
+right.axhline(-1, color="black", linewidth=1.2, linestyle=":")
 right.axhline(np.log(2), color="black", linewidth=1.2, linestyle=":")
 right.annotate("uniform: log 2", (6000, np.log(2)), ha="right", va="bottom")
-right.annotate("target", (6000, default_target_entropy(1)), ha="right", va="top")
+right.annotate("target", (6000, -1), ha="right", va="top")
 right.set_ylim(-2.5, 1.2)
 plots.show(left, alt="Left: the learned temperature over steps. Right: the policy's entropy falls from near log 2 "
            "to the target of −1 nat and stays about there.")  # fmt: skip
@@ -920,8 +1056,39 @@ print(f"entropy over the last five looks: {inside[:, -5:, 2].mean():.2f} nats")
 # the entropy settles about where we asked for it, while the returns of the figure before, and with them the Q in (19.19), have changed several times over.
 
 # %% [markdown]
-# The entropy is asked for *on average over states*, and the policy spends it where it is cheap. Here is the
-# spread σ of the Gaussian before squashing, over all angles, at rest:
+# ### Talk to your neighbour
+# Somebody feeds (19.15) with $\log\pi_\theta(a|s)$ of the actions *in the batch*, to save a draw. Their α comes out
+#
+# **A** too high · **B** too low · **C** the same, after all it is the same policy
+#
+# <details><summary>Answer</summary>
+#
+# **B.** The constraint is about the entropy of the *current* policy, a mean over its own actions. The buffer's actions were drawn by older, often more
+# random policies. The current one finds many of them unlikely, so $-\log\pi$ is large, and it looks as if there were entropy enough. The next cell measures by how much.
+# </details>
+
+# %%
+for agent, _ in mine:
+    with torch.no_grad():
+        mean, log_std = agent.policy(agent.seen)
+        noise = torch.randn(len(mean), 1, generator=torch.Generator().manual_seed(0))
+        own = squashed_log_prob(mean + log_std.exp() * noise, mean, log_std)
+        done = torch.atanh(agent.done.clamp(-0.9999, 0.9999))
+        old = squashed_log_prob(done, mean, log_std)
+    print(f"−log π, mean: of its own actions {-own.mean():5.2f}, of the batch's {-old.mean():5.2f}")
+    assert -old.mean() > -own.mean() + 0.5
+
+# %% [markdown]
+# ### Talk to your neighbour
+# The entropy is asked for *on average over states*; how much of it to spend in each the policy decides. Where will its σ be smallest?
+#
+# **A** hanging down, where everything begins · **B** near upright · **C** it is about the same everywhere
+#
+# <details><summary>Answer</summary>
+#
+# **B**: it spends its entropy where that is cheap, and near upright a wrong torque costs most. The next cell draws the σ of the Gaussian before squashing, over all
+# angles, at rest.
+# </details>
 
 # %%
 angle = np.linspace(-np.pi, np.pi, 181)
@@ -933,14 +1100,62 @@ ax = plots.curves({"σ(s)": np.stack(spread)}, x=np.degrees(angle), spread="min-
 ax.set_xticks([-180, -90, 0, 90, 180])
 plots.show(ax, alt="The policy's spread as a function of the pole's angle, for three seeds.")
 widest, narrowest = np.mean(spread, axis=0).argmax(), np.mean(spread, axis=0).argmin()
-print(
-    f"narrowest at {np.degrees(angle[narrowest]):.0f}°, widest at {np.degrees(angle[widest]):.0f}°"
+for name, place in {"narrowest": narrowest, "widest": widest}.items():
+    print(f"{name} at {np.degrees(angle[place]):4.0f}°: σ = {np.mean(spread, axis=0)[place]:.2f}")
+near, far = (
+    np.mean(np.stack(spread)[:, part]) for part in (np.abs(angle) < 0.2, np.abs(angle) > 1.6)
 )
+print(
+    f"within 11° of upright σ = {near:.2f}, more than 92° away {far:.2f}: {far / near:.1f} times as wide"
+)
+assert far > near
 
 # %% [markdown]
-# Narrow where a wrong torque costs the balance, near upright; about twice as wide where a push more or less does little harm. No constant
-# noise could do that.
-#
+# Narrow where a wrong torque costs the balance, near upright; wider where a push more or less does little harm. No constant noise could do
+# that. PPO and its kin (lesson 12) usually keep **one σ for all states**, a parameter beside the network. What does it cost to spend the same entropy evenly? Take the trained
+# policies as they explore, and give every state the same σ, the one that leaves the mean entropy of the visited states where it was.
+
+
+# %%
+class OneWidth:
+    """A trained SAC policy with the same σ in every state; `log_std` None: with its own."""
+
+    def __init__(self, agent, log_std=None):
+        self.policy, self.log_std = agent.policy, log_std
+
+    def squashed(self, obs, noise):
+        def widened(obs):
+            mean, log_std = self.policy(obs)
+            return mean, log_std if self.log_std is None else torch.full_like(mean, self.log_std)
+
+        return squashed_action(widened, obs, noise)
+
+    def act(self, obs, rng, explore=True):  # it always explores
+        noise = torch.from_numpy(rng.standard_normal((len(obs), 1), dtype=np.float32))
+        with torch.no_grad():
+            return 2 * self.squashed(torch.from_numpy(obs), noise)[0].numpy()
+
+
+def entropy_at(policy, obs):
+    noise = torch.randn(20 * len(obs), 1, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        return -policy.squashed(obs.repeat(20, 1), noise)[1].mean().item()
+
+
+evenly = []
+for agent, _ in mine:
+    own, low, high = OneWidth(agent), -6.0, 2.0
+    for _ in range(30):  # the entropy grows with σ as long as tanh does not saturate: bisect
+        middle = (low + high) / 2
+        short = entropy_at(OneWidth(agent, middle), agent.seen) < entropy_at(own, agent.seen)
+        low, high = (middle, high) if short else (low, middle)
+    even = OneWidth(agent, low)
+    returns = [evaluate(p, "Pendulum-v1", 20, seed=100).mean() for p in (agent, own, even)]
+    evenly.append(returns)
+    print(f"return without noise {returns[0]:.0f}, with σ(s) {returns[1]:.0f}, with one "
+          f"σ = {np.exp(low):.2f} {returns[2]:.0f}")  # fmt: skip
+
+# %% [markdown]
 # And the agent acting (the first seed's greedy policy, one episode):
 
 # %%
@@ -953,8 +1168,9 @@ print(f"return {returned:.0f}, learned with {authorship(*yours)}")
 # %% [markdown]
 # ## Change one thing: the temperature
 #
-# Switch the learning of α off and choose it yourself. Run the next cell, then put in other numbers. **What to look for:** which fixed α costs
-# return, and which one costs entropy? Compare with what the learned runs did in the same number of steps.
+# Switch the learning of α off and choose it yourself. α = 0.001 is next to *SAC without its entropy term*; α = 5 pays 5 units of
+# reward for every nat. Run the next cell, then put in other numbers. **What to look for:** which fixed α costs return, and which one costs entropy? Compare
+# with what the learned runs did in the same number of steps.
 
 # %%
 fixed = [0.001, 5.0]
@@ -1057,23 +1273,7 @@ with torch.no_grad():
 # raises the price for ever. The rewards are drowned, and the policy becomes uniform. Try it: `train(0, 2000, target_entropy=1.0)`, and look at α.
 # </details>
 #
-# **2.** Your neighbour feeds the temperature's loss with the log-probabilities of `batch.action` under the current policy. What goes wrong?
-#
-# <details><summary>Answer</summary>
-#
-# The constraint is about the entropy of the *current* policy, a mean over its own actions. The buffer's actions were drawn from older, often
-# more random policies: the current one finds many of them unlikely, $-\log\pi$ is too large, and it looks as if there were entropy enough. α falls.
-# </details>
-#
-# **3.** Why may $\tilde a'$ in (19.6) come from the policy of now, although the transition in the buffer is old?
-#
-# <details><summary>Answer</summary>
-#
-# $s,a,r,s'$ are facts about the world: what happens after $(s,a)$ does not depend on who chose $a$. The next action is ours to choose, and (19.5)
-# asks what π would do. That is what off-policy meant in lesson 05.
-# </details>
-#
-# **4.** With α learned, is the agent maximising the soft return or the plain one?
+# **2.** With α learned, is the agent maximising the soft return or the plain one?
 #
 # <details><summary>Answer</summary>
 #
@@ -1082,12 +1282,50 @@ with torch.no_grad():
 # </details>
 
 # %% [markdown]
+# ## Summary
+#
+# - SAC needs no value network: its target (19.6) draws one fresh action $\tilde a'$ from the current policy in $s'$, takes the smaller of two slow critics there, and
+#   subtracts $\alpha\log\pi_\theta(\tilde a'|s')$ inside the bracket, where it is discounted and masked with the rest.
+# - A temperature is a price that depends on the units of the reward; a target entropy is a budget in nats that does not. The price is the multiplier of the budget.
+# - The slope of the dual is the entropy that there is minus the entropy that is asked for (19.12): too little entropy, α rises; too much, α falls. Higher prices always
+#   buy more entropy (19.13), so there is one $\alpha^*$.
+# - $J(\alpha)$ takes the log-probabilities of the current policy's own actions as numbers; what moves is $\log\alpha$, so that α stays positive. The usual target is
+#   $-\dim(\mathcal A)$ nats.
+# - Look at the entropy before you look at the return: it lies below $D\log2$, it should end near its target, and a log π without the correction for tanh shows there first.
+
+# %% [markdown]
+# ## Where this went
+#
+# What later methods change in the equation handed on below:
+#
+# - **Discrete SAC** (Christodoulou 2019): with finitely many actions nothing needs to be drawn, the bracket becomes
+#   $\sum_{a'}\pi_\theta(a'|s')\big[\min_jQ_{\phi_{\text{targ},j}}(s',a')-\alpha\log\pi_\theta(a'|s')\big]$; its target entropy is positive, 0.98 of the uniform policy's $\log|\mathcal A|$.
+# - **REDQ** (Chen et al. 2021): ten critics, the min over two of them that are drawn anew for every target, and twenty steps of the critics for each step in the world.
+#   **DroQ** (Hiraoka et al. 2022) comes as far with two critics that have dropout and layer normalisation.
+# - **CrossQ** (Bhatt et al. 2024): no "targ" at all. The bracket asks the newest critics; batch normalisation over $(s,a)$ and $(s',\tilde a')$ together keeps them from running away.
+# - **BRO** (Nauman et al. 2024): no min either. Much larger critics, held by layer normalisation, weight decay and resets, learn the quantiles of the return and need no
+#   pessimism; a second, optimistic policy explores.
+
+# %% [markdown]
+# ## For readers of the sources
+#
+# <details><summary>Where the originals differ from this lesson, or err</summary>
+#
+# - *Pseudocode collection* (JoyRL, Datawhale; in Chinese), algorithms 12 and 13: the environment's step is printed as $s_{t+1}\leftarrow s_t$, the wrong way round. No
+#   $d$ is stored, so the bootstrap goes on through terminal states. The note on the critics' gradient of 13 has one critic, where the paper has the smaller of two.
+# - *Q-learning, tutorial slides* (CS 224R), last page: "SAC (no entropy term)" follows $Q_{\phi_1}$ alone in the policy's step. That is TD3's choice; SAC's papers take the
+#   smaller of both there, too.
+# - *Soft Actor-Critic Algorithms and Applications* (Haarnoja et al. 2018b): the critics' loss has a ½ that (19.20) has not, which only scales the step. The authors'
+#   first code, and many libraries after it, put $\log\alpha$ before the bracket of (19.15).
+# </details>
+
+# %% [markdown]
 # ## What we hand on
 #
-# Part IV is complete. One Bellman equation, with what replaces each of its parts:
+# One Bellman equation, with what replaces each of its parts:
 #
-# $$Q(s,a)\;\leftarrow\; r + \gamma\,(1-d)\,\Big[\min_jQ_{\phi_{targ,j}}(s',\tilde a')-\alpha\log\pi_\theta(\tilde a'|s')\Big],\qquad
-# \pi_\theta\to\frac{e^{Q/\alpha}}{Z},\qquad \alpha\;\text{such that}\;\mathcal H(\pi_\theta)\approx-\dim\mathcal A$$
+# $$\begin{aligned}Q(s,a)\;&\leftarrow\; r + \gamma\,(1-d)\,\Big[\min_jQ_{\phi_{\text{targ},j}}(s',\tilde a')-\alpha\log\pi_\theta(\tilde a'|s')\Big],\\
+# \pi_\theta\;&\to\;\frac{e^{Q/\alpha}}{Z},\qquad \alpha\;\text{ such that }\;\mathcal H(\pi_\theta)\approx-\dim(\mathcal A)\end{aligned}$$
 #
 # The expectation over $s'$ is sampled from the buffer (08). The maximum over $a'$ became an actor (14), then an expectation under a soft policy (16), and it is sampled
 # (19). Its bias is held down by a minimum (15), tail-chasing by slow copies (08), the random actions are differentiated through (13), their density is known
