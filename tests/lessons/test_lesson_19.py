@@ -74,3 +74,8 @@ def test_the_bug_shows_in_entropy_and_temperature_and_in_what_the_policy_does(le
     assert (np.diff(theirs[:, :, ALPHA], axis=1) < 0).all()
     saturated = lesson["saturated"]
     assert saturated["the colleague's SAC"] > 0.9 > 0.6 > saturated["your SAC"]
+
+
+def test_balancing_costs_less_with_the_policys_own_width(lesson):
+    for own, even in lesson["noisy"]["balancing"]:
+        assert own > even

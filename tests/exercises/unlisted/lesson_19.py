@@ -517,8 +517,8 @@ WRONG = {
         "text": update(default=lambda action: str(-action.shape[1])),
         "always-the-default": update(given=lambda goal: False),
         "half-slow-judges": update(judged_by=("critic1", "critic2_targ")),
-        "slow-critics-judge + minus-one-always": update(
-            judged_by=("critic1_targ", "critic2_targ"), default=lambda action: -1
+        "no-entropy + slow-critics-judge": update(
+            alpha_for_target=False, judged_by=("critic1_targ", "critic2_targ")
         ),
         "temperature-reversed + polyak-reversed": update(
             factor=lambda x: -x.exp(), slow=lambda p, x, rho: (1 - rho) * p + rho * x
