@@ -109,3 +109,69 @@ def test_a_double_click_opens_a_percent_file_as_a_notebook(tmp_path):
         page.run_all()
         shown = page.evaluate("document.querySelector('.jp-Notebook .jp-OutputArea').innerText")
     assert shown.strip() == "42"
+
+
+WRONG = """def discounted_return(rewards, gamma):
+    return sum(gamma ** (t + 1) * r for t, r in enumerate(rewards))"""
+SLIDER = """
+import numpy as np
+from rlcourse.lab import plots
+
+def draw(power):
+    return plots.curves({"a power": np.arange(5.0) ** power}, xlabel="x", ylabel="y")
+
+plots.slide(draw, [1, 2, 3], name="power", alt="a power of x", start=0)
+"""
+IMAGE = "[...document.querySelectorAll('.jp-OutputArea img')].find(i => i.alt === 'a power of x')"
+
+
+def test_cards_show_equations_links_jump_and_sliders_answer(tmp_path):
+    notebook = nbformat.read(lesson("notebooks/00_*.ipynb"), 4)
+    (answer,) = (cell for cell in notebook.cells if cell.id == "exercise-discounted_return")
+    answer.source = WRONG
+    notebook.cells.append(nbformat.v4.new_code_cell(SLIDER))
+    nbformat.write(notebook, tmp_path / "lesson.ipynb")
+    with served(tmp_path, WHOLE) as server, opened(server, "lesson.ipynb", height=700) as page:
+        page.run_all()
+        page.wait(
+            "[...document.querySelectorAll('.jp-OutputArea')].some(o => o.innerText.includes('discounted_return')"
+            " && o.querySelector('mjx-container, .MathJax'))"
+        )
+        page.wait(f"!!{IMAGE} && !!document.querySelector('.jp-OutputArea .noUi-target')")
+        before = page.evaluate(f"{IMAGE}.src")
+        # As a student drags: the keyboard moves the handle, and the kernel answers.
+        handle = "document.querySelector('.jp-OutputArea .noUi-handle')"
+        page.evaluate(
+            f"{handle}.focus(), {handle}.dispatchEvent(new KeyboardEvent('keydown', {{key: 'ArrowRight', bubbles: true}}))"
+        )
+        page.wait(f"{IMAGE}.src !== {before!r}")
+        link = "[...document.querySelectorAll('a')].filter(a => a.getAttribute('href') === '#eq-0.1').pop()"
+        page.evaluate(f"{link}.scrollIntoView()")
+        anchor = "document.getElementById('eq-0.1')?.getBoundingClientRect().top"
+        away = page.evaluate(anchor)
+        page.evaluate(f"{link}.click()")
+        page.wait(f"{anchor} >= 0 && {anchor} < 700 && {anchor} !== {away}")
+
+
+WIDTH = 1000
+TOO_WIDE = """
+[...document.querySelectorAll('.jp-RenderedHTMLCommon.jp-RenderedMarkdown')].flatMap(text =>
+  [...text.querySelectorAll('mjx-container[display=true], .MathJax[display=true]')]
+    .filter(e => e.scrollWidth > text.clientWidth + 2 || text.scrollWidth > text.clientWidth + 2)
+    .map(e => `${e.scrollWidth} of ${text.clientWidth}: ${e.parentElement.textContent.slice(0, 60)}`))
+"""
+SET = "document.querySelectorAll('mjx-container[display=true], .MathJax[display=true]').length"
+
+
+@pytest.mark.parametrize("source", sorted(ROOT.glob("notebooks/*.ipynb")), ids=lambda p: p.stem)
+def test_no_displayed_equation_is_wider_than_its_column(source, tmp_path):
+    notebook = nbformat.read(source, 4)
+    notebook.cells = [cell for cell in notebook.cells if cell.cell_type == "markdown"]
+    displayed = sum(cell.source.count("$$") // 2 for cell in notebook.cells)
+    nbformat.write(notebook, tmp_path / "lesson.ipynb")
+    with (
+        served(tmp_path, WHOLE) as server,
+        opened(server, "lesson.ipynb", width=WIDTH) as page,
+    ):
+        page.wait(f"{SET} >= {displayed}")
+        assert page.evaluate(TOO_WIDE) == []

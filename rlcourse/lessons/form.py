@@ -25,7 +25,6 @@ LAST_CELLS = (
 SUMMARY_BULLETS = 5
 WENT_BULLETS = range(3, 6)
 WORDS_AT_A_SITTING = 4500
-LONGEST_PRINTED = 88
 
 FOLDED = "hide-input"  # the tag of a cell whose code stays folded: plots, mostly
 _PLOTTED = re.compile(r"\bplots\.(show|slide|animate_values)\(")

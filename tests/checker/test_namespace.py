@@ -125,6 +125,7 @@ def told():
     }
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("story", STORIES)
 def test_a_check_tells_why_there_is_no_answer(told, story):
     _, expected, whose = STORIES[story]
@@ -138,6 +139,7 @@ def test_a_check_tells_why_there_is_no_answer(told, story):
     assert going_on_with == whose
 
 
+@pytest.mark.full
 def test_run_all_runs_every_cell_after_an_answer_that_cannot_be_read(tmp_path):
     (source,) = SOLUTIONS.glob("00_*.py")
     nb = build_notebook(source, solved=True)

@@ -43,6 +43,7 @@ def q_value(agent, obs, action=0.0):
         return net(torch.tensor([[obs]]), torch.tensor([[action]])).item()
 
 
+@pytest.mark.full
 @every_agent
 def test_the_best_action_depends_on_the_state_in_a_crooked_box(name):
     """Box [2, 10]; best are 3 at s = −1 and 8 at s = 1: range, batching, policy."""
@@ -85,6 +86,7 @@ def test_with_equal_rewards_entropy_is_what_is_left(name):
     assert _entropy(agent) == pytest.approx(math.log(2), abs=0.1)
 
 
+@pytest.mark.full
 def test_learned_temperature_meets_its_entropy():
     env = partial(Hill, lambda a: -(a**2))
     agent = make("SAC, learned", env, alpha=0.2, target_entropy=-0.5)
@@ -99,6 +101,7 @@ def _entropy(agent):
     return -log_prob.mean().item()
 
 
+@pytest.mark.full
 def test_soft_q_keeps_both_answers():
     """One step, rewards with peaks at ±0.6: draws near both, where one Gaussian has one hill."""
     env = partial(Hill, lambda a: math.exp(-20 * (a - 0.6) ** 2) + math.exp(-20 * (a + 0.6) ** 2))

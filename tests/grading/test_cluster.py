@@ -65,6 +65,7 @@ def _address(file, processes):
     return address
 
 
+@pytest.mark.full
 def test_a_cluster_gives_the_same_results(scheduler, tmp_path):
     folder = tmp_path / "class"
     folder.mkdir()
@@ -89,6 +90,7 @@ def test_both_workers_work(scheduler):
     assert len(pids) == 2 and os.getpid() not in pids
 
 
+@pytest.mark.full
 def test_no_scheduler_is_told_in_one_sentence(tmp_path):
     (tmp_path / "a.ipynb").write_text(notebook())
     with pytest.raises(UsageError, match=r"No Dask scheduler answers at tcp://127\.0\.0\.1:9"):

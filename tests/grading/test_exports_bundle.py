@@ -110,6 +110,7 @@ def test_the_image_is_built_from_what_the_bundle_lists(gradescope):
     assert re.search(r"pip .*-r \S*/source/requirements.txt", log)
 
 
+@pytest.mark.full
 def test_a_right_and_a_wrong_answer(gradescope):
     right = graded(gradescope, {"my homework (1).ipynb": notebook()})
     assert right["score"] == POINTS and len(right["tests"]) == len(checker.names("05"))
@@ -135,6 +136,7 @@ def test_a_submission_cannot_put_modules_in_the_graders_way(gradescope):
     assert graded(gradescope, files)["score"] == POINTS
 
 
+@pytest.mark.full
 def test_the_requirements_are_all_that_grading_imports(gradescope):
     autograder, environment, _ = gradescope
     graded(gradescope, {"05.ipynb": notebook()})

@@ -47,6 +47,7 @@ def test_without_a_sandbox_the_command_refuses(folder, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.full
 def test_no_sandbox_has_limits_and_says_so(folder, tmp_path):
     ended = run(folder, tmp_path / "out", "--no-sandbox", "--seconds", "3")
     assert ended.returncode == 0, ended.stderr

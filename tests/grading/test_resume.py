@@ -92,6 +92,7 @@ def test_killed_at_ten_moments_and_resumed(folder, unbroken, tmp_path):
     assert max(graded) > 0 and min(graded) < 12
 
 
+@pytest.mark.full
 def test_nothing_is_graded_twice(folder, tmp_path, monkeypatch):
     marked = []
     mark_all = command.mark_all
@@ -191,6 +192,7 @@ def test_only_what_is_new_is_graded(tmp_path):
     assert (tmp_path / "out" / resume.NAME).read_bytes().startswith(journal)
 
 
+@pytest.mark.full
 def test_pages_of_who_is_not_there_any_more_do_not_stay(folder, tmp_path):
     """A file was renamed, or another lesson graded into the folder: nobody may get an old page."""
     few = tmp_path / "few"

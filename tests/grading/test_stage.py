@@ -52,6 +52,7 @@ def test_answers_and_their_like_are_sealed_and_tools_are_not(lesson, tmp_path):
     assert [place for place in free if "Forbidden" in code_of(stage, place)] == []
 
 
+@pytest.mark.full
 def test_everything_that_is_left_can_be_imported(tmp_path):
     """Of lesson 05 most is sealed."""
     stage = make_stage(tmp_path / "stage", sealed_names("05"))

@@ -15,6 +15,8 @@ from rlcourse.lessons.running import run, seconds_allowed
 SOURCES = sorted((Path(__file__).parents[2] / "solutions").glob("*.py"))
 FIRST_WITH_NETWORKS = "08"
 SLOWEST = 3  # so much slower than the machine of the limits may another be
+LONGEST_LINE = 88  # letters printed in a line: a longer one breaks inside a word at 1,000 pixels
+SLIDER_SECONDS = 0.3  # a figure's answer to its slider
 # With all answers, which every run looks at; with none.
 WAYS = [True, pytest.param(False, marks=pytest.mark.full)]
 
@@ -62,6 +64,17 @@ def printed(notebook):
     )
 
 
+def sliders(notebook):
+    """The processor seconds that each figure with a slider took for one position."""
+    return [
+        output.metadata.rlcourse.seconds
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+        for output in cell.outputs
+        if "rlcourse" in output.get("metadata", {})
+    ]
+
+
 def with_answers(source, **answers):
     """The solved notebook with these exercises' cells replaced, name -> source."""
     notebook = build_notebook(source, solved=True)
@@ -84,5 +97,9 @@ def run_whole(source, solved, tmp_path):
         else:
             assert text.startswith("○") and "not written yet" in text
     assert printed_on_stderr(notebook) == [], "no warning is left on a student's screen"
+    if solved:
+        assert [line for line in printed(notebook).splitlines() if len(line) > LONGEST_LINE] == []
+        answered_in = sliders(notebook)
+        assert answered_in and max(answered_in) < SLOWEST * SLIDER_SECONDS
     # `make lessons` holds the limit itself; processors differ by more than half.
     assert cost.cpu < SLOWEST * seconds_allowed(source.stem[:2])
