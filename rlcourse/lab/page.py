@@ -27,11 +27,12 @@ def show(figure: Figure | Axes, alt: str) -> None:
     plt.close(figure)  # or the notebook shows it a second time, without its words
 
 
-def as_image(figure: Figure | Axes, alt: str) -> str:
-    """The figure as an HTML image that carries its words."""
+def as_image(figure: Figure | Axes, alt: str, *, quick: bool = False) -> str:
+    """The figure as an HTML image that carries its words; `quick`: less sharp, in half the time."""
     figure = figure_of(figure)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
+    how = {"dpi": 110, "pil_kwargs": {"compress_level": 1}} if quick else {}
+    figure.savefig(buffer, format="png", **how)
     data = base64.b64encode(buffer.getvalue()).decode("ascii")
     width = round(figure.get_figwidth() * mpl.rcParams["figure.dpi"])
     return (

@@ -44,7 +44,7 @@ def slide(
     def picture(position: int) -> str:
         if position not in pictures:
             figure = figure_of(draw(values[position]))
-            pictures[position] = as_image(figure, alt)
+            pictures[position] = as_image(figure, alt, quick=True)
             plt.close(figure)
         return pictures[position]
 

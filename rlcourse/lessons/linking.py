@@ -25,10 +25,11 @@ _MAP = re.compile(r"^Part [IV]+ · .*→.*$", re.MULTILINE)
 _MAP_NUMBER = re.compile(r"(\*\*)?\b(\d\d)\b(\*\*)?")
 _TITLE = re.compile(r"^# (\d\d · .+)$", re.MULTILINE)
 
-# What is no running text: fences, display and inline mathematics, code, tags, links, headings.
+# What is no running text: fences, display and inline mathematics, code, tags, links, headings, and the
+# titles of what is folded, in which Markdown is not read.
 _APART = re.compile(
-    r"^(?:```|~~~).*?^(?:```|~~~)|\$\$.*?\$\$|\$[^$\n]*(?:\n[^$\n]+)?\$|`[^`\n]+`|<[^<>\n]+>"
-    r"|\[[^\]\n]*\]\([^)\n]*\)|^#.*?$",
+    r"^(?:```|~~~).*?^(?:```|~~~)|\$\$.*?\$\$|\$[^$\n]*(?:\n[^$\n]+)?\$|`[^`\n]+`"
+    r"|<summary>.*?</summary>|<[^<>\n]+>|\[[^\]\n]*\]\([^)\n]*\)|^#.*?$",
     re.DOTALL | re.MULTILINE,
 )
 

@@ -51,6 +51,7 @@ def test_what_is_there_is_linked(text, expected):
         "```\n(5.1) of lesson 04\n```",
         "# Heading with (5.1) and lesson 04",
         "[see (5.1)](elsewhere.html)",
+        "<details><summary>What does (5.1) of lesson 04 say?</summary>",
     ],
 )
 def test_what_is_not_there_or_not_text_is_left_alone(text):
