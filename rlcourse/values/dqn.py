@@ -63,7 +63,39 @@ def dqn_loss(q_net, target_net, batch, gamma) -> Tensor:
     return smooth_l1_loss(taken(q_net(batch.obs), batch.action), y)
 
 
+def copy_factor(kappa, eta, every) -> tuple[float, float]:
+    r"""What is left of an error after C = `every` steps towards a label that stands still, and that a step.
+
+    One prediction p, its label $y = c + \kappa p$, steps $p \leftarrow p + \eta(y - p)$. Around
+    $p^* = c + \kappa p^*$ the error is $e = p - p^*$; the label, made of the first p, lies at $\kappa e$, and
+    C steps leave $(1-\eta)^C$ of the way to it: $\kappa + (1-\kappa)(1-\eta)^C$, and its C-th root.
+    The linear case of lesson 08, (8.12); C → ∞ is one fitted iteration.
+
+    kappa ≥ 0, not 1; eta in (0, 1]; every: int ≥ 1. Returns two floats.
+    """
+    factor = kappa + (1 - kappa) * (1 - eta) ** every
+    return factor, factor ** (1 / every)
+
+
 # --- the algorithm ------------------------------------------------------------------------------
+
+
+def play_step(env, agent, buffer, rng) -> tuple[float, bool]:
+    r"""One interaction of Algorithm 1: choose ε-greedily, step, store (s, a, r, s', d), go on.
+
+    env: a plain Gymnasium environment with finite actions; agent: q_net, epsilon, and obs (obs_dim,), which is
+    moved on to what the environment shows, after an end to the next start; buffer: has `add`. Draws from rng
+    a uniform number, and an action if it is below epsilon. Returns the reward, and whether the episode is over.
+    """
+    if rng.random() < agent.epsilon:
+        action = int(rng.integers(env.action_space.n))
+    else:
+        action = int(output_of(agent.q_net, agent.obs[None]).argmax())
+    next_obs, reward, terminated, truncated, _ = env.step(action)
+    buffer.add(agent.obs, action, reward, next_obs, terminated)
+    over = bool(terminated or truncated)
+    agent.obs = env.reset()[0] if over else next_obs
+    return float(reward), over
 
 
 def dqn_update(agent_state, batch, *, dqn_loss=dqn_loss, polyak_update=polyak_update) -> Tensor:

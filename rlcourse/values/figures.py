@@ -96,8 +96,3 @@ class Watch:
         if self.obs is not None:
             self.values.append(float(largest_values(agent, self.obs).mean()))
         return self.returns[-1] >= self.mark
-
-
-def on_a_grid(x: Sequence[float], y: Sequence[float], grid: Sequence[float]) -> np.ndarray:
-    """y at the points of `grid` by straight lines; before the first x the first y, after the last the last."""
-    return np.interp(grid, x, y)

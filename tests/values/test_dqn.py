@@ -5,11 +5,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from rlcourse.lab.networks import QNetwork, polyak_update
-from rlcourse.lab.replay import Batch
-from rlcourse.values import double_dqn, dqn, ensembles, prioritised
+from rlcourse.lab.replay import Batch, ReplayBuffer
+from rlcourse.values import double_dqn, dqn, ensembles, primer, prioritised
 
 
 def make_batch(seed=0, n=16, obs_dim=3, n_actions=4):
@@ -196,3 +198,118 @@ def test_prioritised_replay_draws_in_proportion():
     np.testing.assert_allclose(batch.prob.numpy(), expected[batch.slot], rtol=1e-5)
     assert torch.equal(batch.reward, batch.obs[:, 0])
     assert set(batch.reward.int().tolist()) == set(range(3, 11))
+
+
+@given(
+    kappa=st.floats(0, 3).filter(lambda k: abs(k - 1) > 0.01),
+    eta=st.floats(0.01, 1),
+    every=st.integers(1, 60),
+)
+def test_a_copy_makes_of_the_error_what_steps_towards_a_fixed_label_make(kappa, eta, every):
+    c, goal = 0.7, 0.7 / (1 - kappa)
+    p = goal + 2.0
+    label = c + kappa * p
+    for _ in range(every):
+        p = (1 - eta) * p + eta * label
+    factor, per_step = dqn.copy_factor(kappa, eta, every)
+    assert (p - goal) / 2.0 == pytest.approx(factor, rel=1e-9, abs=1e-9)
+    assert per_step**every == pytest.approx(factor, rel=1e-9, abs=1e-12)
+    assert (factor < 1) == (kappa < 1)  # a copy delays, it does not cure
+
+
+def test_a_copy_every_step_is_a_fresh_label_and_a_very_late_one_is_a_fitted_iteration():
+    for kappa, eta in ((0.0, 0.3), (0.9, 0.1), (1.4, 0.5)):
+        assert dqn.copy_factor(kappa, eta, 1)[0] == pytest.approx(1 - eta * (1 - kappa))
+        assert dqn.copy_factor(kappa, eta, 10_000)[0] == pytest.approx(kappa)
+    assert dqn.copy_factor(0.0, 1.0, 5) == (0.0, 0.0)
+
+
+class Corridor:
+    """Cells 0, 1, 2, …; terminated in cell `end`, truncated after `limit` steps; it may not be stepped further."""
+
+    def __init__(self, end, limit):
+        self.end, self.limit = end, limit
+        self.action_space = SimpleNamespace(n=2)
+        self.resets, self.running = 0, False
+
+    def reset(self):
+        self.resets, self.cell, self.clock, self.running = self.resets + 1, 0, 0, True
+        return self.seen(), {}
+
+    def seen(self):
+        return np.array([self.cell, self.resets], np.float32)
+
+    def step(self, action):
+        assert self.running and type(action) is int
+        self.cell, self.clock = self.cell + action, self.clock + 1
+        terminated, truncated = self.cell == self.end, self.clock == self.limit
+        self.running = not (terminated or truncated)
+        return self.seen(), 10.0 * self.cell + action, terminated, truncated, {}
+
+
+def linear_q(*rows):
+    """Q(s, ·) = rows of numbers, whatever s."""
+    net = torch.nn.Linear(2, len(rows))
+    with torch.no_grad():
+        net.weight.zero_()
+        net.bias.copy_(torch.tensor(rows))
+    return net
+
+
+def played(env, agent, n, seed=0):
+    buffer, rng = ReplayBuffer(100, 2), np.random.default_rng(seed)
+    agent.obs, _ = env.reset()
+    returned = [dqn.play_step(env, agent, buffer, rng) for _ in range(n)]
+    return buffer.rows(np.arange(n)), returned
+
+
+@pytest.mark.parametrize(("end", "limit"), [(3, 99), (99, 3), (3, 3)])
+def test_a_step_of_play_stores_where_it_led_and_begins_anew_after_either_end(end, limit):
+    env, agent = Corridor(end, limit), SimpleNamespace(q_net=linear_q(0.0, 1.0), epsilon=0.0)
+    rows, returned = played(env, agent, 7)
+    assert rows.obs.tolist() == [[0, 1], [1, 1], [2, 1], [0, 2], [1, 2], [2, 2], [0, 3]]
+    assert rows.next_obs.tolist() == [[1, 1], [2, 1], [3, 1], [1, 2], [2, 2], [3, 2], [1, 3]]
+    assert rows.terminated.tolist() == [0, 0, end == 3, 0, 0, end == 3, 0]
+    assert returned == [(11.0, False), (21.0, False), (31.0, True)] * 2 + [(11.0, False)]
+    assert agent.obs.tolist() == [1, 3] and env.resets == 3
+    assert all(p.grad is None for p in agent.q_net.parameters())
+
+
+def test_play_is_greedy_but_for_epsilon_of_the_time():
+    n = 4000
+    env, agent = Corridor(10**9, 10**9), SimpleNamespace(q_net=linear_q(1.0, 0.0), epsilon=0.3)
+    buffer, rng = ReplayBuffer(n, 2), np.random.default_rng(1)
+    agent.obs, _ = env.reset()
+    for _ in range(n):
+        dqn.play_step(env, agent, buffer, rng)
+    share = buffer.rows(np.arange(n)).action.double().mean().item()
+    assert abs(share - 0.15) < 5 * np.sqrt(0.15 * 0.85 / n)  # half of the random ones
+
+
+def test_a_fitted_training_step_is_gradient_descent_on_the_mean_square():
+    torch.manual_seed(0)
+    net = torch.nn.Linear(2, 1).double()
+    x, y = torch.randn(7, 2).double(), torch.randn(7).double()
+    w, b = net.weight.detach().numpy()[0].copy(), net.bias.item()
+    for p in net.parameters():
+        p.grad = torch.ones_like(p)  # somebody else's
+    found = primer.training_step(net, torch.optim.SGD(net.parameters(), lr=0.1), x, y)
+    error = x.numpy() @ w + b - y.numpy()
+    assert found.item() == pytest.approx(np.mean(error**2))
+    np.testing.assert_allclose(net.weight.detach().numpy()[0], w - 0.1 * 2 * error @ x.numpy() / 7)
+    assert net.bias.item() == pytest.approx(b - 0.1 * 2 * error.mean())
+
+
+def test_training_steps_solve_a_regression():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(40, 3))
+    y = x @ [1.0, -2.0, 0.5] + 0.3 * rng.normal(size=40)
+    best, residual, *_ = np.linalg.lstsq(np.column_stack([x, np.ones(40)]), y)
+    torch.manual_seed(0)
+    net = torch.nn.Linear(3, 1).double()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    columns = torch.from_numpy(x), torch.from_numpy(y)
+    losses = [primer.training_step(net, optimizer, *columns).item() for _ in range(500)]
+    np.testing.assert_allclose(net.weight.detach().numpy()[0], best[:3], atol=1e-6)
+    assert losses[-1] == pytest.approx(residual[0] / 40)
+    assert (np.diff(losses) <= 1e-12).all()
