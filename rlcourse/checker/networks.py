@@ -211,10 +211,20 @@ def transitions(
 @transferable
 @dataclass(frozen=True)
 class Optimizer:
-    """Stochastic gradient descent on these parts of an agent: a step shows the gradient itself."""
+    """An optimiser of these parts of an agent; of plain gradient descent a step shows the gradient itself.
+
+    kind: "sgd", "momentum", "adam".
+    """
 
     of: list[str]
     lr: float
+    kind: str = "sgd"
+
+    def over(self, weights: list[torch.Tensor]) -> torch.optim.Optimizer:
+        if self.kind == "adam":
+            return torch.optim.Adam(weights, lr=self.lr)
+        momentum = {"sgd": 0.0, "momentum": 0.8}[self.kind]
+        return torch.optim.SGD(weights, lr=self.lr, momentum=momentum)
 
 
 @transferable
@@ -231,7 +241,7 @@ class AgentState:
         for key, recipe in self.parts.items():
             if isinstance(recipe, Optimizer):
                 weights = [leaf for name in recipe.of for leaf in _leaves(getattr(state, name))]
-                setattr(state, key, torch.optim.SGD(weights, lr=recipe.lr))
+                setattr(state, key, recipe.over(weights))
         return state
 
 
@@ -321,6 +331,26 @@ def updates(function: Any, **inputs: Any) -> dict[str, Any]:
     want the gradients they wanted, slow copies apart. Noted: `clips`, whether a clipping function of PyTorch
     was called the first time.
     """
+    return _updated(function, inputs)
+
+
+@caller
+def fitting(function: Any, state: SimpleNamespace, **data: Any) -> dict[str, Any]:
+    """`updates` for a function of the parts of `state`, a network `net` and its `optimizer`, and of data.
+
+    Noted as well: `steps` of the optimiser, and `stepped_first`, whether one came before any gradient: where a
+    gradient was cleared a step leaves no other trace.
+    """
+    done: list[str] = []
+    state.optimizer.register_step_pre_hook(lambda *_given: done.append("step"))
+    next(state.net.parameters()).register_hook(lambda _gradient: done.append("gradient"))
+    report = _updated(function, {"state": state, **data})
+    report["notes"] |= {"steps": done.count("step"), "stepped_first": int(done[:1] == ["step"])}
+    return report
+
+
+def _updated(function: Any, inputs: dict[str, Any]) -> dict[str, Any]:
+    """The report of `updates`; an input of the name `state` is handed over as its parts, one by one."""
     parts = dict(_parts(inputs))
     before = {name: [id(leaf) for leaf in _leaves(part)] for name, part in parts.items()}
     for leaf in (leaf for part in parts.values() for leaf in _leaves(part)):
@@ -329,7 +359,13 @@ def updates(function: Any, **inputs: Any) -> dict[str, Any]:
     clips = _Clips()
     returned, weights = [], {name: [_flat(_leaves(part))] for name, part in parts.items()}
     for i in range(calls):
-        arguments = [x[i] if isinstance(x, list) else x for x in inputs.values()]
+        arguments = [
+            argument
+            for name, x in inputs.items()
+            for argument in (
+                vars(x).values() if name == "state" else [x[i] if isinstance(x, list) else x]
+            )
+        ]
         with clips if i == 0 else contextlib.nullcontext():  # looking on takes time
             returned.append(_call(function, arguments))
         found = dict(_pairs(inputs))
@@ -364,6 +400,59 @@ def policy_learning(
     extra = {} if keep_gamma_t is None else {"keep_gamma_t": keep_gamma_t}
     value = _call(function, arguments, **extra)
     return {"value": value, "weights": {"policy": np.stack([before, _flat(policy.parameters())])}}
+
+
+@caller
+def playing(
+    function: Any, env: Any, agent: SimpleNamespace, calls: int, rng: np.random.Generator
+) -> dict[str, Any]:
+    """Begin an episode, and call `function(env, agent, buffer, rng)` so often.
+
+    Report: `returned`; `stored`: field -> what `buffer.add` was given, one entry a call of it; `added`: how
+    often it had been called after each call; `shown`: `agent.obs` after each; `weights`: those of q_net, (2, n);
+    `gradients_left`: whether q_net has some.
+    """
+    agent.obs, _ = env.reset()
+    before = _flat(agent.q_net.parameters())
+    buffer = _Listener()
+    returned, added, shown = [], [], []
+    for _ in range(calls):
+        returned.append(_call(function, (env, agent, buffer, rng)))
+        added.append(len(buffer.rows))
+        shown.append(agent.obs.copy() if isinstance(agent.obs, np.ndarray) else agent.obs)
+    fields = zip(Batch._fields, zip(*buffer.rows, strict=True), strict=False)
+    return {
+        "added": np.array(added),
+        "stored": {name: list(column) for name, column in fields},
+        "shown": shown,
+        "returned": returned,
+        "weights": {"q_net": np.stack([before, _flat(agent.q_net.parameters())])},
+        "gradients_left": any(p.grad is not None for p in agent.q_net.parameters()),
+    }
+
+
+class _Listener:
+    """A buffer that keeps what it is given, as it was then."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[Any, ...]] = []
+
+    def add(self, obs, action, reward, next_obs, terminated):
+        # Tensors and arrays of one number are written into a memory as numbers.
+        row = [_copied(x) for x in (obs, action, reward, next_obs, terminated)]
+        self.rows.append(
+            tuple(x.item() if np.shape(x) == () and hasattr(x, "item") else x for x in row)
+        )
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def _copied(x: Any) -> Any:
+    """An array of its own of what may be used again."""
+    if isinstance(x, torch.Tensor):
+        return x.detach().numpy().copy()
+    return np.array(x) if isinstance(x, np.ndarray | list) else x
 
 
 @caller

@@ -129,6 +129,44 @@ class TableEnv:
 
 @transferable
 @dataclass(frozen=True)
+class Shown:
+    """An `Env` that shows row s of `rows` (S, obs_dim) where the state is s, as a new array each time."""
+
+    env: Env
+    rows: np.ndarray
+
+    def build(self, notes: Counter) -> ShownEnv:
+        return ShownEnv(self, notes)
+
+
+class ShownEnv(TableEnv):
+    """The environment of a `Shown` recipe."""
+
+    def __init__(self, recipe: Shown, notes: Counter):
+        super().__init__(recipe.env, notes)
+        self.rows = recipe.rows
+
+    def reset(self, *, seed: int | None = None, options: dict | None = None):
+        state, info = super().reset(seed=seed)
+        return ResetResult((self.rows[state].copy(), info))
+
+    def step(self, action):
+        # Gymnasium's own spaces take no tensors either.
+        if not is_integer(action):
+            raise Misuse("bad-action", "step() needs an action that is an int")
+        state, *rest = super().step(action)
+        return StepResult((self.rows[state].copy(), *rest))
+
+
+def is_integer(x: Any) -> bool:
+    """Python's or NumPy's, a 0-d array included; no bool."""
+    if isinstance(x, np.ndarray):
+        return x.shape == () and x.dtype.kind in "iu"
+    return isinstance(x, int | np.integer) and not isinstance(x, bool)
+
+
+@transferable
+@dataclass(frozen=True)
 class Policy:
     """`policy(s, rng) -> int`: draws an action from row s of `pi` (S, A)."""
 

@@ -34,6 +34,7 @@ from rlcourse.checker.networks import (
 )
 from rlcourse.checker.networks import tensor as leaf
 from rlcourse.checker.plain import decode, encode
+from rlcourse.checker.probes import Env, Rng, Shown
 
 
 @pytest.fixture
@@ -675,3 +676,84 @@ def test_networks_in_a_list_are_watched(rng):
 
     said = differs("updates", loss_value(), step, moves_a_critic, case)
     assert "`critics[1]` has moved" in said
+
+
+# ------------------------------------------------------------------------- training, and acting
+
+
+@pytest.mark.parametrize(
+    ("order", "steps", "stepped_first"),
+    [
+        (["clear", "gradient", "step"], 1, 0),
+        (["clear", "gradient"], 0, 0),
+        (["clear", "step", "gradient"], 1, 1),
+        (["gradient", "clear", "step"], 1, 0),
+    ],
+)
+@pytest.mark.parametrize("kind", ["sgd", "momentum", "adam"])
+def test_of_a_training_step_the_order_is_noted(order, steps, stepped_first, kind, rng):
+    def function(net, optimizer, x, y):
+        loss = ((net(x)[:, 0] - y) ** 2).mean()
+        moves = {"clear": optimizer.zero_grad, "gradient": loss.backward, "step": optimizer.step}
+        for what in order:
+            moves[what]()
+        return loss.item()
+
+    state = AgentState({"net": network(rng, "q", 2, 1), "optimizer": Optimizer(["net"], 0.1, kind)})
+    inputs = {
+        "state": state,
+        "x": [leaf(rng.normal(size=(4, 2)))],
+        "y": [leaf(rng.normal(size=4))],
+    }
+    outcome = run(function, Case("c", decode(encode(inputs))), "fitting")
+    assert outcome.failure is None
+    assert (outcome.notes["steps"], outcome.notes["stepped_first"]) == (steps, stepped_first)
+    before, after = outcome.value["weights"]["net"]
+    assert (before != after).any() == (order == ["clear", "gradient", "step"])
+
+
+def shown_world(rng):
+    ends = np.zeros((3, 2))
+    ends[1] = 1  # 0 → 1 → 2, and the step to 2 is terminal
+    P = np.zeros((3, 2, 3))
+    P[np.arange(3), :, np.minimum(np.arange(3) + 1, 2)] = 1
+    world = Env(P, rng.normal(size=(3, 2)), ends, np.array([1.0, 0, 0]), None, 0)
+    agent = AgentState({"q_net": network(rng, "q", 2, 2), "epsilon": 0.5})
+    rows = np.arange(6, dtype=np.float32).reshape(3, 2)
+    return {"env": Shown(world, rows), "agent": agent, "calls": 3, "rng": Rng(0)}
+
+
+def test_what_a_step_of_play_stores_and_shows_is_reported(rng):
+    def function(env, agent, buffer, rng):
+        obs, action = agent.obs, int(rng.integers(2))
+        next_obs, reward, terminated, truncated, _ = env.step(action)
+        buffer.add(obs, action, reward, next_obs, terminated)
+        next_obs += 100  # whoever stores must have copied
+        agent.obs = env.reset()[0] if terminated else env.rows[1].copy()
+        return reward, terminated or truncated
+
+    outcome = run(function, Case("c", decode(encode(shown_world(rng)))), "playing")
+    assert outcome.failure is None
+    stored = outcome.value["stored"]
+    assert [x.tolist() for x in stored["obs"]] == [[0, 1], [2, 3], [0, 1]]
+    assert [x.tolist() for x in stored["next_obs"]] == [[2, 3], [4, 5], [2, 3]]
+    assert stored["terminated"] == [False, True, False]
+    assert [over for _, over in outcome.value["returned"]] == [False, True, False]
+    assert [x.tolist() for x in outcome.value["shown"]] == [[2, 3], [0, 1], [2, 3]]
+    assert outcome.notes["resets"] == 2 and outcome.notes["steps"] == 3
+    assert not outcome.value["gradients_left"]
+
+
+@pytest.mark.parametrize(
+    ("action", "tag"),
+    [(1.0, "bad-action"), (torch.tensor(1), "bad-action"), (True, "bad-action"), (2, "bad-action"),
+     (1, ""), (np.int64(1), ""), (np.array(1), "")],
+)  # fmt: skip
+def test_an_environment_that_shows_rows_takes_integers_only(action, tag, rng):
+    def function(env, agent, buffer, rng):
+        env.reset()
+        env.step(action)
+        return 0.0, False
+
+    failure = run(function, Case("c", shown_world(rng)), "playing").failure
+    assert (failure.tag if failure else "") == tag
