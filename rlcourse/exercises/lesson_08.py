@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.functional import huber_loss, one_hot, smooth_l1_loss
+from torch.nn.functional import huber_loss, mse_loss, one_hot, smooth_l1_loss
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 
 from rlcourse.checker.comparing import describe, difference, same
@@ -19,17 +19,20 @@ from rlcourse.checker.declaration import (
     Lesson,
     Mistake,
     anything,
+    boolean,
     composable,
     loss_value,
     number,
+    several,
     tensor,
 )
 from rlcourse.checker.harness import Case
-from rlcourse.checker.material import attached_too
+from rlcourse.checker.material import attached_too, random_env
 from rlcourse.checker.networks import (
     ATOL,
     RTOL,
     AgentState,
+    Network,
     Optimizer,
     experiences,
     network,
@@ -37,7 +40,7 @@ from rlcourse.checker.networks import (
 )
 from rlcourse.checker.networks import tensor as recipe
 from rlcourse.checker.plain import Tensor
-from rlcourse.checker.probes import Rng
+from rlcourse.checker.probes import Env, Rng, Shown
 from rlcourse.exercises.network_targets import (
     MASK_INVERTED,
     NOT_REDUCED,
@@ -48,7 +51,185 @@ from rlcourse.exercises.network_targets import (
 )
 from rlcourse.lab import replay
 from rlcourse.lab.networks import polyak_update as polyak
-from rlcourse.values import dqn
+from rlcourse.values import dqn, primer
+
+# --------------------------------------------------------------------------------- training_step
+
+
+def _fit_cases(rng: np.random.Generator) -> list[Case]:
+    def case(name: str, *tags: str, kind="sgd", lr=0.1, n=1, rows=6, calls=2) -> Case:
+        net = network(rng, "q", n, 1, hidden=4)
+        x = [rng.normal(size=(rows, n)) for _ in range(calls)]
+        y = [np.sin(2 * each[:, 0]) + 0.5 * rng.normal(size=rows) for each in x]
+        state = AgentState({"net": net, "optimizer": Optimizer(["net"], lr, kind)})
+        return Case(
+            name, {"state": state, "x": [recipe(e) for e in x], "y": [recipe(e) for e in y]}, tags
+        )
+
+    return [
+        case("one step of plain gradient descent", calls=1),
+        case("two steps of plain gradient descent"),
+        case("three numbers a row", n=3),
+        case("one row", "B = 1", rows=1),
+        case("two rows of two numbers", n=2, rows=2),
+        case("gradient descent with momentum", "momentum", kind="momentum", calls=3),
+        case("Adam", "momentum", kind="adam", lr=0.02, calls=3),
+    ]
+
+
+@composable
+def _fit(
+    *,
+    paired: str = "rows",
+    reduce: str = "mean",
+    clear: str = "before backward",
+    step: str = "last",
+    backward: bool = True,
+    uphill: bool = False,
+    returns: str = "before",
+) -> Callable:
+    """One step of training with its parts exchangeable; where a step and a clearing meet, the step is first."""
+
+    def training_step(net, optimizer, x, y):
+        def loss_now():
+            p, label = net(x), y
+            if paired == "labels in a column":
+                label = y[:, None]
+            p = p if paired == "predictions in a column" else p.squeeze(1)
+            return REDUCTIONS[reduce]((p - label) ** 2)
+
+        def now(moment):
+            if step == moment:
+                optimizer.step()
+            if clear == moment:
+                optimizer.zero_grad()
+
+        now("first")
+        now("second")
+        loss = loss_now()
+        now("before backward")
+        if backward:
+            (-loss if uphill else loss).backward()
+        if clear == "too late":
+            optimizer.zero_grad()
+        now("last")
+        return {"before": loss, "after": loss_now(), "negative": -loss}[returns].item()
+
+    return training_step
+
+
+def _fit_by(distance: Callable) -> Callable:
+    """A right step with this distance between (B, 1) and (B,)."""
+
+    def training_step(net, optimizer, x, y):
+        optimizer.zero_grad(set_to_none=False)
+        loss = distance(net(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return training_step
+
+
+def _fit_by_autograd(net, optimizer, x, y):
+    parameters = list(net.parameters())
+    loss = mse_loss(net(x).flatten(), y)
+    for p, g in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
+        p.grad = g
+    optimizer.step()
+    return loss.item()
+
+
+training_step = Exercise(
+    "training_step",
+    reference=primer.training_step,
+    cases=_fit_cases,
+    returns=loss_value(),
+    points=1,
+    equation="(8.3)",
+    call="fitting",
+    rtol=RTOL,
+    atol=ATOL,
+    mistakes=[
+        Mistake(
+            "gradients-pile-up",
+            "The gradients of earlier calls are still there when the optimiser steps: `.grad` adds up until it is "
+            "cleared.",
+            "Clear them in the same call, before `backward`; somebody else's may be lying there.",
+            _fit(clear="never"),
+            _fit(clear="last"),
+        ),
+        Mistake(
+            "b-by-b",
+            "A column (B, 1) met a row (B,), and broadcasting paired every prediction with every label: look at the "
+            "shapes.",
+            "Print the shapes of the predictions, of y and of their difference. All three should be (B,).",
+            _fit(paired="predictions in a column"),
+            _fit(paired="labels in a column"),
+        ),
+        Mistake(
+            "sum",
+            "You add up the squared errors. (8.3) is their mean: otherwise the step would grow with the batch.",
+            "What happens to your loss when every row of the batch comes twice?",
+            _fit(reduce="sum"),
+        ),
+        Mistake(
+            "step-before-backward",
+            "The optimiser steps before `backward` has written this batch's gradient. It uses what `.grad` holds now: "
+            "something old, or nothing. (And once the loss is computed, a step changes weights in place that "
+            "`backward` still needs; PyTorch says so.)",
+            "Write the four moments below each other: loss, clear, backward, step. Which of them needs what another "
+            "one makes?",
+            _fit(step="before backward"),
+            _fit(step="before backward", clear="last"),
+            _fit(step="before backward", clear="never"),
+            _fit(step="first"),
+            _fit(step="first", clear="first"),
+            _fit(step="first", clear="never"),
+            _fit(step="second", clear="first"),
+            _fit(step="before backward", clear="first"),
+            _fit(backward=False),
+            _fit(backward=False, clear="never"),
+        ),
+        Mistake(
+            "clears-too-late",
+            "You clear the gradients between `backward` and the optimiser's step: what was about to be used is gone, "
+            "and no weight moves.",
+            "What does `.grad` hold at the moment when the optimiser steps?",
+            _fit(clear="too late"),
+        ),
+        Mistake(
+            "never-steps",
+            "No weight has moved: `backward` only computes gradients, and nobody steps along them.",
+            "Who changes the weights, and where do you call it?",
+            _fit(step="never"),
+        ),
+        Mistake(
+            "loss-after",
+            "You return the loss of the new weights. The step went down *this* batch's loss as it was before: that is "
+            "the one to report.",
+            "How often do you compute the loss, and with which weights?",
+            _fit(returns="after"),
+        ),
+        Mistake(
+            "uphill",
+            "Your weights move up the loss, or what you return is its negative. Optimisers minimise: they go down what "
+            "`backward` was called on.",
+            "Is there a minus sign that (8.3) does not have?",
+            _fit(uphill=True),
+            _fit(uphill=True, returns="negative"),
+            _fit(returns="negative"),
+        ),
+    ],
+    also_correct=[
+        _fit(),
+        _fit(clear="first"),
+        _fit_by(lambda p, y: mse_loss(p.view(-1), y)),
+        _fit_by(lambda p, y: ((p - y[:, None]) ** 2).mean()),
+        _fit_by(lambda p, y: (p[:, 0] - y).pow(2).sum() / len(y)),
+        _fit_by_autograd,
+    ],
+)
 
 # ---------------------------------------------------------------------------------- ReplayBuffer
 
@@ -354,165 +535,281 @@ ReplayBuffer = Exercise(
     ],
 )
 
-# ------------------------------------------------------------------------------ epsilon_schedule
+# ------------------------------------------------------------------------------------- play_step
 
 
-def _schedule_cases(rng: np.random.Generator) -> list[Case]:
-    def case(name: str, step: int, start: float, end: float, decay_steps: int, *tags: str) -> Case:
-        inputs = {"step": step, "start": start, "end": end, "decay_steps": decay_steps}
-        return Case(name, inputs, tags)
+def _play_cases(rng: np.random.Generator) -> list[Case]:
+    def case(
+        name: str, world: Env, *tags: str, epsilon=0.4, obs_dim=3, calls=10, ties=False
+    ) -> Case:
+        n_states, n_actions = world.R.shape
+        net = network(rng, "q", obs_dim, n_actions)
+        if ties:
+            first, bias, last, shift = net.weights
+            net = Network("q", [first, bias, 0 * last + last[:1], 0 * shift + shift[:1]])
+        agent = AgentState({"q_net": net, "epsilon": epsilon})
+        rows = rng.normal(size=(n_states, obs_dim)).astype(np.float32)
+        inputs = {"env": Shown(world, rows), "agent": agent, "calls": calls}
+        return Case(name, inputs | {"rng": Rng(int(rng.integers(2**31)))}, tags)
 
-    steps = int(rng.integers(50, 5_000))
-    late, way = "after decay_steps", "on the way down"
+    def corridor(*, falls: bool, limit: int | None = None, n_actions=3) -> Env:
+        """From 0 to 3, one further at every step; falls: the step to 3 is terminal."""
+        P = np.zeros((4, n_actions, 4))
+        P[np.arange(4), :, np.minimum(np.arange(4) + 1, 3)] = 1.0
+        ends = np.zeros((4, n_actions))
+        ends[2:] = falls
+        start = np.array([1.0, 0, 0, 0])
+        return Env(P, 2 * rng.normal(size=(4, n_actions)), ends, start, limit, 0, noise=0.5)
+
+    over, cut = "an episode ends", "a time limit"
     return [
-        case("the first step", 0, 1.0, 0.05, steps, "step 0"),
-        case("a tenth of the way", steps // 10, 1.0, 0.05, steps, way),
-        case("somewhere on the way", int(rng.integers(1, steps)), 0.9, 0.1, steps, way),
-        case("one step before the end", steps - 1, 1.0, 0.02, steps, way),
-        case("the last step of the way", steps, 1.0, 0.05, steps, late),
-        case("one step further", steps + 1, 1.0, 0.05, steps, late),
-        case("long after", 7 * steps, 0.8, 0.1, steps, late),
-        case("an end of 0", steps // 3, 0.5, 0.0, steps, way),
-        case("long after, with an end of 0", 3 * steps, 0.5, 0.0, steps, late),
-        case("no way at all", 4, 0.3, 0.3, 10, way),
-        case("a way of one step", 1, 1.0, 0.1, 1, late),
-        case("the step before a way of one step", 0, 1.0, 0.1, 1, "step 0"),
+        case("one step in the middle of an episode", random_env(rng, 6, 4), calls=1, epsilon=0.0),
+        case("no end in sight", random_env(rng, 6, 4), epsilon=0.5),
+        case("episodes that terminate", corridor(falls=True), over),
+        case("episodes that are cut off", corridor(falls=False, limit=3), over, cut),
+        case("both flags at once", corridor(falls=True, limit=3), over, cut),
+        case("greedy, ε = 0", random_env(rng, 6, 3, ends=0.2, limit=4), over, "ε = 0", epsilon=0.0),
+        case("random, ε = 1", random_env(rng, 6, 3, ends=0.2, limit=4), over, "ε = 1", epsilon=1.0),
+        case("all actions tie", random_env(rng, 5, 3, limit=5), over, epsilon=0.2, ties=True),
+        case("episodes of one step", random_env(rng, 4, 2, limit=1), over, cut, obs_dim=1),
+        case("some of everything", random_env(rng, 7, 4, ends=0.3, limit=6), over, calls=24),
     ]
 
 
-epsilon_schedule = Exercise(
-    "epsilon_schedule",
-    reference=dqn.epsilon_schedule,
-    cases=_schedule_cases,
-    returns=number(),
-    points=1,
-    equation="(8.5)",
+def _greedy_action(agent) -> int:
+    with torch.no_grad():
+        return int(agent.q_net(torch.from_numpy(agent.obs)[None]).argmax())
+
+
+def _chosen(how: str, env, agent, rng) -> int:
+    n = env.action_space.n
+    if how in ("always greedy", "always random"):
+        return _greedy_action(agent) if how == "always greedy" else int(rng.integers(n))
+    drawn = int(rng.integers(n)) if how == "action first" else None
+    coin = rng.random()
+    if how == "action last":
+        drawn = int(rng.integers(n))
+    explores = {"swapped": coin >= agent.epsilon, "coin unused": False, "coin lost": True}.get(
+        how, coin < agent.epsilon
+    )
+    if not explores:
+        return _greedy_action(agent)
+    if how == "from the space":
+        return int(env.action_space.sample())
+    return int(rng.integers(n)) if drawn is None else drawn
+
+
+@composable
+def _play(
+    *,
+    chooses: str = "coin first",
+    order: str = "store, move",
+    second: str = "next",
+    ends: str = "terminated",
+    resets_on: str = "either",
+    seed: int | None = None,
+    goes_on: str = "yes",
+    tells: str = "either",
+) -> Callable:
+    """One interaction with its parts exchangeable.
+
+    order: "store, move", "move, store" or "reset, store"; second: what is stored for s′; ends: for d;
+    goes_on: "yes", "never", "at ends" (only), "not to the start".
+    """
+
+    def play_step(env, agent, buffer, rng):
+        action = _chosen(chooses, env, agent, rng)
+        obs = agent.obs
+        next_obs, reward, terminated, truncated, _ = env.step(action)
+        over = terminated or truncated
+        flags = {"either": over, "terminated": terminated, "truncated": truncated}
+        flags |= {"never": False, "both": terminated and truncated, "alive": not terminated}
+
+        def shown(now):
+            if not flags[resets_on]:
+                return now
+            start = env.reset()[0] if seed is None else env.reset(seed=seed)[0]
+            return now if goes_on == "not to the start" else start
+
+        if order == "reset, store":
+            next_obs = shown(next_obs)
+        elif order == "move, store":
+            obs = next_obs
+        elif order == "move, reset, store":
+            obs = after = shown(next_obs)
+        stored = obs if second == "obs" else next_obs
+        buffer.add(obs, action, reward, stored, flags[ends])
+        if order == "reset, store":
+            after = next_obs
+        elif order != "move, reset, store":
+            after = shown(next_obs)
+        if goes_on in ("yes", "not to the start") or (goes_on == "at ends" and over):
+            agent.obs = after
+        return reward, flags[tells]
+
+    return play_step
+
+
+def _play_at_length(env, agent, buffer, rng):
+    q = agent.q_net(torch.as_tensor(agent.obs).unsqueeze(0))[0].detach().numpy()
+    explore = rng.random() < agent.epsilon
+    a = int(rng.integers(0, env.action_space.n)) if explore else int(np.argmax(q))
+    transition = (agent.obs, a, *env.step(a))
+    s, a, s_next, r, terminated, truncated, _ = transition
+    buffer.add(s, a, r, s_next, terminated)
+    if terminated or truncated:
+        s_next, _ = env.reset()
+    agent.obs = s_next
+    return float(r), terminated | truncated
+
+
+_PLAYED = {
+    "obs": "s, the observation in which the action was chosen,",
+    "action": "the action",
+    "reward": "the reward",
+    "next_obs": "s′",
+    "terminated": "d",
+}
+
+
+def _told_of_play(case: Case, answer: dict, right: dict) -> str:
+    """The first thing that differs: what was stored, in which step, what the agent sees, what is returned."""
+    if not _close(answer["added"], right["added"]):
+        return "`buffer.add` is not called once in every step."
+    length = len(right["added"])
+    for i in range(length):
+        wrong = [
+            words
+            for field, words in _PLAYED.items()
+            if not _close(answer["stored"][field][i], right["stored"][field][i])
+        ]
+        if wrong:
+            verb = "is" if len(wrong) == 1 else "are"
+            return f"In step {i + 1} of {length}, {' and '.join(wrong)} {verb} not what should be stored."
+        if not _close(answer["returned"][i], right["returned"][i]):
+            return f"In step {i + 1} of {length}, what you return is not the reward and whether the episode is over."
+        if not _close(answer["shown"][i], right["shown"][i]):
+            return f"After step {i + 1} of {length}, `agent.obs` is not what the environment shows."
+    return "Nothing is trained here, and yet `q_net` has other weights than before, or a gradient."
+
+
+play_step = Exercise(
+    "play_step",
+    reference=dqn.play_step,
+    cases=_play_cases,
+    returns=several(reward=number(), over=boolean()),
+    points=3,
+    equation="(8.6)",
+    call="playing",
+    notes=["rng", "resets", "steps"],
+    rtol=RTOL,
+    atol=ATOL,
+    tells=_told_of_play,
     mistakes=[
         Mistake(
-            "never-stops",
-            "Your ε goes on falling, below `end` and below 0. After `decay_steps` it stays at `end`.",
-            "Print it for a step far beyond `decay_steps`. Which part of (8.5) holds the fraction at 1?",
-            lambda t, start, end, T: start + (end - start) * t / T,
-            lambda t, start, end, T: start - t * (start - end) / T,
+            "reset-as-next",
+            "Your last transition of an episode leads to the next episode's start: you reset first, and stored the "
+            "fresh observation as s′. The episode did not end where the next one begins.",
+            "Which observation came back from `step` when the episode ended? Is that the one in the memory?",
+            _play(order="reset, store"),
         ),
         Mistake(
-            "rises",
-            "Your ε does not fall from `start` to `end`: it rises, or comes back to `start`. Explore first, "
-            "exploit later.",
-            "Are `start` and `end` exchanged somewhere, or a sign? What should come out at step 0, and what long after?",
-            lambda t, start, end, T: end + (start - end) * min(t / T, 1.0),
-            lambda t, start, end, T: start - (end - start) * min(t / T, 1.0),
+            "stores-done",
+            "You store as d whether the episode is over for *any* reason. At a time limit the world goes on: the label "
+            "must bootstrap there.",
+            "What is d in (8.5), and which of the two flags is that?",
+            _play(ends="either"),
+            _play(ends="truncated"),
         ),
         Mistake(
-            "geometric",
-            "You multiply ε by the same *factor* at each step. (8.5) is a straight line: each step takes "
-            "the same *amount* away.",
-            "Half-way, (8.5) is the mean of `start` and `end`. What is yours?",
-            lambda t, start, end, T: start * (end / start) ** min(t / T, 1.0),
-            lambda t, start, end, T: start * (end / start) ** (t / T),
-            lambda t, start, end, T: np.geomspace(start, end, T + 1)[min(t, T)],
-            lambda t, start, end, T: (
-                end if t >= T else start * float(np.exp(np.log(max(end, 1e-300) / start) * t / T))
-            ),
-            lambda t, start, end, T: max(end, start * (end / start) ** (t / T)),
+            "stores-alive",
+            "You store 1 − d: whether the world goes on. The memory holds d itself.",
+            "What should be stored in the middle of an episode, 0 or 1?",
+            _play(ends="alive"),
         ),
         Mistake(
-            "exponential",
-            "Your ε − `end` decays exponentially: it comes down steeply at first, and never quite arrives. (8.5) is a "
-            "straight line from `start` to `end`.",
-            "By how much does ε change in the first step, and by how much in the last? On a straight line that is the "
-            "same.",
-            *(
-                lambda t, start, end, T, k=k: end + (start - end) * float(np.exp(-k * t / T))
-                for k in (1.0, 3.0, 4.0, 5.0)
-            ),
-            lambda t, start, end, T: end + (start - end) * float(np.exp(-min(t / T, 1.0))),
+            "next-is-obs",
+            "Wherever the episode goes on, the s and the s′ that you store are one and the same observation: nothing "
+            "ever happens in that memory. s is where the action was chosen, s′ what `step` returned.",
+            "When do you store, and when does `agent.obs` move on?",
+            _play(order="move, store"),
+            _play(order="move, reset, store"),
+            _play(second="obs"),
         ),
         Mistake(
-            "counts-otherwise",
-            "Your line is one step early or late. At step 0 ε is `start`, and at step `decay_steps` it has come to `end`.",
-            "What are your values at step 0 and at step `decay_steps`?",
-            lambda t, start, end, T: start + (end - start) * min((t - 1) / T, 1.0),
-            lambda t, start, end, T: start + (end - start) * min(max(t - 1, 0) / T, 1.0),
-            lambda t, start, end, T: start + (end - start) * min((t + 1) / T, 1.0),
-            lambda t, start, end, T: start + (end - start) * min(t / max(T - 1, 1), 1.0),
-            lambda t, start, end, T: start + (end - start) * min(t / (T + 1), 1.0),
+            "stale-obs",
+            "After your function `agent.obs` is not what the environment shows: the next action is chosen for a state "
+            "that you have left.",
+            "Print `agent.obs` before and after a step, and over the end of an episode.",
+            _play(goes_on="never"),
+            _play(goes_on="at ends"),
+            _play(goes_on="not to the start"),
         ),
         Mistake(
-            "arrives-too-soon",
-            "Your line aims below `end` and is held there, so that it arrives before `decay_steps`. (8.5) aims at `end` "
-            "itself.",
-            "At which step does your ε reach `end` first?",
-            lambda t, start, end, T: max(end, start * (1 - min(t / T, 1.0))),
-            lambda t, start, end, T: max(end, start - t / T),
+            "no-reset",
+            "Your function goes on stepping in an episode that has ended. Each of the two flags ends it: then the "
+            "environment has to be reset.",
+            "Under which conditions do you reset? What if only one of the flags is set?",
+            _play(resets_on="never"),
+            _play(resets_on="terminated"),
+            _play(resets_on="truncated"),
+            _play(resets_on="both"),
         ),
         Mistake(
-            "clamped-slope",
-            "You hold the wrong thing: ε is `end` from the first step on. It is the *fraction* of the way "
-            "that must not pass 1.",
-            "Print the first ten values. A `min` or `max` with a negative number in it is easily the wrong one.",
-            lambda t, start, end, T: start + min((end - start) * t / T, end - start),
-            lambda t, start, end, T: start + (end - start) * max(t / T, 1.0),
-            lambda t, start, end, T: min(end, start + (end - start) * t / T),
-            lambda t, start, end, T: float(end),
+            "reset-with-seed",
+            "You give `reset` a seed every time: you play one and the same episode over and over.",
+            "Who seeds an environment, and how often?",
+            _play(seed=0),
         ),
         Mistake(
-            "stops-at-zero",
-            "Your ε heads for 0. The line of (8.5) ends at `end`: a little exploration stays for ever.",
-            "Where does your line lead to, and where should it? Print the last value before `decay_steps`.",
-            lambda t, start, end, T: max(0.0, start + (end - start) * t / T),
-            lambda t, start, end, T: max(start + (end - start) * min(t / T, 1.0) * start / (start - end), 0.0)
-            if start > end
-            else start,
-            lambda t, start, end, T: max(0.0, start * (1 - t / T)),
+            "epsilon-swapped",
+            "ε and 1 − ε have changed places: you are greedy with probability ε. A small ε means mostly greedy.",
+            "What should your function do for ε = 0?",
+            _play(chooses="swapped"),
         ),
         Mistake(
-            "integer-division",
-            "Your ε stays at `start` all the way and then jumps. If there is a `//` in your code: it divides whole "
-            "numbers and throws the rest away.",
-            "What are `3 // 10` and `3 / 10`?",
-            lambda t, start, end, T: start + (end - start) * min(t // T, 1),
-            lambda t, start, end, T: start + (end - start) * (t // T),
+            "always-greedy",
+            "You never explore: ε is not used. What is never tried is never learnt.",
+            "What should your function do for ε = 1?",
+            _play(chooses="always greedy"),
+            _play(chooses="coin unused"),
+        ),
+        Mistake(
+            "always-random",
+            "You never ask the network: every action is a random one.",
+            "What should your function do for ε = 0?",
+            _play(chooses="always random"),
+            _play(chooses="coin lost"),
+        ),
+        Mistake(
+            "samples-the-space",
+            "You have the environment's action space draw the action. It has a generator of its own, and nobody could "
+            "repeat your run from `rng`.",
+            "The task says which numbers are to be drawn from `rng`, and how.",
+            _play(chooses="from the space"),
+        ),
+        Mistake(
+            "draws-otherwise",
+            "You draw a random action also where none is needed, so that all later numbers from `rng` are other ones. "
+            "First the coin; an action only if the coin says so.",
+            "How many numbers does your function draw from `rng` in a greedy step?",
+            _play(chooses="action first"),
+            _play(chooses="action last"),
+        ),
+        Mistake(
+            "over-is-terminated",
+            "You return `terminated` for `over`. An episode that was cut off is over as well.",
+            "What does your function return at a time limit?",
+            _play(tells="terminated"),
         ),
     ],
     also_correct=[
-        lambda t, start, end, T: float(np.interp(t, [0, T], [start, end])),
-        lambda t, start, end, T: max(end, start + (end - start) * t / T),
-        lambda t, start, end, T: end if t >= T else (1 - t / T) * start + t / T * end,
-        lambda t, start, end, T: np.linspace(start, end, T + 1)[min(t, T)],
+        _play(),
+        _play_at_length,
     ],
-)  # fmt: skip
+)
 
-# ------------------------------------------------------------------------------------ dqn_target
-
-
-def _target_cases(rng: np.random.Generator) -> list[Case]:
-    def case(name: str, n: int, n_actions: int, *tags: str, gamma=0.9, flags=None, values=None):
-        drawn = (rng.random(n) < 0.4).astype(float)
-        if n > 1 and flags is None:
-            drawn[rng.choice(n, 2, replace=False)] = 0.0, 1.0
-        d = drawn if flags is None else np.array(flags, float)
-        q_next = 2 * rng.normal(size=(n, n_actions)) if values is None else np.array(values)
-        inputs = {"reward": recipe(rng.normal(size=n)), "q_next": recipe(q_next)}
-        return Case(name, inputs | {"terminated": recipe(d), "gamma": gamma}, tags)
-
-    wild = rng.normal(size=(6, 3))
-    wild[[1, 4]] = 900.0
-    ends = "terminated rows"
-    return [
-        case("some rows terminate", 6, 3, ends),
-        case("no row terminates", 5, 4, flags=[0] * 5),
-        case("all rows terminate", 5, 3, ends, flags=[1] * 5),
-        case("as many rows as actions", 4, 4, "B = A"),
-        case("one row", 1, 3, "B = 1", flags=[0]),
-        case("one row, and it terminates", 1, 3, "B = 1", ends, flags=[1]),
-        case("one action", 4, 1, "A = 1"),
-        case("all values negative", 5, 3, values=-1 - rng.random((5, 3))),
-        case("wild values where it terminated", 6, 3, ends, flags=[0, 1, 0, 0, 1, 0], values=wild),
-        case("γ = 0", 5, 3, "γ = 0", gamma=0.0),
-        case("γ = 1", 5, 3, "γ = 1", gamma=1.0),
-    ]
-
+# -------------------------------------------------------------------------------------- dqn_loss
 
 TERMINAL = (
     "You bootstrap from a state that ended the episode. After a terminal state nothing is left to "
@@ -533,100 +830,17 @@ _BEST: dict[str, Callable] = {
 }
 _COLUMNS: dict[str, Callable] = {"row": lambda x: x, "column": lambda x: x[:, None]}
 
-
-@composable
-def _dqn_target(
-    best: str = "max", mask: str = "next", discount: str = "next", reward: str = "row"
-) -> Callable:
-    """The label with its parts exchangeable; mask, discount: as in `td_target`."""
-
-    def dqn_target(reward_, q_next, terminated, gamma):
-        r = _COLUMNS[reward](reward_)
-        return td_target(r, _BEST[best](q_next), terminated, gamma, mask, discount)
-
-    return dqn_target
-
-
 NOT_THE_BEST = (
     "You do not take the best action's value in s′, but the mean, the least, or that of the first action. Q-learning "
     "looks ahead to a greedy policy.",
-    "What stands before Q in (8.6)?",
+    "What stands before Q in (8.5)?",
 )
-
-dqn_target = Exercise(
-    "dqn_target",
-    reference=dqn.dqn_target,
-    cases=_target_cases,
-    returns=tensor(),
-    points=1,
-    equation="(8.6)",
-    rtol=RTOL,
-    atol=ATOL,
-    mistakes=[
-        Mistake("terminal-bootstrap", TERMINAL, MASK, _dqn_target(mask="nothing")),
-        Mistake(
-            "max-over-batch",
-            "Your maximum runs over the batch. Each row wants its own: over the actions in *its* next "
-            "state.",
-            "Rows are transitions, columns are actions. Along which `dim` is the maximum of (8.6)?",
-            _dqn_target(best="max over the batch"),
-            _dqn_target(best="max of all"),
-        ),
-        Mistake(
-            "argmax",
-            "You use *which* action is best as if it were what that action is worth. `max(dim=1)` returns "
-            "both: values and indices.",
-            "Print what you multiply by γ. Are these values, or small whole numbers?",
-            _dqn_target(best="argmax"),
-        ),
-        Mistake(
-            "no-gamma",
-            "The next state's value is not discounted. It lies one step ahead: it is worth γ of itself.",
-            "Where is `gamma` used in your code?",
-            _dqn_target(discount="nothing"),
-        ),
-        Mistake(
-            "b-by-b",
-            "Your result has one number for every *pair* of rows: a column (B, 1) met a row (B,), and "
-            "broadcasting paired every sample with every other.",
-            "Print the shapes of the three factors. All should be (B,).",
-            _dqn_target(best="column"),
-            _dqn_target(reward="column"),
-            lambda r, q, d, g: r[:, None] + g * (1 - d[:, None]) * q.max(1).values,
-            lambda r, q, d, g: r + g * (1 - d)[:, None] * q.max(1).values,
-            lambda r, q, d, g: r + g * (1 - d)[:, None] * q.max(1, keepdim=True).values,
-        ),
-        Mistake(
-            "reward-masked",
-            "Where the episode terminated you throw the reward away too. The step into the terminal state "
-            "still has its reward.",
-            "What does (1−d) multiply in (8.6), and what in your code?",
-            _dqn_target(mask="all"),
-        ),
-        Mistake("mask-inverted", *MASK_INVERTED, _dqn_target(mask="inverted")),
-        Mistake("reward-discounted", *REWARD_DISCOUNTED, _dqn_target(discount="all")),
-        Mistake(
-            "not-the-best", *NOT_THE_BEST, *(_dqn_target(best=b) for b in ("mean", "min", "first"))
-        ),
-    ],
-    also_correct=[
-        _dqn_target(),
-        lambda r, q, d, g: torch.where(d.bool(), r, r + g * q.max(dim=1)[0]),
-        lambda r, q, d, g: r + g * (1 - d) * q.amax(-1),
-        lambda r, q, d, g: r + g * (1 - d) * q.gather(1, q.argmax(1, keepdim=True)).squeeze(1),
-        torch.no_grad()(lambda r, q, d, g: r + g * (1 - d) * q.sort(1).values[:, -1]),
-        lambda r, q, d, g: torch.stack(
-            [r[i] if d[i] else r[i] + g * max(q[i]) for i in range(len(r))]
-        ),
-    ],
-)
-
-# -------------------------------------------------------------------------------------- dqn_loss
 
 
 def _loss_cases(rng: np.random.Generator) -> list[Case]:
-    def case(name: str, n: int, *tags: str, gamma=0.9, n_actions=4, **more) -> Case:
+    def case(name: str, n: int, *tags: str, gamma=0.9, n_actions=4, lower=0.0, **more) -> Case:
         nets = {k: network(rng, "q", 3, n_actions) for k in ("q_net", "target_net")}
+        nets["target_net"].weights[-1][:] -= lower
         batch = transitions(rng, n, 3, n_actions=n_actions, **more)
         return Case(name, nets | {"batch": batch, "gamma": gamma}, tags)
 
@@ -642,6 +856,8 @@ def _loss_cases(rng: np.random.Generator) -> list[Case]:
         case("all rows terminate", 6, "terminated rows", terminated=[1] * 6),
         case("γ = 0", 5, "γ = 0", gamma=0.0),
         case("two actions", 5, n_actions=2),
+        case("one action, and γ = 1", 4, "A = 1", "γ = 1", n_actions=1, gamma=1.0),
+        case("all values negative", 5, lower=8.0),
     ]
 
 
@@ -676,6 +892,7 @@ def _loss(
     mask: str = "next",
     discount: str = "next",
     reward: str = "row",
+    ends: str = "row",
     label: str = "row",
     pick: str = "taken",
     distance: str = "huber",
@@ -694,8 +911,8 @@ def _loss(
         else:
             chooser, judge = (q_net, target_net)[:: 1 if labels == "double" else -1]
             value = judge(obs).gather(1, chooser(obs).argmax(dim=1, keepdim=True)).squeeze(1)
-        r = _COLUMNS[reward](batch.reward)
-        y = td_target(r, value, batch.terminated, gamma, mask, discount)
+        r, d = _COLUMNS[reward](batch.reward), _COLUMNS[ends](batch.terminated)
+        y = td_target(r, value, d, gamma, mask, discount)
         y = _COLUMNS[label](y.detach() if detach else y)
         error = _PREDICTIONS[pick](nets[predicts](batch.obs), batch.action) - y
         return REDUCTIONS[reduce](_DISTANCES[distance](error))
@@ -716,12 +933,23 @@ def _by_torch(distance: Callable, pick: Callable = _PREDICTIONS["taken"]) -> Cal
     return dqn_loss
 
 
+def _labelled(label: Callable) -> Callable:
+    """A right loss with labels of one's own, of r, the values of s′, d and γ."""
+
+    def dqn_loss(q_net, target_net, batch, gamma):
+        with torch.no_grad():
+            y = label(batch.reward, target_net(batch.next_obs), batch.terminated, gamma)
+        return huber_loss(_PREDICTIONS["taken"](q_net(batch.obs), batch.action), y)
+
+    return dqn_loss
+
+
 dqn_loss = Exercise(
     "dqn_loss",
     reference=dqn.dqn_loss,
     cases=_loss_cases,
     returns=tensor(),
-    points=2,
+    points=3,
     equation="(8.11)",
     call="gradients",
     rtol=RTOL,
@@ -753,7 +981,7 @@ dqn_loss = Exercise(
             "double-dqn",
             "One network chooses the next action, and the other one says what it is worth. That is double DQN, a "
             "later lesson's; in (8.11) the slow copy does both.",
-            "How many networks does (8.6) ask about s′?",
+            "How many networks does (8.5) ask about s′?",
             *_either(labels="double"),
             *_either(labels="double reversed"),
         ),
@@ -780,6 +1008,9 @@ dqn_loss = Exercise(
             *_either(label="column"),
             *_either(best="column"),
             *_either(reward="column"),
+            *_either(ends="column"),
+            *_either(ends="column", best="column"),
+            *_either(ends="column", reward="column"),
         ),
         Mistake(
             "every-action-in-every-row",
@@ -827,7 +1058,7 @@ dqn_loss = Exercise(
             "max-over-batch",
             "The maximum in your labels runs over the batch. Each row wants its own: over the actions in *its* next "
             "state.",
-            "Rows are transitions, columns are actions. Along which `dim` is the maximum of (8.6)?",
+            "Rows are transitions, columns are actions. Along which `dim` is the maximum of (8.5)?",
             *_either(best="max over the batch"),
             *_either(best="max of all"),
         ),
@@ -859,6 +1090,169 @@ dqn_loss = Exercise(
         _by_torch(smooth_l1_loss, pick=lambda q, a: q.gather(1, a.view(-1, 1)).view(-1)),
         _by_torch(huber_loss, pick=lambda q, a: (q * one_hot(a, q.shape[1])).sum(dim=1)),
         _by_torch(lambda q, y: smooth_l1_loss(q[:, None], y[:, None])),
+        _labelled(lambda r, q, d, g: torch.where(d.bool(), r, r + g * q.max(dim=1)[0])),
+        _labelled(lambda r, q, d, g: r + g * (1 - d) * q.gather(1, q.argmax(1, keepdim=True)).squeeze(1)),
+        _labelled(lambda r, q, d, g: r + g * (1 - d) * q.sort(1).values[:, -1]),
+        _labelled(lambda r, q, d, g: torch.stack([r[i] if d[i] else r[i] + g * max(q[i]) for i in range(len(r))])),
+    ],
+)  # fmt: skip
+
+# ----------------------------------------------------------------------------------- copy_factor
+
+
+def _copy_cases(rng: np.random.Generator) -> list[Case]:
+    def case(name: str, kappa: float, eta: float, every: int, *tags: str) -> Case:
+        return Case(name, {"kappa": kappa, "eta": eta, "every": every}, tags)
+
+    few, still = int(rng.integers(3, 7)), "more than one step"
+    runs = "κ above 1"
+    return [
+        case("a label that follows half-way", 0.5, 0.1, 4, still),
+        case("a label that nearly keeps up", 0.9, 0.3, 5, still),
+        case("any label and step", float(rng.uniform(0.2, 0.8)), float(rng.uniform(0.1, 0.3)), few, still),
+        case("a label that is always fresh, C = 1", 0.6, 0.25, 1, "C = 1"),
+        case("a label that stands still for good, κ = 0", 0.0, 0.2, 6, still, "κ = 0"),
+        case("one step all the way, κ = 0 and η = 1", 0.0, 1.0, 3, still, "η = 1"),
+        case("steps all the way, η = 1", 0.7, 1.0, 4, still, "η = 1"),
+        case("a very long wait", 0.8, 0.5, 200, still),
+        case("a label that runs away", 1.2, 0.1, 8, still, runs),
+        case("a label that runs away, always fresh", 1.5, 0.4, 1, "C = 1", runs),
+        case("a label that runs far away", 3.0, 0.2, 2, still, runs),
+    ]  # fmt: skip
+
+
+_LEFT: dict[str, Callable] = {
+    "right": lambda k, n, c: k + (1 - k) * (1 - n) ** c,
+    "fresh": lambda k, n, c: (1 - n * (1 - k)) ** c,
+    "distance": lambda k, n, c: (1 - n) ** c,
+    "finished": lambda k, n, c: float(k),
+    "linear": lambda k, n, c: 1 - n * c * (1 - k),
+    "linear, with floor": lambda k, n, c: max(0.0, 1 - n * c * (1 - k)),
+    "linear gap": lambda k, n, c: k + (1 - k) * (1 - n * c),
+    "no share": lambda k, n, c: k + (1 - n) ** c,
+    "every step": lambda k, n, c: k**c,
+    "shares exchanged": lambda k, n, c: (1 - k) + k * (1 - n) ** c,
+    "product": lambda k, n, c: k * (1 - n) ** c,
+}
+_A_STEP: dict[str, Callable] = {
+    "root": lambda f, c: f ** (1 / c),
+    "root by NumPy": lambda f, c: float(np.power(f, 1 / c)),
+    "share": lambda f, c: f / c,
+    "the same": lambda f, c: f,
+}
+
+
+@composable
+def _copied(factor: str = "right", per_step: str = "root", order: int = 1) -> Callable:
+    """The two numbers with their parts exchangeable."""
+
+    def copy_factor(kappa, eta, every):
+        f = _LEFT[factor](kappa, eta, every)
+        return (f, _A_STEP[per_step](f, every))[::order]
+
+    return copy_factor
+
+
+def _both_roots(*factors: str) -> list[Callable]:
+    """Of a negative number Python's root is complex, NumPy's no number."""
+    return [_copied(factor=f, per_step=how) for f in factors for how in ("root", "root by NumPy")]
+
+
+def _copied_by_steps(kappa, eta, every):
+    error = at = 1.0
+    label = kappa * error
+    for _ in range(every):
+        at += eta * (label - at)
+    return at / error, (at / error) ** (1 / every)
+
+
+copy_factor = Exercise(
+    "copy_factor",
+    reference=dqn.copy_factor,
+    cases=_copy_cases,
+    returns=several(factor=number(), per_step=number()),
+    points=2,
+    equation="(8.12)",
+    mistakes=[
+        Mistake(
+            "fresh-label",
+            "You let the label follow at every step. Between two copies it does not move: it was computed once, from "
+            "the p at the beginning.",
+            "Write down y and p after the first step, and after the second. Which of the two has changed?",
+            _copied(factor="fresh"),
+        ),
+        Mistake(
+            "label-for-goal",
+            "Your factor is what is left of the distance from p to the *label*. The error is the distance to p*, where "
+            "prediction and label agree.",
+            "How far is the label itself from p*, measured by the first error?",
+            _copied(factor="distance"),
+        ),
+        Mistake(
+            "regression-finished",
+            "Your factor is where the label lies: as if p came all the way to it. C steps leave a part of the way.",
+            "What should come out for a very small η?",
+            _copied(factor="finished"),
+        ),
+        Mistake(
+            "linear",
+            "You take the same *amount* off at every step. Each step goes a share η of what is *left* of the way to "
+            "the label: the gap shrinks by a factor.",
+            "Let the label be 0 and η be ½. Where is p after one step, and after two?",
+            *_both_roots("linear", "linear, with floor", "linear gap"),
+        ),
+        Mistake(
+            "forgets-the-rest",
+            "You count the whole first error as the gap between p and its label. The label lies at κ of that error: "
+            "only the rest is between them.",
+            "What should come out before the first step, for C = 0?",
+            _copied(factor="no share"),
+        ),
+        Mistake(
+            "label-every-step",
+            "κ enters as often as there are steps. The label is computed once in C steps.",
+            "How often does κ enter, if there is one copy?",
+            _copied(factor="every step"),
+        ),
+        Mistake(
+            "shares-exchanged",
+            "κ and 1 − κ have changed places: the label lies at κ of the first error, and what shrinks is the gap "
+            "between p and the label.",
+            "What should come out for κ = 0, where the label is the goal?",
+            _copied(factor="shares exchanged"),
+        ),
+        Mistake(
+            "product",
+            "You multiply the label's share by what is left of the gap. Two distances lie one behind the other: from "
+            "p* to the label, and from the label to p.",
+            "What should come out before the first step, for C = 0?",
+            _copied(factor="product"),
+        ),
+        Mistake(
+            "factor-over-c",
+            "You divide the factor by C. C equal factors *multiply* to it.",
+            "Which number, multiplied by itself, gives 0.64?",
+            _copied(per_step="share"),
+        ),
+        Mistake(
+            "not-per-step",
+            "Your second number is the first once more. That is what C steps did together; asked for is one step's "
+            "equal part of it.",
+            "Which number, multiplied by itself, gives 0.64?",
+            _copied(per_step="the same"),
+        ),
+        Mistake(
+            "order-exchanged",
+            "Your two numbers have changed places: first the factor of all C steps, then that of one.",
+            "Read the first line of the function again.",
+            _copied(order=-1),
+        ),
+    ],
+    also_correct=[
+        _copied(),
+        _copied_by_steps,
+        lambda k, n, c: (lambda f: (f, f ** (1 / c)))(1 - (1 - k) * (1 - (1 - n) ** c)),
+        lambda k, n, c: (lambda f: (f, np.exp(np.log(f) / c) if f else 0.0))(k + (1 - k) * (1 - n) ** c),
     ],
 )  # fmt: skip
 
@@ -979,7 +1373,7 @@ polyak_update = Exercise(
     cases=_polyak_cases,
     returns=anything(),
     points=1,
-    equation="(8.12)",
+    equation="(8.13)",
     call="updates",
     rtol=RTOL,
     atol=ATOL,
@@ -1014,7 +1408,7 @@ polyak_update = Exercise(
             "adds-only",
             "You add a share of the online weights, but do not shrink the old ones by ρ: the target grows "
             "with every update. The weights of an average add up to 1.",
-            "What do you get from (8.12) if both networks are the same? And from your code?",
+            "What do you get from (8.13) if both networks are the same? And from your code?",
             _each("p + (1 − ρ) o"),
             _each("p + ρ o"),
             _each("p + o"),
@@ -1022,7 +1416,7 @@ polyak_update = Exercise(
         Mistake(
             "wrong-network",
             "You move the online network. The online one leads and learns from data; the target follows.",
-            "Which of the two arguments stands on the left of the arrow in (8.12)?",
+            "Which of the two arguments stands on the left of the arrow in (8.13)?",
             _each("(1 − ρ) p + ρ o", moves="online"),
             _each(moves="online"),
         ),
@@ -1045,13 +1439,13 @@ polyak_update = Exercise(
         Mistake(
             "online-added-whole",
             "You shrink the target by ρ, but add the online weights whole. The weights of an average add up to 1.",
-            "What do you get from (8.12) if both networks are the same? And from your code?",
+            "What do you get from (8.13) if both networks are the same? And from your code?",
             _each("ρ p + o"),
         ),
         Mistake(
             "target-thrown-away",
             "Nothing of the target is left: your new weights are a share of the online ones alone.",
-            "How many networks stand on the right of the arrow in (8.12)?",
+            "How many networks stand on the right of the arrow in (8.13)?",
             _each("ρ o"),
             _each("(1 − ρ) o"),
         ),
@@ -1277,7 +1671,7 @@ dqn_update = Exercise(
             "target-misplaced",
             "The target network follows at the wrong moment, or never. First the step of the optimiser; "
             "then the target moves towards the *new* weights.",
-            "Read (8.14) from left to right: which φ stands in the last formula?",
+            "Which weights does your target follow, those before the step or those after it?",
             _update(follow="before the step"),
             _update(follow="at the start"),
             _update(follow="never"),
@@ -1318,7 +1712,7 @@ dqn_update = Exercise(
             "double-dqn",
             "One network chooses the next action, and the other one says what it is worth. That is double DQN, a "
             "later lesson's.",
-            "How many networks does (8.6) ask about s′?",
+            "How many networks does (8.5) ask about s′?",
             _update(labels="double"),
             _update(labels="double reversed"),
         ),
@@ -1351,6 +1745,6 @@ dqn_update = Exercise(
 LESSON = Lesson(
     "08",
     "Deep Q-networks",
-    [ReplayBuffer, epsilon_schedule, dqn_target, dqn_loss, polyak_update, dqn_update],
+    [training_step, ReplayBuffer, play_step, dqn_loss, copy_factor, polyak_update, dqn_update],
     torch=True,
 )

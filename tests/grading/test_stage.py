@@ -34,7 +34,8 @@ PLACES = {
     ),
     "08": (
         ["values.dqn.dqn_loss", "values.ensembles.ensemble_target", "values.double_dqn.double_dqn_target",
-         "values.prioritised.per_dqn_loss", "policies.gae.gae", "lab.networks.polyak_update"],
+         "values.prioritised.per_dqn_loss", "policies.gae.gae", "lab.networks.polyak_update",
+         "values.dqn.play_step", "values.dqn.copy_factor", "values.primer.training_step"],
         ["values.dqn.taken", "tabular.control.q_learning_target", "lab.networks.QNetwork", "lab.seeding.torch_seed"],
     ),
     "19": (

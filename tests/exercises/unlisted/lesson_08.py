@@ -1,4 +1,4 @@
-"""Lesson 08: memory, schedule, targets and updates of a DQN. Keys as in `lesson_00`."""
+"""Lesson 08: training, memory, acting, losses and updates of a DQN. Keys as in `lesson_00`."""
 
 import copy
 
@@ -200,28 +200,388 @@ MEMORY_RIGHT = {
     "choice": memory(draw=lambda m, n, rng: rng.choice(np.arange(len(m)), n)),
 }
 
-# ----------------------------------------------------------------------------------- the schedule
+# ------------------------------------------------------------------------------------ one training step
 
-SCHEDULE_WRONG = {
-    "one-step-late": lambda t, s, e, n: s + (e - s) * min(max(t - 1, 0) / n, 1),
-    "one-step-early": lambda t, s, e, n: s + (e - s) * min((t + 1) / n, 1),
-    "squared": lambda t, s, e, n: s + (e - s) * min(t / n, 1) ** 2,
-    "cosine": lambda t, s, e, n: e + (s - e) * (1 + np.cos(np.pi * min(t / n, 1))) / 2,
-    "starts-at-one": lambda t, s, e, n: 1 + (e - 1) * min(t / n, 1),
-    "half": lambda t, s, e, n: s if t < n / 2 else e,
-    "percent": lambda t, s, e, n: round(s + (e - s) * min(t / n, 1), 2),
-    "single-precision": lambda t, s, e, n: float(np.float32(s + (e - s) * min(t / n, 1))),
-    "jumps-at-the-end": lambda t, s, e, n: s * (1 - t / n) if t < n else e,
-    "constant": lambda t, s, e, n: s,
-    "an-array": lambda t, s, e, n: np.array([s + (e - s) * min(t / n, 1)]),
-    "wraps-around": lambda t, s, e, n: s + (e - s) * ((t % n) / n if t != n else 1),
+
+def fit(
+    loss=lambda p, y: F.mse_loss(p.flatten(), y),
+    clear=lambda net, optimizer: optimizer.zero_grad(),
+    before=lambda net, optimizer: None,
+    after=lambda net, optimizer: optimizer.step(),
+    returns=lambda loss, net, x, y: loss.item(),
+):
+    """As in PyTorch's own tutorials, with parts to spoil."""
+
+    def training_step(net, optimizer, x, y):
+        clear(net, optimizer)
+        found = loss(net(x), y)
+        before(net, optimizer)
+        found.backward()
+        after(net, optimizer)
+        return returns(found, net, x, y)
+
+    return training_step
+
+
+def zero_after(net, optimizer):
+    optimizer.step()
+    optimizer.zero_grad()
+
+
+def zero_between(net, optimizer):
+    for p in net.parameters():
+        p.grad.zero_()
+    optimizer.step()
+
+
+def one_layer(net, optimizer):
+    for p in net.first.parameters():
+        p.grad = None
+    optimizer.step()
+
+
+def plain_descent(net, optimizer):
+    with torch.no_grad():
+        for p in net.parameters():
+            p -= 0.1 * p.grad
+
+
+def own_optimizer(net, optimizer):
+    torch.optim.SGD(net.parameters(), lr=optimizer.param_groups[0]["lr"]).step()
+
+
+def stepped_twice(net, optimizer):
+    optimizer.step()
+    optimizer.step()
+
+
+def nothing(*_given):
+    return None
+
+
+def torch_style(net, optimizer, x, y):
+    pred = net(x)
+    loss = F.mse_loss(pred.squeeze(-1), y)
+    optimizer.zero_grad()
+    optimizer.step()
+    loss.backward()
+    return loss.item()
+
+
+def sklearn_style(net, optimizer, x, y):
+    optimizer.step()
+    error = net(x)[:, 0] - y
+    optimizer.zero_grad()
+    (error @ error / len(y)).backward()
+    return float(error @ error / len(y))
+
+
+def from_a_closure(net, optimizer, x, y):
+    def closure():
+        optimizer.zero_grad()
+        loss = ((net(x).view(-1) - y) ** 2).mean()
+        loss.backward()
+        return loss
+
+    return optimizer.step(closure)
+
+
+def by_rows(net, optimizer, x, y):
+    loss = sum((net(a[None])[0, 0] - b) ** 2 for a, b in zip(x, y, strict=True)) / len(y)
+    for p in net.parameters():
+        p.grad = None
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+
+
+FIT_WRONG = {
+    "half": fit(loss=lambda p, y: F.mse_loss(p.flatten(), y) / 2),
+    "absolute": fit(loss=lambda p, y: F.l1_loss(p.flatten(), y)),
+    "huber": fit(loss=lambda p, y: F.smooth_l1_loss(p.flatten(), y)),
+    "root": fit(loss=lambda p, y: F.mse_loss(p.flatten(), y).sqrt()),
+    "steps-twice": fit(after=stepped_twice),
+    "one-layer": fit(after=one_layer),
+    "own-step-size": fit(after=plain_descent),
+    "own-optimizer": fit(after=own_optimizer),
+    "clipped": fit(after=lambda net, o: (nn.utils.clip_grad_norm_(net.parameters(), 0.05), o.step())),
+    "nothing-returned": fit(returns=nothing),
+    "predictions-returned": fit(returns=lambda loss, net, x, y: net(x)),
+    "root-returned": fit(returns=lambda loss, net, x, y: loss.item() ** 0.5),
+    "labels-as-inputs": lambda net, optimizer, x, y: fit()(net, optimizer, x, x[:, 0]),
+    "first-row-only": lambda net, optimizer, x, y: fit()(net, optimizer, x[:1], y[:1]),
+    "labels-standardised": fit(loss=lambda p, y: F.mse_loss(p.flatten(), y - y.mean())),
+    "labels-in-place": lambda net, optimizer, x, y: fit()(net, optimizer, x, y.mul_(0.5)),
+    "detached": fit(loss=lambda p, y: F.mse_loss(p.detach().flatten(), y).requires_grad_()),
+    "sum + loss-after": fit(
+        loss=lambda p, y: F.mse_loss(p.flatten(), y, reduction="sum"),
+        returns=lambda loss, net, x, y: F.mse_loss(net(x).flatten(), y, reduction="sum").item(),
+    ),
+    "gradients-pile-up + b-by-b": fit(
+        clear=nothing, loss=lambda p, y: (p - y).square().mean()
+    ),
+    "sum + gradients-pile-up": fit(
+        clear=nothing, loss=lambda p, y: (p[:, 0] - y).square().sum()
+    ),
+    "b-by-b + uphill": fit(
+        loss=lambda p, y: -(p - y).square().mean(), returns=lambda loss, net, x, y: -loss.item()
+    ),
+}  # fmt: skip
+FIT_RIGHT = {
+    "tutorial": fit(),
+    "module": fit(loss=lambda p, y: nn.MSELoss()(p, y.unsqueeze(-1))),
+    "closure": from_a_closure,
+    "rows": by_rows,
+    "gradients-put-to-zero": fit(clear=lambda net, o: o.zero_grad(set_to_none=False)),
+    "network-cleared": fit(clear=lambda net, o: net.zero_grad()),
+    "dot-product": fit(loss=lambda p, y: (p[:, 0] - y) @ (p[:, 0] - y) / len(y)),
 }
-SCHEDULE_RIGHT = {
-    "clip": lambda t, s, e, n: s - np.clip(t / n, 0, 1) * (s - e),
-    "branches": lambda t, s, e, n: e if t > n else (s * (n - t) + e * t) / n,
-    "zero-d": lambda t, s, e, n: np.asarray(max(e, s - (s - e) / n * t)),
-    "loop": lambda t, s, e, n: s if t == 0 else s - sum([(s - e) / n] * min(t, n)),
+FIT_NAMED = {
+    "gradients-pile-up/cleared-afterwards": fit(clear=nothing, after=zero_after),
+    "gradients-pile-up/never": fit(clear=nothing),
+    "b-by-b/mse-loss": fit(loss=F.mse_loss),
+    "b-by-b/minus": fit(loss=lambda p, y: ((p - y) ** 2).mean()),
+    "sum/reduction": fit(loss=lambda p, y: F.mse_loss(p.flatten(), y, reduction="sum")),
+    "clears-too-late/by-hand": fit(after=zero_between),
+    "clears-too-late/optimizer": fit(after=lambda net, o: (o.zero_grad(), o.step())),
+    "never-steps/nothing": fit(after=nothing),
+    "step-before-backward/in-between": fit(
+        clear=nothing, before=lambda net, o: o.step(), after=lambda net, o: o.zero_grad()
+    ),
+    "step-before-backward/cleared": torch_style,
+    "step-before-backward/first-of-all": sklearn_style,
+    "loss-after/again": fit(returns=lambda loss, net, x, y: ((net(x)[:, 0] - y) ** 2).mean().item()),
+    "uphill/minus": fit(loss=lambda p, y: -F.mse_loss(p.flatten(), y)),
+}  # fmt: skip
+
+# --------------------------------------------------------------------------------- one step of acting
+
+
+def greedy(agent):
+    with torch.no_grad():
+        q = agent.q_net(torch.as_tensor(agent.obs[None]))
+    return q.argmax(dim=1).item()
+
+
+def coin(explores):
+    return lambda env, agent, rng: (
+        int(rng.integers(env.action_space.n))
+        if explores(rng.random(), agent.epsilon)
+        else greedy(agent)
+    )
+
+
+epsilon_greedy = coin(lambda x, epsilon: x < epsilon)
+
+
+def act(
+    choose=epsilon_greedy,
+    store=lambda buffer, s, a, r, s2, terminated, truncated: buffer.add(s, a, r, s2, terminated),
+    go_on=lambda env, s2, over: env.reset()[0] if over else s2,
+    returns=lambda r, terminated, truncated: (r, terminated or truncated),
+):
+    """As in CleanRL's scripts, with parts to spoil."""
+
+    def play_step(env, agent, buffer, rng):
+        s, a = agent.obs, choose(env, agent, rng)
+        s2, r, terminated, truncated, _ = env.step(a)
+        store(buffer, s, a, r, s2, terminated, truncated)
+        agent.obs = go_on(env, s2, terminated or truncated)
+        return returns(r, terminated, truncated)
+
+    return play_step
+
+
+def old_gym(env, agent, buffer, rng):
+    a = int(rng.integers(env.action_space.n)) if rng.random() < agent.epsilon else greedy(agent)
+    next_obs, reward, done, _info = env.step(a)
+    buffer.add(agent.obs, a, reward, next_obs, done)
+    agent.obs = env.reset() if done else next_obs
+    return reward, done
+
+
+def resets_at_the_beginning(env, agent, buffer, rng):
+    """Resets in the next call, so that in between the agent shows the end."""
+    if getattr(agent, "over", False):
+        agent.obs = env.reset()[0]
+    reward, agent.over = act(go_on=lambda env, s2, over: s2)(env, agent, buffer, rng)
+    return reward, agent.over
+
+
+def resets_before_storing(env, agent, buffer, rng):
+    a = int(rng.integers(env.action_space.n)) if rng.random() < agent.epsilon else greedy(agent)
+    next_obs, reward, terminated, truncated, _ = env.step(a)
+    done = terminated or truncated
+    if done:
+        next_obs, _ = env.reset()
+    buffer.add(agent.obs, a, reward, next_obs, terminated)
+    agent.obs = next_obs
+    return reward, done
+
+
+def moves_before_storing(env, agent, buffer, rng):
+    a = int(rng.integers(env.action_space.n)) if rng.random() < agent.epsilon else greedy(agent)
+    agent.obs, reward, terminated, truncated, _ = env.step(a)
+    buffer.add(agent.obs, a, reward, agent.obs, terminated)
+    if terminated or truncated:
+        agent.obs, _ = env.reset()
+    return reward, terminated or truncated
+
+
+def by_choice(env, agent, rng):
+    n = env.action_space.n
+    p = np.full(n, agent.epsilon / n)
+    p[greedy(agent)] += 1 - agent.epsilon
+    return int(rng.choice(n, p=p))
+
+
+def both_drawn(env, agent, rng):
+    tried = int(rng.integers(env.action_space.n))
+    return tried if rng.random() < agent.epsilon else greedy(agent)
+
+
+def stored(
+    d=lambda terminated, truncated: terminated,
+    s=lambda s, s2: s,
+    s2=lambda s, s2: s2,
+    r=lambda r: r,
+):
+    return lambda buffer, a, b, c, e, terminated, truncated: buffer.add(
+        s(a, e), b, r(c), s2(a, e), d(terminated, truncated)
+    )
+
+
+def last_best(agent):
+    q = agent.q_net(torch.as_tensor(agent.obs)).detach().numpy()
+    return int(np.flatnonzero(q == q.max())[-1])
+
+
+PLAY_WRONG = {
+    "by-choice": act(choose=by_choice),
+    "worst-action": act(choose=lambda env, agent, rng: int(rng.integers(env.action_space.n)) if rng.random() < agent.epsilon
+                        else int(agent.q_net(torch.as_tensor(agent.obs)).argmin())),
+    "last-best": act(choose=lambda env, agent, rng: int(rng.integers(env.action_space.n)) if rng.random() < agent.epsilon
+                     else last_best(agent)),
+    "a-tensor-for-an-action": act(choose=lambda env, agent, rng: agent.q_net(torch.as_tensor(agent.obs)).argmax()
+                                  if rng.random() >= agent.epsilon else int(rng.integers(env.action_space.n))),
+    "decays-epsilon": lambda env, agent, buffer, rng: (act()(env, agent, buffer, rng), setattr(agent, "epsilon", 0.9 * agent.epsilon))[0],
+    "stores-twice": act(store=lambda buffer, *row: [stored()(buffer, *row) for _ in range(2)]),
+    "stores-nothing": act(store=nothing),
+    "no-ends-stored": act(store=lambda buffer, s, a, r, s2, terminated, truncated:
+                          None if terminated or truncated else buffer.add(s, a, r, s2, terminated)),
+    "rewards-clipped": act(store=stored(r=lambda r: max(-1.0, min(r, 1.0)))),
+    "exchanged": act(store=stored(s=lambda s, s2: s2, s2=lambda s, s2: s)),
+    "always-terminated": act(store=stored(d=lambda terminated, truncated: True)),
+    "never-terminated": act(store=stored(d=lambda terminated, truncated: False)),
+    "resets-every-step": act(go_on=lambda env, s2, over: env.reset()[0]),
+    "resets-twice": act(go_on=lambda env, s2, over: (env.reset(), env.reset()[0])[1] if over else s2),
+    "late-reset": resets_at_the_beginning,
+    "old-gym": old_gym,
+    "reward-only": act(returns=lambda r, terminated, truncated: r),
+    "truncated-returned": act(returns=lambda r, terminated, truncated: (r, truncated)),
+    "five-returned": act(returns=lambda r, terminated, truncated: (r, terminated, truncated)),
+    "a-tensor-shown": act(go_on=lambda env, s2, over: torch.as_tensor(env.reset()[0] if over else s2)),
+    "trains": lambda env, agent, buffer, rng: (agent.q_net(torch.as_tensor(agent.obs)).sum().backward(), act()(env, agent, buffer, rng))[1],
+    "stores-done + over-is-terminated": act(store=stored(d=lambda a, b: a or b), returns=lambda r, a, b: (r, a)),
+    "epsilon-swapped + stores-done": act(choose=coin(lambda x, e: x > e), store=stored(d=lambda a, b: a or b)),
+    "next-is-obs + stale-obs": act(store=stored(s2=lambda s, s2: s), go_on=lambda env, s2, over: (env.reset() and s2) if over else s2),
+    "always-greedy + over-is-terminated": act(choose=lambda env, agent, rng: greedy(agent), returns=lambda r, a, b: (r, a)),
+}  # fmt: skip
+PLAY_RIGHT = {
+    "cleanrl": act(),
+    "values-first": act(choose=lambda env, agent, rng: (lambda best: int(rng.integers(env.action_space.n))
+                                                        if rng.random() < agent.epsilon else best)(greedy(agent))),
+    "numpy-integer": act(choose=lambda env, agent, rng: rng.integers(env.action_space.n) if rng.random() < agent.epsilon
+                         else np.argmax(agent.q_net(torch.tensor(agent.obs)).detach().numpy())),
+    "zero-d": act(choose=lambda env, agent, rng: np.asarray(rng.integers(env.action_space.n)) if rng.random() < agent.epsilon
+                  else np.asarray(greedy(agent))),
+    "greedy-branch-first": act(choose=lambda env, agent, rng: greedy(agent) if not rng.random() < agent.epsilon
+                               else int(rng.choice(env.action_space.n))),
+    "flags-as-floats": act(store=stored(d=lambda terminated, truncated: float(terminated))),
+    "copies": act(store=stored(s=lambda s, s2: s.copy(), s2=lambda s, s2: list(map(float, s2)))),
+    "any": act(returns=lambda r, *flags: (np.float64(r), any(flags))),
+    "a-batch-of-two": act(choose=lambda env, agent, rng: int(rng.integers(0, env.action_space.n)) if rng.random() < agent.epsilon
+                          else int(agent.q_net(torch.as_tensor(np.stack([agent.obs] * 2)))[1].max(dim=0).indices)),
+}  # fmt: skip
+PLAY_NAMED = {
+    "reset-as-next/gym-with-autoreset": resets_before_storing,
+    "stores-done/or": act(store=stored(d=lambda terminated, truncated: terminated or truncated)),
+    "stores-alive/one-minus": act(store=stored(d=lambda terminated, truncated: 1 - terminated)),
+    "next-is-obs/moves-first": moves_before_storing,
+    "next-is-obs/obs-twice": act(store=stored(s2=lambda s, s2: s)),
+    "stale-obs/forgotten": lambda env, agent, buffer, rng: act(
+        go_on=lambda env, s2, over: (env.reset() and agent.obs) if over else agent.obs
+    )(env, agent, buffer, rng),
+    "no-reset/never": act(go_on=lambda env, s2, over: s2),
+    "reset-with-seed/42": act(go_on=lambda env, s2, over: env.reset(seed=42)[0] if over else s2),
+    "epsilon-swapped/greater": act(choose=coin(lambda x, epsilon: x > epsilon)),
+    "always-greedy/argmax": act(choose=lambda env, agent, rng: greedy(agent)),
+    "samples-the-space/cleanrl": act(
+        choose=lambda env, agent, rng: (
+            env.action_space.sample() if rng.random() < agent.epsilon else greedy(agent)
+        )
+    ),
+    "draws-otherwise/action-first": act(choose=both_drawn),
+    "over-is-terminated/flag": act(returns=lambda r, terminated, truncated: (r, terminated)),
 }
+
+# ---------------------------------------------------------------------------------- what a copy does
+
+
+def with_root(factor):
+    return lambda kappa, eta, every: (lambda f: (f, f ** (1.0 / every)))(factor(kappa, eta, every))
+
+
+def lived(kappa, eta, every, renew):
+    """Steps of a prediction whose goal is 1/(1 − κ), with labels 1 + κp."""
+    goal = 1 / (1 - kappa)
+    p = goal + 1.0
+    y = 1 + kappa * p
+    for step in range(every):
+        if renew(step):
+            y = 1 + kappa * p
+        p = p + eta * (y - p)
+    return p - goal
+
+
+COPY_WRONG = {
+    "complement": with_root(lambda k, n, c: 1 - (k + (1 - k) * (1 - n) ** c)),
+    "eta-for-its-rest": with_root(lambda k, n, c: k + (1 - k) * n**c),
+    "one-step-more": with_root(lambda k, n, c: k + (1 - k) * (1 - n) ** (c + 1)),
+    "one-step-less": with_root(lambda k, n, c: k + (1 - k) * (1 - n) ** (c - 1)),
+    "kappa-in-the-step": with_root(lambda k, n, c: k + (1 - k) * (1 - n * k) ** c),
+    "exponential": with_root(lambda k, n, c: k + (1 - k) * np.exp(-n * c)),
+    "capped-at-1": with_root(lambda k, n, c: min(k + (1 - k) * (1 - n) ** c, 1.0)),
+    "square-root": lambda k, n, c: (lambda f: (f, f**0.5))(k + (1 - k) * (1 - n) ** c),
+    "power-for-root": lambda k, n, c: (lambda f: (f, f**c))(k + (1 - k) * (1 - n) ** c),
+    "one-number": lambda k, n, c: k + (1 - k) * (1 - n) ** c,
+    "an-array": lambda k, n, c: np.array(COPY_RIGHT["formula"](k, n, c)),
+    "rounded": lambda k, n, c: tuple(round(x, 4) for x in COPY_RIGHT["formula"](k, n, c)),
+    "logarithm": lambda k, n, c: (lambda f: (f, np.log(f) / c if f else 0.0))(k + (1 - k) * (1 - n) ** c),
+    "fresh-label + not-per-step": lambda k, n, c: (lambda f: (f, f))((1 - n * (1 - k)) ** c),
+    "label-for-goal + factor-over-c": lambda k, n, c: ((1 - n) ** c, (1 - n) ** c / c),
+    "forgets-the-rest + order-exchanged": lambda k, n, c: with_root(lambda k, n, c: k + (1 - n) ** c)(k, n, c)[::-1],
+}  # fmt: skip
+COPY_RIGHT = {
+    "formula": with_root(lambda k, n, c: k + (1 - k) * (1 - n) ** c),
+    "lived": with_root(lambda k, n, c: max(lived(k, n, c, renew=lambda step: step == 0), 0.0)),
+    "gap-closed": with_root(lambda k, n, c: 1 - (1 - k) * (1 - (1 - n) ** c)),
+    "geometric-sum": with_root(lambda k, n, c: 1 - (1 - k) * n * sum((1 - n) ** i for i in range(c))),
+    "mixture": with_root(lambda k, n, c: np.dot([k, 1], [1 - (1 - n) ** c, (1 - n) ** c])),
+    "a-list": lambda k, n, c: list(COPY_RIGHT["formula"](k, n, c)),
+}  # fmt: skip
+COPY_NAMED = {
+    "fresh-label/lived": with_root(lambda k, n, c: lived(k, n, c, renew=lambda step: True)),
+    "label-for-goal/power": with_root(lambda k, n, c: np.power(1 - n, c)),
+    "regression-finished/kappa": lambda k, n, c: (k, k ** (1 / c)),
+    "linear/numpy": lambda k, n, c: (lambda f: (float(f), float(np.power(f, 1 / c))))(
+        np.float64(1 - c * n * (1 - k))
+    ),
+    "forgets-the-rest/sum": with_root(lambda k, n, c: (1 - n) ** c + k),
+    "label-every-step/power": lambda k, n, c: (k**c, k),
+    "factor-over-c/divided": lambda k, n, c: (lambda f: (f, f / c))(COPY_RIGHT["formula"](k, n, c)[0]),
+    "not-per-step/twice": lambda k, n, c: (COPY_RIGHT["formula"](k, n, c)[0],) * 2,
+}  # fmt: skip
 
 # -------------------------------------------------------------------------------------- the label
 
@@ -234,7 +594,6 @@ def row_by_row(best, alive=lambda d: 1 - d, form=lambda r, g, v: r + g * v):
     return dqn_target
 
 
-right_label = row_by_row(lambda q: max(q.tolist()))
 LABEL_WRONG = {
     "minimum": row_by_row(lambda q: q.min()),
     "mean": row_by_row(lambda q: q.mean()),
@@ -252,19 +611,18 @@ LABEL_WRONG = {
     "column": lambda r, q, d, g: (r + g * (1 - d) * q.amax(1))[:, None],
     "numpy": lambda r, q, d, g: (r + g * (1 - d) * q.amax(1)).numpy(),
     "a-list": lambda r, q, d, g: (r + g * (1 - d) * q.amax(1)).tolist(),
-    "squeezed": lambda r, q, d, g: (r + g * (1 - d) * q.amax(1)).squeeze(),
     "any-end-ends-all": lambda r, q, d, g: r + g * (1 - d.amax()) * q.amax(1),
     "reward-in-place": lambda r, q, d, g: r.add_(g * (1 - d) * q.amax(1)),
-    "zeroes-in-place": lambda r, q, d, g: r + g * q.mul_(1 - d[:, None]).amax(1),
     "whole-numbers": lambda r, q, d, g: (r + g * (1 - d) * q.amax(1)).round(),
 }
 LABEL_RIGHT = {
     "loop": row_by_row(lambda q: q.max()),
-    "python-numbers": right_label,
+    "python-numbers": row_by_row(lambda q: max(q.tolist())),
     "masked-fill": lambda r, q, d, g: r + g * q.amax(1).masked_fill(d == 1, 0.0),
     "numpy-inside": lambda r, q, d, g: r + g * (1 - d) * torch.from_numpy(q.numpy().max(axis=1)),
     "top-k": lambda r, q, d, g: torch.add(r, (1 - d) * q.topk(1).values[:, 0], alpha=g),
     "keepdim": lambda r, q, d, g: (r[:, None] + g * (1 - d[:, None]) * q.amax(1, keepdim=True)).view(-1),
+    "zeroes-in-place": lambda r, q, d, g: r + g * q.mul_(1 - d[:, None]).amax(1),
 }  # fmt: skip
 
 # --------------------------------------------------------------------------------------- the loss
@@ -306,7 +664,12 @@ def through_the_target_only(q_net, target_net, batch, gamma):
     return F.smooth_l1_loss(q.detach(), y)
 
 
-LOSS_WRONG = {
+def labelled(label):
+    """The loss with a label of r, the values of s′, d and γ."""
+    return loss(label=lambda b, q, g: label(b.reward, q, b.terminated, g))
+
+
+LOSS_WRONG = {f"label-{key}": labelled(label) for key, label in LABEL_WRONG.items()} | {
     "half": lambda *given: loss()(*given) / 2,
     "negative": lambda *given: -loss()(*given),
     "threshold-2": loss(distance=lambda q, y: F.smooth_l1_loss(q, y, beta=2.0)),
@@ -361,7 +724,7 @@ def loop_loss(q_net, target_net, batch, gamma):
     return total / len(batch.reward)
 
 
-LOSS_RIGHT = {
+LOSS_RIGHT = {f"label-{key}": labelled(label) for key, label in LABEL_RIGHT.items()} | {
     "gather": loss(),
     "own-huber": loss(distance=own_huber),
     "loop": loop_loss,
@@ -531,22 +894,27 @@ UPDATE_RIGHT = {
 }
 
 WRONG = {
+    "training_step": FIT_WRONG,
     "ReplayBuffer": MEMORY_WRONG,
-    "epsilon_schedule": SCHEDULE_WRONG,
-    "dqn_target": LABEL_WRONG,
+    "play_step": PLAY_WRONG,
+    "copy_factor": COPY_WRONG,
     "dqn_loss": LOSS_WRONG,
     "polyak_update": POLYAK_WRONG,
     "dqn_update": UPDATE_WRONG,
 }
 RIGHT = {
+    "training_step": FIT_RIGHT,
     "ReplayBuffer": MEMORY_RIGHT,
-    "epsilon_schedule": SCHEDULE_RIGHT,
-    "dqn_target": LABEL_RIGHT,
+    "play_step": PLAY_RIGHT,
+    "copy_factor": COPY_RIGHT,
     "dqn_loss": LOSS_RIGHT,
     "polyak_update": POLYAK_RIGHT,
     "dqn_update": UPDATE_RIGHT,
 }
 NAMED = {
+    "training_step": FIT_NAMED,
+    "play_step": PLAY_NAMED,
+    "copy_factor": COPY_NAMED,
     "ReplayBuffer": {
         "newest-never-drawn/dictionary": memory(
             draw=lambda m, n, rng: rng.integers(max(len(m) - 1, 1), size=n)
@@ -570,22 +938,15 @@ NAMED = {
             store=lambda m, row: m.rows.__setitem__(m.n, row) if m.n < m.capacity else None
         ),
     },
-    "epsilon_schedule": {
-        "never-stops/slope": lambda t, s, e, n: s - t * ((s - e) / n),
-        "rises/comes-back": lambda t, s, e, n: s + (e - s) * t / n if t <= n else s,
-        "geometric/no-floor": lambda t, s, e, n: s * (e / s) ** (t / n),
-        "rises/interp": lambda t, s, e, n: float(np.interp(t, [0, n], [e, s])),
-        "stops-at-zero/max": lambda t, s, e, n: max(s - t * (s - e) / n, 0),
-        "integer-division/int": lambda t, s, e, n: s + (e - s) * min(int(t / n), 1),
-    },
-    "dqn_target": {
-        "terminal-bootstrap/loop": row_by_row(lambda q: q.max(), alive=lambda d: 1.0),
-        "no-gamma/loop": row_by_row(lambda q: q.max(), form=lambda r, g, v: r + v),
-        "argmax/loop": row_by_row(lambda q: q.argmax()),
-        "reward-masked/where": lambda r, q, d, g: torch.where(d == 1, 0.0, r + g * q.amax(1)),
-        "b-by-b/unsqueezed": lambda r, q, d, g: r.unsqueeze(1) + g * (1 - d) * q.amax(1),
-    },
     "dqn_loss": {
+        "terminal-bootstrap/loop": labelled(row_by_row(lambda q: q.max(), alive=lambda d: 1.0)),
+        "no-gamma/loop": labelled(row_by_row(lambda q: q.max(), form=lambda r, g, v: r + v)),
+        "argmax/loop": labelled(row_by_row(lambda q: q.argmax())),
+        "reward-masked/where": labelled(
+            lambda r, q, d, g: torch.where(d == 1, 0.0, r + g * q.amax(1))
+        ),
+        "b-by-b/unsqueezed": labelled(lambda r, q, d, g: r.unsqueeze(1) + g * (1 - d) * q.amax(1)),
+        "b-by-b/ends": labelled(lambda r, q, d, g: r + g * (1 - d.view(-1, 1)) * q.amax(1)),
         "online-target/no-grad": loss(network=lambda online, target: online),
         "wrong-action/amax": loss(pick=lambda q, a: q.amax(1)),
         "squared-error/pow": loss(distance=lambda q, y: ((q - y) ** 2).mean()),
@@ -618,14 +979,13 @@ NAMED = {
 
 # Wrong answers of which the mistake is listed by now.
 _LISTED = {
-    "dqn_target": {
-        "minimum": "not-the-best",
-        "mean": "not-the-best",
-        "first-action": "not-the-best",
-        "mask-inverted": "mask-inverted",
-        "gamma-on-reward": "reward-discounted",
-    },
     "dqn_loss": {
+        "label-minimum": "not-the-best",
+        "label-mean": "not-the-best",
+        "label-first-action": "not-the-best",
+        "label-mask-inverted": "mask-inverted",
+        "label-gamma-on-reward": "reward-discounted",
+        "label-column": "b-by-b",
         "absolute": "no-parabola",
         "per-sample": "not-averaged",
         "obs-for-next": "labels-from-s",
@@ -647,10 +1007,6 @@ _LISTED = {
         "hard-target": "hard-copy",
         "absolute-loss": "wrong-loss",
         "gamma-1": "no-gamma",
-    },
-    "epsilon_schedule": {
-        "one-step-late": "counts-otherwise",
-        "one-step-early": "counts-otherwise",
     },
 }
 also_named(NAMED, WRONG, _LISTED)
