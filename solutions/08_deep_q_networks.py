@@ -114,7 +114,7 @@ def cart_pole(render_mode=None):
 # %% [markdown]
 # ## A primer of PyTorch
 #
-# Half an hour for those who have not trained a network before; who has goes on to exercise 8.1, which takes three minutes. No
+# Half an hour for whoever has not trained a network before; everybody else goes straight to exercise 8.1. No
 # reinforcement learning yet: we fit a curve to noisy points $y = \sin x$.
 #
 # A **module** is a function with weights of its own. Its class says in `__init__` which layers it has, and in `forward` what they do to a batch of
@@ -945,8 +945,8 @@ for n, value in enumerate(patient):
 assert patient[1] < 50 < 1 / (1 - gamma) < patient[-1]
 
 # %% [markdown]
-# It crosses 100 as well, only later. Lesson 07 has a name for it: the **deadly triad** (Sutton & Barto, §11.3). A function with shared weights, labels made of one's own predictions, and data that another policy made: any two of the three are safe,
-# all three together may diverge. DQN has all three, and a target network takes none of them away. What then holds the values down in the experiment below? The agent itself. It tries what it overrates, and the memory gets the transitions that say otherwise: the data come
+# It crosses 100 as well, only later. Lesson 07 has a name for it: the **deadly triad** (Sutton & Barto, §11.3). A function with shared weights, labels made of one's own predictions, and data that another policy made: with any two of
+# them divergence can be avoided, with all three it may come. DQN has all three, and a target network takes none of them away. What then holds the values down in the experiment below? The agent itself. It tries what it overrates, and the memory gets the transitions that say otherwise: the data come
 # closer to those of its own policy. A memory that nobody adds to never contradicts.
 
 # %% [markdown]
@@ -1501,7 +1501,7 @@ plots.show(left, alt="Left: the loss of the colleague's agent is far below the o
 #
 # <details><summary>Where the originals say something else</summary>
 #
-# - *Human-level control through deep reinforcement learning* (Mnih et al. 2015) says that it clips the *error term* to [−1, 1]. What is meant is the derivative in (8.10). To clip the error itself before
+# - *Human-level control through deep reinforcement learning* (Mnih et al. 2015) says that it clips the *error term* to [−1, 1], and that this is an absolute loss beyond. What is meant is the derivative in (8.10). To clip the error itself before
 #   squaring it would make the gradient zero just where the error is large.
 # - The pseudocode collection (*pseudocodes* of the JoyRL book, Datawhale) copies $\hat Q \leftarrow Q$, and then prints the label with the *online* parameters θ, so that its copy is never used. It stores $(s_t,a_t,r_t,s_{t+1})$ without $d$, which the label needs and
 #   nobody can recover later. Its line $s_{t+1}\leftarrow s_t$ is to be read the other way round.
