@@ -344,13 +344,13 @@ def fitting(function: Any, state: SimpleNamespace, **data: Any) -> dict[str, Any
     done: list[str] = []
     state.optimizer.register_step_pre_hook(lambda *_given: done.append("step"))
     next(state.net.parameters()).register_hook(lambda _gradient: done.append("gradient"))
-    report = _updated(function, {"state": state, **data})
+    report = _updated(function, {"state": state, **data}, apart="state")
     report["notes"] |= {"steps": done.count("step"), "stepped_first": int(done[:1] == ["step"])}
     return report
 
 
-def _updated(function: Any, inputs: dict[str, Any]) -> dict[str, Any]:
-    """The report of `updates`; an input of the name `state` is handed over as its parts, one by one."""
+def _updated(function: Any, inputs: dict[str, Any], apart: str = "") -> dict[str, Any]:
+    """The report of `updates`; apart: an input that is handed over as its parts, one by one."""
     parts = dict(_parts(inputs))
     before = {name: [id(leaf) for leaf in _leaves(part)] for name, part in parts.items()}
     for leaf in (leaf for part in parts.values() for leaf in _leaves(part)):
@@ -363,7 +363,7 @@ def _updated(function: Any, inputs: dict[str, Any]) -> dict[str, Any]:
             argument
             for name, x in inputs.items()
             for argument in (
-                vars(x).values() if name == "state" else [x[i] if isinstance(x, list) else x]
+                vars(x).values() if name == apart else [x[i] if isinstance(x, list) else x]
             )
         ]
         with clips if i == 0 else contextlib.nullcontext():  # looking on takes time
