@@ -26,7 +26,7 @@ from gymnasium import Wrapper
 
 from rlcourse.checker import authorship, check, whose
 from rlcourse.lab import plots
-from rlcourse.lab.progress import progress
+from rlcourse.lab.progress import progress, seeds
 from rlcourse.tabular import dynamic_programming, mdp, prediction
 from rlcourse.tabular.envs import TabularEnv
 from rlcourse.tabular.figures import MONTE_CARLO, n_step_curves, td_against_mc
@@ -39,12 +39,11 @@ from rlcourse.tabular.figures import MONTE_CARLO, n_step_curves, td_against_mc
 # $$Q^*(s,a) = r(s,a) + \gamma\,\mathbb E_{s'\sim p(\cdot|s,a)}\Big[\max_{a'}Q^*(s',a')\Big]$$
 #
 # Now $p$ is unknown. One difficulty at a time: we step back to the equation without the max, for one given policy; the max
-# returns in lesson 05. The value of a state is the mean of the return from there, and it obeys the Bellman equation
-# (lesson 02):
+# returns in lesson 05.
 #
-# $$V^\pi(s) = \mathbb E_\tau\big[G_t \mid s_t = s\big]
-# = \mathbb E_{a\sim\pi(\cdot|s)}\,\mathbb E_{s'\sim p(\cdot|s,a)}\big[\,r + \gamma V^\pi(s')\,\big],\qquad
-# G_t = r_t + \gamma G_{t+1} \tag{4.1}$$
+# $$V^\pi(s) = \mathbb E_{a\sim\pi(\cdot|s)}\,\mathbb E_{s'\sim p(\cdot|s,a)}\big[\,r + \gamma V^\pi(s')\,\big] \tag{4.1}$$
+#
+# Both sides are means of returns: $V^\pi(s) = \mathbb E_\tau[\,G_t \mid s_t = s\,]$ with $G_t = r_t + \gamma G_{t+1}$.
 #
 # So far we solved it with $p$ in hand. **Which part of (4.1) can no longer be computed when $p$ is unknown?** The
 # expectations. What replaces an expectation that cannot be computed? A sample of it.
@@ -100,7 +99,7 @@ print("true values of the first five cells:", true_values[1:6].round(2))
 # %% [markdown]
 # ## Monte Carlo: average what came back
 #
-# The plainest sample of (4.1): run episodes, and average the returns that followed each state.
+# The value is a mean of returns. So run episodes, and average the returns that followed each state.
 #
 # $$v(s) = \frac1{N(s)}\sum_{t\,:\,s_t = s} G_t \tag{4.2}$$
 #
@@ -167,15 +166,19 @@ mc_prediction = check("mc_prediction")
 # Every method of this lesson has this form. They differ in one thing: **the target** that stands where $G_t$ stands now.
 
 # %% [markdown]
-# **Talk to your neighbour.** What speaks for Monte Carlo, and what against it? Vote, yes or no: **A** its targets are right on
-# average, whatever the table says · **B** it can learn before the episode ends · **C** it can learn where episodes never end ·
-# **D** two walks from the same cell can give it targets as far apart as −1 and 1.
+# ### Talk to your neighbour
+# What speaks for Monte Carlo, and what against it? Vote on each, yes or no:
+#
+# - **A** Its targets are right on average, whatever the table says.
+# - **B** It can learn before the episode ends.
+# - **C** It can learn where episodes never end.
+# - **D** Two walks from the same cell can give it targets as far apart as −1 and 1.
 #
 # <details><summary>We have voted.</summary>
 #
-# Yes, no, no, yes. A return is a fair sample of (4.1), and it needs nothing but experience: no model, and no other
-# state's estimate. The price is waiting for the end, and the luck of every step up to there. The next method pays neither,
-# and gives up A.
+# Yes, no, no, yes. A return is a fair sample, and it needs nothing but experience: no model, and no other state's
+# estimate. The price is waiting for the end, and the luck of every step up to there. The next method does not wait and
+# has the luck of one step only; it gives up A.
 # </details>
 
 # %% [markdown]
@@ -194,7 +197,7 @@ mc_prediction = check("mc_prediction")
 # Using an estimate to improve an estimate is called **bootstrapping**. Here it is, beside a rollout, and beside the full
 # backup of lesson 02:
 
-# %%
+# %% tags=["hide-input"]
 ax = plots.backup_diagrams(
     {"Bellman backup": (2, 3), "TD(0)": (1, 1), "Monte Carlo": (1, 1, 1, 1, 1, 1)}
 )
@@ -319,9 +322,9 @@ n_step_return = check("n_step_return")
 
 # %% [markdown] task="lambda_weights"
 # ### Exercise 4.4 · `lambda_weights`
-# **Points** 2 · **Difficulty** ●●○ · **Time** 20 min
+# **Points** 2 · **Difficulty** ●●○ · **Time** 20 min · ✎ on paper
 #
-# Take a pencil. What is (4.7) made of, $N$ = `steps_left` steps before the end? All returns longer than $N$ steps are the same as the
+# What is (4.7) made of, $N$ = `steps_left` steps before the end? All returns longer than $N$ steps are the same as the
 # one of $N$ steps, so *everything that the endless series would give to them goes to it*. Derive on paper, then write both as
 # arrays of length $N$:
 #
@@ -376,10 +379,15 @@ r, v, d = rng.normal(size=T), rng.normal(size=T), np.arange(T) == T - 1
 mixture, rewards_only = np.zeros(T), np.zeros(T)
 for t in range(T):
     on_returns, on_rewards = lambda_weights(T - t, gamma, lam)
-    returns = [n_step_return(r[t : t + n], v[t + n - 1], d[t : t + n], gamma) for n in range(1, T - t + 1)]  # fmt: skip
+    returns = [
+        n_step_return(r[t : t + n], v[t + n - 1], d[t : t + n], gamma) for n in range(1, T - t + 1)
+    ]
     mixture[t], rewards_only[t] = on_returns @ returns, on_rewards @ r[t:]
 print("the weights from the first step on:", lambda_weights(T, gamma, lam)[0].round(3))
-for name, found, values in (("mixture of returns", mixture, v), ("sum of rewards", rewards_only, 0 * v)):  # fmt: skip
+for name, found, values in (
+    ("mixture of returns", mixture, v),
+    ("sum of rewards", rewards_only, 0 * v),
+):
     gap = np.abs(found - prediction.lambda_returns(r, values, d, gamma, lam)).max()
     print(f"{name:18} against the course's λ-return: largest difference {gap:.1e}")
     assert gap < 1e-12
@@ -450,7 +458,9 @@ lambda_returns = check("lambda_returns")
 
 # %%
 segment = rng.normal(size=T), rng.normal(size=T), np.array([0, 0, 1, 0, 0, 0])
-to_the_end = [n_step_return(segment[0][t:], segment[1][-1], segment[2][t:], gamma) for t in range(T)]  # fmt: skip
+to_the_end = [
+    n_step_return(segment[0][t:], segment[1][-1], segment[2][t:], gamma) for t in range(T)
+]
 for name, expected, found in (
     ("λ = 0, TD(0)", td0_target(*segment, gamma), lambda_returns(*segment, gamma, 0.0)),
     ("λ = 1, Monte Carlo", to_the_end, lambda_returns(*segment, gamma, 1.0)),
@@ -466,15 +476,19 @@ for name, expected, found in (
 # A λ-return looks ahead, to the end of the episode. Must its user wait for the end? Take $v(s_t)$ from both sides of (4.8) and
 # write $\delta_t = r_t + \gamma(1-d_t)\,v(s_{t+1}) - v(s_t)$ for the TD error:
 #
-# $$G^\lambda_t - v(s_t) = \delta_t + \gamma\lambda\,(1-d_t)\big[G^\lambda_{t+1} - v(s_{t+1})\big]
-# = \sum_{k\ge0}(\gamma\lambda)^k\,\delta_{t+k} \tag{4.9}$$
+# $$\begin{aligned}
+# G^\lambda_t - v(s_t) &= \delta_t + \gamma\lambda\,(1-d_t)\big[G^\lambda_{t+1} - v(s_{t+1})\big]\\
+# &= \sum_{k\ge0}(\gamma\lambda)^k\,\delta_{t+k}
+# \end{aligned} \tag{4.9}$$
 #
 # where the sum runs to the end of the episode, with $v$ held fixed. There are the factors $(\gamma\lambda)^k$ of Exercise 4.4
 # again, now on TD errors. Read (4.9) the other way round: $\delta_t$, the news of step $t$, belongs to *every* state that came
 # before, times $\gamma\lambda$ for each step since. So remember, for each state, how much of the news is its own:
 #
-# $$e(s) \leftarrow \gamma\lambda\,e(s) + \mathbb 1[s = s_t],\qquad
-# v(s) \leftarrow v(s) + \alpha\,\delta_t\,e(s)\quad\text{for all } s \tag{4.10}$$
+# $$\begin{aligned}
+# e(s) &\leftarrow \gamma\lambda\,e(s) + \mathbb 1[s = s_t]\\
+# v(s) &\leftarrow v(s) + \alpha\,\delta_t\,e(s)
+# \end{aligned}\qquad\text{for all } s \tag{4.10}$$
 #
 # $e$ is the **eligibility trace**; it starts each episode at 0. This is TD(λ): no waiting, one extra table. Looking ahead with (4.8)
 # is called the forward view, (4.10) the backward view. Five lines, and the check that over one walk both ask for the same
@@ -510,30 +524,63 @@ for lam in (0.0, 0.5, 0.9, 1.0):
 # If $v$ moves during the episode, as it does when one does not wait, the two views are no longer exactly equal, only close for a
 # small α.
 #
-# Back to the guess at the beginning: one walk that ended on the right, and a table of zeros. Whom does the one reward reach?
+# Back to the guess at the beginning: one walk that ended on the right, and a table of zeros. Whom does the one reward reach? Count
+# the cells that move by more than a hundredth, then drag λ.
 
 # %%
-reached = {f"λ = {lam}": backward_view(states, rewards, np.zeros(21), 1.0, lam)[1:-1]
-           for lam in (0.0, 0.5, 0.9, 0.98)}  # fmt: skip
-ax = plots.curves(reached, x=range(1, 20), xlabel="cell", ylabel="change of $v$, for α = 1")
-plots.show(ax, alt="What one walk that ended on the right changes: with lambda 0 only the last cell moves, and the "
-           "larger lambda is, the further back from the goal cells move.")  # fmt: skip
-moved = {name: int((change > 0.01).sum()) for name, change in reached.items()}
-print("cells that move by more than 0.01:", moved)
-assert list(moved.values()) == sorted(moved.values()) and moved["λ = 0.0"] == 1
+moved = {}
+for lam in (0.0, 0.5, 0.9, 1.0):
+    change = backward_view(states, rewards, np.zeros(21), 1.0, lam)
+    moved[lam] = int((change > 0.01).sum())
+    print(f"λ = {lam}: cells that move {moved[lam]}")
+assert moved[0.0] == 1 and moved[1.0] == len(set(states.tolist()))
+assert list(moved.values()) == sorted(moved.values())
+
+
+# %% tags=["hide-input"]
+def draw(lam):
+    left, right = plots.axes(1, 2, size=(9.5, 3.6))
+    weights = lambda_weights(12, 1.0, lam)[0]
+    left.vlines(range(1, 13), 0, weights, color=plots.PALETTE["purple"], linewidth=10)
+    left.set(
+        xlabel="steps of the return", ylabel="its weight", title="Looking ahead, 12 steps left"
+    )
+    left.set(xticks=(1, 4, 8, 12), yticks=(0, 0.5, 1), ylim=(0, 1.05))
+    change = backward_view(states, rewards, np.zeros(21), 1.0, lam)[1:-1]
+    right.vlines(range(1, 20), 0, change, color=plots.PALETTE["blue"], linewidth=10)
+    right.set(xlabel="cell", ylabel="change of v, for α = 1", title="Looking back, from the end")
+    right.set(xticks=(1, 5, 10, 15, 19))
+    return left
+
+
+plots.slide(
+    draw,
+    [0.0, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 1.0],
+    name="λ",
+    start=4,
+    alt="Left, the weights of the twelve returns: all on the first for lambda 0, all on the last for lambda 1. "
+    "Right, what one walk that ended on the right changes: the last cell alone for lambda 0, every cell that "
+    "was visited, as often as it was visited, for lambda 1.",
+)
+
+# %% [markdown]
+# At λ = 1 a cell moves as often as it was visited: every visit has the return 1. The trace of a small λ has forgotten all but the
+# last steps.
 
 # %% [markdown]
 # ## Bias against variance
 #
-# **Talk to your neighbour.** A table is wrong; $n$ grows from 1 to 512. What happens to the bias and to the spread of the
-# *n*-step target? **A** both grow · **B** the bias falls, the spread grows · **C** the bias grows, the spread falls ·
-# **D** both fall. The next cell tells.
-#
 # What is gained by believing, and what is lost? Take the walk, with a table that has seen only ten episodes, and look at the
 # target for the cell halfway to the right end (true value ½) as $n$ grows. **Bias** is how far the mean target is from the truth;
 # **standard deviation** is how much it jumps from walk to walk.
+#
+# ### Talk to your neighbour
+# $n$ grows from 1 to 512. What happens to the bias of the *n*-step target, and to its standard deviation?
+#
+# **A** both grow · **B** the bias falls, the deviation grows · **C** the bias grows, the deviation falls · **D** both fall
 
 # %%
+# about 3 s
 env = TabularEnv(walk)
 env.reset(seed=1)
 table = prediction.td_prediction(env, policy, 10, 0.1, 1.0, np.random.default_rng(1))
@@ -542,22 +589,26 @@ env.reset(seed=2)
 lengths = (1, 2, 4, 8, 16, 32, 64, 128, 512)
 found = np.zeros((len(lengths), 3000))
 for i in progress(range(3000), "walks"):
-    states, rewards, ended = [env.reset()[0]], [], []
-    while not (ended and ended[-1]) and len(rewards) < max(lengths):
+    path, paid, ended = [env.reset()[0]], [], []
+    while not (ended and ended[-1]) and len(paid) < max(lengths):
         s, reward, terminated, _, _ = env.step(0)
-        states.append(s), rewards.append(reward), ended.append(terminated)
+        path.append(s), paid.append(reward), ended.append(terminated)
     for k, n in enumerate(lengths):
-        window = slice(0, min(n, len(rewards)))
-        found[k, i] = n_step_return(rewards[window], table[states[window.stop]], ended[window], 1.0)
+        window = slice(0, min(n, len(paid)))
+        found[k, i] = n_step_return(paid[window], table[path[window.stop]], ended[window], 1.0)
 bias, deviation = np.abs(found.mean(axis=1) - true_values[15]), found.std(axis=1)
-ax = plots.curves({"|bias|": bias, "standard deviation": deviation}, x=lengths,
-                  xlabel="n", ylabel="of the target")  # fmt: skip
+for k in (0, -1):
+    print(f"n = {lengths[k]}: |bias| {bias[k]:.3f}, deviation {deviation[k]:.3f}")
+assert deviation[-1] > 3 * deviation[0] and bias[-1] < bias[0] / 3
+
+# %% tags=["hide-input"]
+ax = plots.curves(
+    {"|bias|": bias, "standard deviation": deviation}, x=lengths, xlabel="n", ylabel="of the target"
+)
 ax.set_xscale("log", base=2)
+ax.set_xticks(lengths, labels=lengths)
 plots.show(ax, alt="Absolute bias and standard deviation of the n-step target against n: the standard "
            "deviation climbs with n, the bias falls to 0.")  # fmt: skip
-print(f"n = 1: |bias| {bias[0]:.3f}, deviation {deviation[0]:.3f}; "
-      f"n = 512: |bias| {bias[-1]:.3f}, deviation {deviation[-1]:.3f}")  # fmt: skip
-assert deviation[-1] > 3 * deviation[0] and bias[-1] < bias[0] / 3
 
 # %% [markdown]
 # A short target repeats what the table believes, right or wrong, and hardly jumps. A long one owes nothing to the table and
@@ -631,11 +682,14 @@ td_prediction = check("td_prediction")
 # Does the decision matter? Start the walk anywhere and cut it off after 15 steps. Beside it, the same loop in an environment
 # that reports every cut as an end.
 #
-# **Talk to your neighbour** before you run it. What happens to the values if a cut is taken for an end? **A** nothing · **B**
-# all become too high · **C** all become too low · **D** they shrink towards 0.
+# ### Talk to your neighbour
+# What happens to the values if a cut is taken for an end?
+#
+# **A** nothing · **B** all become too high · **C** all become too low · **D** they shrink towards 0
 
 
 # %%
+# about 2 s
 class CutIsTheEnd(Wrapper):
     """Says `terminated` where only the clock ran out."""
 
@@ -651,12 +705,20 @@ for name, wrap in (("cut is no end", lambda env: env), ("cut is the end", CutIsT
     env.reset(seed=5)
     learned[name] = td_prediction(env, policy, 4000, 0.03, 1.0, np.random.default_rng(5))
     print(f"{name}: RMS error {rms(learned[name]):.3f}")
-cut = {name: v[1:-1] for name, v in learned.items()} | {"truth": true_values[1:-1]}
-ax = plots.curves(cut, x=range(1, 20), xlabel="cell", ylabel="value")
-plots.show(ax, alt="Values learned from walks cut off after 15 steps: with a bootstrap at the cut they follow the true "
-           "line, with the cut taken for an end they are flat, near 0 in the middle.")  # fmt: skip
 assert rms(learned["cut is no end"]) < rms(learned["cut is the end"]) / 2
-assert np.abs(learned["cut is the end"][1:-1]).max() < np.abs(true_values[1:-1]).max()
+shrunk = np.abs(learned["cut is the end"][1:-1]).mean() / np.abs(true_values[1:-1]).mean()
+print(f"a cut taken for an end leaves {shrunk:.0%} of the values' size")
+assert shrunk < 0.7
+
+# %% tags=["hide-input"]
+ax = plots.curves(
+    {name: v[1:-1] for name, v in learned.items()}, x=range(1, 20), xlabel="cell", ylabel="value"
+)
+ax.plot(range(1, 20), true_values[1:-1], color=plots.INK, linestyle=":", label="truth")
+ax.set_xticks((1, 5, 10, 15, 19))
+ax.legend()
+plots.show(ax, alt="Values learned from walks cut off after 15 steps: with a bootstrap at the cut they follow the true "
+           "line, with the cut taken for an end they are too flat.")  # fmt: skip
 
 # %% [markdown]
 # The clock ran out, the task did not: the state at which it ran out is worth what it is always worth, and $v(s')$ counts. Take the
@@ -666,102 +728,80 @@ assert np.abs(learned["cut is the end"][1:-1]).max() < np.abs(true_values[1:-1])
 # %% [markdown]
 # ## The experiment: your TD and your Monte Carlo on the walk
 #
-# Both learn from the same number of episodes, twenty seeds each. The error is the root of the mean squared error (RMS) over
-# the nineteen cells. Beside them run the course's own TD(0) and, as a "method that never learns", the table of zeros.
+# Both learn from the same number of episodes, ten seeds each. The error is the root of the mean squared error (RMS) over
+# the nineteen cells. Beside them run the course's own TD(0), on other walks, and, as a "method that never learns", the table
+# of zeros.
 
 # %%
-counts = (5, 10, 20, 40, 80, 160)
+# about 7 s
+counts, EARLY = (5, 10, 20, 40, 80, 160), 2
 methods = {
     "TD(0)": lambda env, n, rng: td_prediction(env, policy, n, 0.1, 1.0, rng),
     "Monte Carlo": lambda env, n, rng: mc_prediction(walks(env, n), 1.0, 21, True),
-    "TD(0) (the course's)": lambda env, n, rng: prediction.td_prediction(
-        env, policy, n, 0.1, 1.0, rng
-    ),
-}
-errors = {name: np.zeros((20, len(counts))) for name in methods}
-for seed in progress(range(20), "learning"):
+    "the course's TD(0)": lambda env, n, rng: prediction.td_prediction(env, policy, n, 0.1, 1.0, rng),
+}  # fmt: skip
+errors = {name: np.zeros((10, len(counts))) for name in methods}
+for seed in seeds(range(10)):
     for name, learn in methods.items():
-        for k, n in enumerate(counts):
+        for k, n in enumerate(progress(counts, name)):
             env = TabularEnv(walk)
-            env.reset(seed=100 * seed + k)
+            env.reset(seed=seed + (100 if name.startswith("the course's") else 0))
             errors[name][seed, k] = rms(learn(env, n, np.random.default_rng(seed)))
-errors["never learns"] = np.full((20, len(counts)), rms(np.zeros(21)))
-
-# %%
+errors["never learns"] = np.full((1, len(counts)), rms(np.zeros(21)))
 print("TD(0) and Monte Carlo by " + authorship("td_prediction", "mc_prediction"))
-ax = plots.curves(errors, x=counts, xlabel="episodes", ylabel="RMS error")
-ax.set_xscale("log", base=2)
-ax.set_ylim(0)
-plots.show(ax, alt="RMS error against the number of episodes for TD(0) and Monte Carlo over 20 seeds: both "
-           "fall well below the table of zeros.")  # fmt: skip
 for name, runs in errors.items():
-    print(
-        f"{name:21} after {counts[-1]} episodes: {runs[:, -1].mean():.3f} ± {runs[:, -1].std():.3f}"
-    )
-assert max(errors[m][:, -1].mean() for m in methods) < errors["never learns"].mean()
-for early, late in (("Monte Carlo", "TD(0)"),):
-    assert errors[early][:, 0].mean() < errors[late][:, 0].mean()
-    assert errors[late][:, -1].mean() < errors[early][:, -1].mean()
+    early, last = runs[:, EARLY].mean(), runs[:, -1]
+    print(f"{name:18} RMS error after {counts[EARLY]} episodes {early:.3f}, "
+          f"after {counts[-1]} {last.mean():.3f} ± {last.std():.3f}")  # fmt: skip
+assert max(errors[m][:, -1].mean() for m in methods) < errors["never learns"].mean() / 2
+assert errors["Monte Carlo"][:, EARLY].mean() < errors["TD(0)"][:, EARLY].mean() / 1.3
+assert errors["TD(0)"][:, -1].mean() < 1.3 * errors["Monte Carlo"][:, -1].mean()
+
+# %% tags=["hide-input"]
+shown = errors | {"the course's TD(0)": errors["the course's TD(0)"].mean(axis=0)}
+ax = plots.curves(shown, x=counts, xlabel="episodes", ylabel="RMS error")
+ax.set_xscale("log", base=2)
+ax.set_xticks(counts, labels=counts)
+ax.set_ylim(0)
+plots.show(ax, alt="RMS error against the number of episodes for TD(0) and Monte Carlo, a thin line a seed: Monte "
+           "Carlo falls earlier and raggedly, TD(0) late and smoothly, both far below the table of zeros.")  # fmt: skip
 
 # %% [markdown]
-# At first Monte Carlo is ahead: every walk tells every cell something. But what it tells is noisy, and an average over noisy
-# returns gets better only slowly; TD(0) with this step size starts late and overtakes it. How much of that is the method, and
-# how much the step size? That comes after the next picture.
+# For the first tens of episodes Monte Carlo is far ahead: every walk tells every cell something. TD(0) with this step size starts late,
+# and has caught up in the end. A thin line of Monte Carlo is ragged: what one walk tells is noisy. How much of all this is the
+# method, and how much the step size? That comes after the next picture.
 #
-# Here is what TD(0) has learned, beside the truth, after few episodes and after many: values seep in from the two ends.
+# Here is what both have learned from the same walks, beside the truth. Drag or play: TD(0)'s values seep in from the two ends,
+# Monte Carlo's are everywhere at once, and jump.
 
 # %%
-learned = {}
-for n in (1, 10, 100):
-    env = TabularEnv(walk)
-    env.reset(seed=3)
-    learned["1 episode" if n == 1 else f"{n} episodes"] = td_prediction(
-        env, policy, n, 0.1, 1.0, np.random.default_rng(3)
-    )[1:-1]
-learned["truth"] = true_values[1:-1]
-ax = plots.curves(learned, xlabel="cell", ylabel="value")
-plots.show(ax, alt="TD(0)'s values of the nineteen cells after 1, 10 and 100 episodes approach the straight "
-           "line of true values, from the two ends inwards.")  # fmt: skip
+after = (0, 1, 2, 4, 8, 16, 32, 64, 128)
+tables = {}
+for n in after:
+    for name in ("TD(0)", "Monte Carlo"):
+        env = TabularEnv(walk)
+        env.reset(seed=3)  # the same walks for both, and for every n
+        tables[name, n] = methods[name](env, n, np.random.default_rng(3))
 
-# %% [markdown]
-# ## You are the predictor
-#
-# Why does TD win in the end? Eight episodes of an unknown process with two states, A and B, γ = 1:
-#
-# > A, 0, B, 0 · B, 1 · B, 1 · B, 1 · B, 1 · B, 1 · B, 1 · B, 0
-#
-# $v(B) = ¾$: six of eight visits paid 1. **Talk to your neighbour:** and $v(A)$? **A** 0 · **B** ⅜ · **C** ¾.
-#
-# Let both methods see these eight again and again until nothing changes (**batch** Monte Carlo and batch TD: the changes of one
-# pass over all steps are added up, then made). Beside them, the values of the *likeliest model*, whose $p$ and $r$ are the
-# fractions and the means in the data:
 
-# %%
-A, B, END = 0, 1, 2
-data = [(np.array([A, B]), np.array([0.0, 0.0]))]
-data += [(np.array([B]), np.array([reward])) for reward in (1.0, 1, 1, 1, 1, 1, 0)]
-s = np.concatenate([states for states, _ in data])
-r = np.concatenate([rewards for _, rewards in data])
-s_next = np.concatenate([np.append(states[1:], END) for states, _ in data])
-by_td = np.zeros(3)
-for _ in range(3000):
-    change = np.zeros(3)
-    np.add.at(change, s, td0_target(r, by_td[s_next], s_next == END, 1.0) - by_td[s])
-    by_td += 0.01 * change  # (4.5), all steps at once
-by_mc = mc_prediction(data, 1.0, 2, True)
-likeliest = np.zeros((2, 2))
-np.add.at(likeliest, (s[s_next != END], s_next[s_next != END]), 1.0)
-likeliest /= np.bincount(s)[:, None]
-by_model = np.linalg.solve(np.eye(2) - likeliest, np.bincount(s, weights=r) / np.bincount(s))
-print(f"Monte Carlo: v(A) = {by_mc[A]:.2f}, v(B) = {by_mc[B]:.2f}")
-print(f"batch TD(0): v(A) = {by_td[A]:.2f}, v(B) = {by_td[B]:.2f}")
-print(f"likeliest model: v(A) = {by_model[A]:.2f}, v(B) = {by_model[B]:.2f}")
-assert by_mc.tolist() == [0, 0.75] and np.allclose(by_td[:2], by_model) and by_model[A] == 0.75
+# %% tags=["hide-input"]
+def draw(n):
+    learned = {name: tables[name, n][1:-1] for name in ("TD(0)", "Monte Carlo")}
+    ax = plots.curves(learned, xlabel="cell", ylabel="value")
+    ax.plot(range(1, 20), true_values[1:-1], color=plots.INK, linestyle=":", label="truth")
+    ax.set(ylim=(-1.1, 1.1), xticks=(1, 5, 10, 15, 19))
+    ax.legend(loc="upper left")
+    return ax
 
-# %% [markdown]
-# Monte Carlo says 0: the one return from A was 0, and no number fits these data better. Batch TD says ¾: from A one came to B
-# each time, and B is worth ¾. It finds the values of the likeliest model without ever building it. If the states really are
-# Markov, that is the better prediction of *new* episodes; if they are not, Monte Carlo does not mind.
+
+plots.slide(
+    draw,
+    after,
+    name="episodes",
+    milliseconds=700,
+    alt="Values of the nineteen cells beside the straight line of true values. With more episodes TD(0)'s values grow "
+    "from the two ends inwards; Monte Carlo's are spread over all cells from the first walk on.",
+)
 
 # %% [markdown]
 # ## Change one thing: the step size, and n
@@ -773,31 +813,42 @@ assert by_mc.tolist() == [0, 0.75] and np.allclose(by_td[:2], by_model) and by_m
 td, mc = td_against_mc(np.random.default_rng(2))
 best = {
     "TD(0)": td[td[:, 20:].mean(axis=1).argmin()],
-    "constant-α MC": mc[mc[:, 20:].mean(axis=1).argmin()],
+    "Monte Carlo, constant α": mc[mc[:, 20:].mean(axis=1).argmin()],
 }
+for name, curve in best.items():
+    print(f"{name}: RMS error after 100 episodes {curve[-1]:.3f}")
+assert best["TD(0)"][20:].mean() < best["Monte Carlo, constant α"][20:].mean()
+
+# %% tags=["hide-input"]
 ax = plots.curves(best, xlabel="episode", ylabel="RMS error, mean of 100 runs")
 plots.show(ax, alt="RMS error by episode on the five-state walk, best step size of each method: TD(0) lies "
            "below constant-alpha Monte Carlo.")  # fmt: skip
-print(f"after 100 episodes: TD(0) {best['TD(0)'][-1]:.3f}, MC {best['constant-α MC'][-1]:.3f}")
-assert best["TD(0)"][20:].mean() < best["constant-α MC"][20:].mean()
 
 # %% [markdown]
 # And the whole family on our nineteen cells: the error over the first ten episodes, against α, for many $n$. This is
 # figure 7.2 of the book, computed by the course's vectorised code; TD(0) and Monte Carlo are its two outermost curves.
 
 # %%
+# about 3 s
 steps, alphas = (1, 2, 4, 8, 16, 64, MONTE_CARLO), np.linspace(0.05, 1.0, 20)
 u = n_step_curves(np.random.default_rng(4), n_steps=steps, step_sizes=alphas, runs=60)
 names = ["Monte Carlo" if n == MONTE_CARLO else f"n = {n}" for n in steps]
-ax = plots.curves(dict(zip(names, u, strict=True)), x=alphas, xlabel="step size α",
-                  ylabel="RMS error, first 10 episodes")  # fmt: skip
+i, j = np.unravel_index(u.argmin(), u.shape)
+print(f"lowest error: {u.min():.3f} at {names[i]}, α = {alphas[j]:.2f}")
+for name, best_alpha in zip(names, alphas[u.argmin(axis=1)], strict=True):
+    print(f"{name:11} best α {best_alpha:.2f}")
+assert names[i] not in ("n = 1", "Monte Carlo")
+assert (np.diff(u.argmin(axis=1)) <= 0).all()
+
+# %% tags=["hide-input"]
+named = dict(zip(["TD(0), n = 1", *names[1:]], u, strict=True))
+ax = plots.curves(named, x=alphas, xlabel="step size α", ylabel="RMS error, first 10 episodes")
+for line, color in zip(ax.lines[1:-1], ("green", "vermilion", "purple", "sky", "ink"), strict=True):
+    line.set_color(plots.PALETTE[color])
 ax.set_ylim(0.2, 0.6)
 ax.legend(bbox_to_anchor=(1.0, 1.0), loc="upper left")
 plots.show(ax, alt="U-shaped curves of the RMS error against the step size, one for each n: the lowest point "
-           "belongs to an n in the middle, near n = 4 at a step size of about 0.4.")  # fmt: skip
-i, j = np.unravel_index(u.argmin(), u.shape)
-print(f"lowest error: {u.min():.3f} at {names[i]}, α = {alphas[j]:.2f}")
-assert names[i] not in ("n = 1", "Monte Carlo")
+           "belongs to an n in the middle, and the larger n, the smaller its best step size.")  # fmt: skip
 
 # %% [markdown]
 # The valley lies between the two extremes. **What to look for:** a larger $n$ wants a smaller α, since its targets jump
@@ -805,6 +856,7 @@ assert names[i] not in ("n = 1", "Monte Carlo")
 
 
 # %%
+# about 3 s
 def n_step_td(env, n, episodes, step_size):
     """n-step TD with n_step_return; returns the mean RMS error over the episodes."""
     v, error = np.zeros(21), []
@@ -824,20 +876,66 @@ print("made by " + authorship("n_step_return"))
 for n in (1, 2, 4, 8):
     curve = u[steps.index(n)]
     runs = []
-    for seed in range(30):
+    for seed in progress(range(30), f"n = {n}"):
         env = TabularEnv(walk)
         env.reset(seed=seed)
         runs.append(n_step_td(env, n, 10, alphas[curve.argmin()]))
     print(
         f"n = {n}: {whose('n_step_return')} runs {np.mean(runs):.3f} ± {np.std(runs) / np.sqrt(30):.3f}, "
-        f"the curve's valley {curve.min():.3f}"
+        f"valley {curve.min():.3f}"
     )
+    assert abs(np.mean(runs) - curve.min()) < 0.1
+
+# %% [markdown]
+# ## You are the predictor
+#
+# At its best step size TD(0) beats Monte Carlo. Why? Eight episodes of an unknown process with two states, X and Y, γ = 1, each state followed by its
+# reward:
+#
+# > X 0 Y 0 · Y 1 · Y 1 · Y 1 · Y 1 · Y 1 · Y 1 · Y 0
+#
+# Six of eight visits to Y paid 1: $v(Y) = \tfrac34$.
+#
+# ### Talk to your neighbour
+# And $v(X)$?
+#
+# **A** 0 · **B** ⅜ · **C** ¾
+#
+# Let both methods see these eight again and again until nothing changes (**batch** Monte Carlo and batch TD: the changes of one
+# pass over all steps are added up, then made). Beside them, the values of the *likeliest model*, whose $p$ and $r$ are the
+# fractions and the means in the data:
+
+# %%
+X, Y, END = 0, 1, 2
+data = [(np.array([X, Y]), np.array([0.0, 0.0]))]
+data += [(np.array([Y]), np.array([reward])) for reward in (1.0, 1, 1, 1, 1, 1, 0)]
+s = np.concatenate([states for states, _ in data])
+r = np.concatenate([rewards for _, rewards in data])
+s_next = np.concatenate([np.append(states[1:], END) for states, _ in data])
+by_td = np.zeros(3)
+for _ in range(3000):
+    change = np.zeros(3)
+    np.add.at(change, s, td0_target(r, by_td[s_next], s_next == END, 1.0) - by_td[s])
+    by_td += 0.01 * change  # (4.5), all steps at once
+by_mc = mc_prediction(data, 1.0, 2, True)  # what batch Monte Carlo comes to: the means
+likeliest = np.zeros((2, 2))
+np.add.at(likeliest, (s[s_next != END], s_next[s_next != END]), 1.0)
+likeliest /= np.bincount(s)[:, None]
+by_model = np.linalg.solve(np.eye(2) - likeliest, np.bincount(s, weights=r) / np.bincount(s))
+for name, v in (("Monte Carlo", by_mc), ("batch TD(0)", by_td), ("likeliest model", by_model)):
+    print(f"{name:15} v(X) = {v[X]:.2f}, v(Y) = {v[Y]:.2f}")
+assert by_mc.tolist() == [0, 0.75] and np.allclose(by_td[:2], by_model) and by_model[X] == 0.75
+
+# %% [markdown]
+# Monte Carlo says 0: the one return from X was 0, and no number fits these data better. Batch TD says ¾: from X one came to Y
+# each time, and Y is worth ¾. It finds the values of the likeliest model without ever building it. If the states really are
+# Markov, that is the better prediction of *new* episodes; if they are not, Monte Carlo does not mind.
 
 # %% [markdown]
 # ## Talk to your neighbour
 #
-# **1.** The walk ended on the right, all values were 0. TD(0) moved one cell, Monte Carlo hundreds of visits. Why does TD(0) win
-# in the end?
+# **1.** One walk ended on the right, and all values were 0. TD(0) moved one cell, Monte Carlo all that were visited. Why can TD(0)
+# still be the better of the two?
 #
 # <details><summary>Answer</summary>
 #
@@ -855,7 +953,7 @@ for n in (1, 2, 4, 8):
 # </details>
 
 # %% [markdown]
-# ## To revise from
+# ## Summary
 #
 # - Where $p$ is unknown, a sample stands for the expectation of (4.1): the whole return (Monte Carlo), or one step and the
 #   table's own estimate (TD).
@@ -880,7 +978,8 @@ for n in (1, 2, 4, 8):
 #   each factor γλ of (4.9) becomes $\gamma\min(\bar c, \pi/b)$, where the policy $b$ chose the actions.
 
 # %% [markdown]
-# <details><summary>For readers of the sources</summary>
+# ## For readers of the sources
+# <details><summary>Whose letters are whose</summary>
 #
 # **Sutton & Barto, *Reinforcement Learning: An Introduction*, 2nd edition, 2018.** Their $R_{t+1}$ is our $r_t$, their trace
 # $\mathbf z$ our $e$. They write no $(1-d)$: there a terminal state's value is 0 by definition, while our tables may hold any number at

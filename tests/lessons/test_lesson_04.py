@@ -7,6 +7,7 @@ import pytest
 from running import left_by
 
 from rlcourse.tabular.envs import TabularEnv
+from rlcourse.tabular.figures import MONTE_CARLO, n_step_curves
 from rlcourse.tabular.prediction import lambda_returns, mc_prediction, td_prediction
 
 pytestmark = pytest.mark.full  # what the lesson says of its experiments, run again
@@ -40,9 +41,9 @@ def test_both_views_ask_for_the_same_changes(lesson, gamma, lam):
         np.testing.assert_allclose(backward, forward, atol=1e-12)
 
 
-def test_monte_carlo_is_ahead_at_first_and_td_in_the_end(lesson):
+def test_monte_carlo_is_ahead_at_first_and_td_has_caught_up_in_the_end(lesson):
     errors = {"td": [], "mc": []}
-    for n in (lesson.counts[0], lesson.counts[-1]):
+    for n in (lesson.counts[lesson.EARLY], lesson.counts[-1]):
         td = [
             td_prediction(made(lesson.walk, seed), lesson.policy, n, 0.1, 1.0, None)
             for seed in SEEDS
@@ -52,12 +53,12 @@ def test_monte_carlo_is_ahead_at_first_and_td_in_the_end(lesson):
         ]
         errors["td"].append(np.mean([lesson.rms(v) for v in td]))
         errors["mc"].append(np.mean([lesson.rms(v) for v in mc]))
-    assert errors["mc"][0] < errors["td"][0]
-    assert errors["td"][1] < errors["mc"][1]
+    assert errors["mc"][0] < errors["td"][0] / 1.3
+    assert errors["td"][1] < 1.3 * errors["mc"][1]
 
 
 def test_a_cut_taken_for_an_end_pulls_the_values_towards_zero(lesson):
-    for seed in SEEDS:
+    for seed in SEEDS[:3]:
         settings = (lesson.policy, 4000, 0.03, 1.0, None)
         right = td_prediction(made(lesson.anywhere, seed, max_steps=15), *settings)
         wrong = td_prediction(
@@ -65,6 +66,15 @@ def test_a_cut_taken_for_an_end_pulls_the_values_towards_zero(lesson):
         )
         assert lesson.rms(right) < lesson.rms(wrong) / 2
         assert np.abs(wrong[1:-1]).mean() < 0.7 * np.abs(lesson.true_values[1:-1]).mean()
+
+
+def test_the_best_n_lies_between_and_a_larger_n_wants_a_smaller_step(lesson):
+    for seed in SEEDS[:3]:
+        u = n_step_curves(np.random.default_rng(seed), lesson.steps, lesson.alphas, runs=60)
+        lowest = u.min(axis=1)
+        assert 0 < lowest.argmin() < len(lowest) - 1
+        best = dict(zip(lesson.steps, lesson.alphas[u.argmin(axis=1)], strict=True))
+        assert best[1] > best[8] > best[MONTE_CARLO]
 
 
 def test_batch_td_finds_the_likeliest_models_values():
