@@ -535,6 +535,7 @@ for lam in (0.0, 0.5, 0.9, 1.0):
     print(f"λ = {lam}: cells that move {moved[lam]}")
 assert moved[0.0] == 1 and moved[1.0] == len(set(states.tolist()))
 assert list(moved.values()) == sorted(moved.values())
+assert np.allclose(change, np.bincount(states, minlength=21))  # λ = 1: the number of visits
 
 
 # %% tags=["hide-input"]
@@ -758,8 +759,11 @@ assert errors["Monte Carlo"][:, EARLY].mean() < errors["TD(0)"][:, EARLY].mean()
 assert errors["TD(0)"][:, -1].mean() < 1.3 * errors["Monte Carlo"][:, -1].mean()
 
 # %% tags=["hide-input"]
-shown = errors | {"the course's TD(0)": errors["the course's TD(0)"].mean(axis=0)}
+shown = dict(errors)
+course = shown.pop("the course's TD(0)").mean(axis=0)
 ax = plots.curves(shown, x=counts, xlabel="episodes", ylabel="RMS error")
+ax.plot(counts, course, "o", color=plots.INK, fillstyle="none", label="the course's TD(0)")
+ax.legend(title=ax.get_legend().get_title().get_text(), alignment="left")
 ax.set_xscale("log", base=2)
 ax.set_xticks(counts, labels=counts)
 ax.set_ylim(0)
