@@ -326,14 +326,13 @@ def q_learning_target(reward, q_next, terminated, gamma):
 q_learning_target = check("q_learning_target")
 
 # %% [markdown]
-# Expected SARSA under the greedy policy is Q-learning, to the last digit (a greedy policy draws its best action, so
-# SARSA is as well):
+# Expected SARSA under the greedy policy is Q-learning, to the last digit, and so is SARSA:
 
 # %%
 q_next, d = rng.normal(size=(5, 4)), np.array([0, 0, 1, 0, 1])
 greedy = dynamic_programming.greedy_policy(q_next)
-under_greedy = sarsa_targets(np.ones(5), q_next, greedy.argmax(axis=1), greedy, d, 0.9)
-difference = np.abs(under_greedy - q_learning_target(np.ones(5), q_next, d, 0.9)).max()
+both = np.array(sarsa_targets(np.ones(5), q_next, greedy.argmax(axis=1), greedy, d, 0.9))
+difference = np.abs(both - q_learning_target(np.ones(5), q_next, d, 0.9)).max()
 print(f"largest difference: {difference:.1e}")
 assert difference < 1e-12
 
@@ -552,6 +551,17 @@ plots.show(ax, alt="Share of left actions by episode. Q-learning rises steeply a
 # The bias does disappear in the end. Why worry? The noise of a table entry shrinks as it is visited again and again.
 # A network (Part II) generalises to states that it has hardly seen: there is always fresh noise for the maximum to
 # pick, and the target carries the error on to other states.
+
+# %% [markdown]
+# ## Break
+#
+# A good place to stop. You have a rule for acting, four targets, and a formula for the price of a maximum; the next cell
+# says whose functions you go on with. Without looking: what is random in each of (5.6), (5.7) and (5.8), given $s, a$?
+# What is left is to let the targets learn.
+
+# %%
+targets_so_far = ("epsilon_greedy", "sarsa_targets", "q_learning_target", "double_q_target")
+print("So far: " + authorship(*targets_so_far, "expected_max"))
 
 # %% [markdown]
 # ## The loops
