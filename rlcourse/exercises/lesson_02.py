@@ -652,7 +652,7 @@ solve_bellman = Exercise(
         Mistake(
             "reward-unweighted",
             "Your right-hand side is not the reward under π: it has to be weighed by the policy, as in "
-            "`policy_reward`.",
+            "`policy_chain` of lesson 01.",
             "Compare your right-hand side with equation (1.5).",
             _solution(paid="equal"),
             _solution(paid="none"),
@@ -664,7 +664,7 @@ solve_bellman = Exercise(
         ),
         Mistake(
             "transition-unweighted",
-            "Your matrix is not P^π: the moves have to be weighed by the policy, as in `policy_transition`.",
+            "Your matrix is not P^π: the moves have to be weighed by the policy, as in `policy_chain` of lesson 01.",
             "Compare your matrix with equation (1.4). What do its rows sum to?",
             _solution(moves="equal"),
             _solution(moves="none"),

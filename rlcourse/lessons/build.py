@@ -18,7 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from .form import FOLDED
+from .form import FOLDED, form_problems
 from .linking import Atlas, linked
 from .notebook import GOES_ON, checksum, exercise_in, is_untouched, read_notebook
 from .paths import UsageError, lesson_of, write_atomically
@@ -61,6 +61,8 @@ def build(
 ) -> dict[Path, str]:
     """The text of every students' notebook, as {path in `folder`: text}; writes nothing.
 
+    Here a lesson must be in the course's form as well, which `build_notebook` does not ask of a draft.
+
     atlas: where links may lead; not given, to these lessons.
     Raises:
         BuildError: with the problems of all the lessons together.
@@ -78,6 +80,7 @@ def build(
             problems += error.problems
         else:
             texts[folder / f"{source.stem}.ipynb"] = nbformat.writes(nb) + "\n"
+            problems += form_problems(source, read_cells(source), atlas)
     if problems:
         raise BuildError(problems)
     return texts

@@ -1,12 +1,16 @@
 """A lesson that is not in the course's form is refused, with the reason."""
 
+from pathlib import Path
+
 import pytest
 from small_lesson import LESSON
 
-from rlcourse.lessons import notation
+from rlcourse.lessons import notation, paths
 from rlcourse.lessons.form import form_problems
 from rlcourse.lessons.linking import Atlas
 from rlcourse.lessons.source import read_cells
+
+SOURCES = paths.lesson_files(Path(__file__).parents[2] / "solutions", ".py")
 
 
 def reasons(text, tmp_path):
@@ -17,6 +21,13 @@ def reasons(text, tmp_path):
 
 def test_the_small_lesson_is_in_form(tmp_path):
     assert reasons(LESSON, tmp_path) == []
+
+
+@pytest.mark.parametrize("lesson", SOURCES)
+def test_every_lesson_is_in_form(lesson):
+    source = SOURCES[lesson]
+    found = form_problems(source, read_cells(source), Atlas.of(SOURCES.values()))
+    assert [str(problem) for problem in found] == []
 
 
 @pytest.mark.parametrize(
