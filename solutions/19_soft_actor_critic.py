@@ -373,8 +373,8 @@ plots.show(ax, alt="Entropy rises with the price; the curve for tenfold rewards 
 # With states the same argument runs over whole trajectories. Ask that the entropy, averaged over the states that π visits (early
 # ones counting more, by $\gamma^t$), be at least $\bar{\mathcal H}$. The Lagrangian is
 #
-# $$L(\pi,\alpha) = \mathbb E_\tau\Big[\sum_t\gamma^t\big(r_t+\alpha\,\mathcal H(\pi(\cdot|s_t))\big)\Big] - \frac{\alpha\,\bar{\mathcal H}}{1-\gamma},
-# \qquad g'(\alpha) = \frac{1}{1-\gamma}\,\mathbb E_{s\sim\eta^{\pi_\alpha}}\big[\mathcal H(\pi_\alpha(\cdot|s)) - \bar{\mathcal H}\big] \tag{19.14}$$
+# $$\begin{aligned}L(\pi,\alpha) &= \mathbb E_\tau\Big[\sum_t\gamma^t\big(r_t+\alpha\,\mathcal H(\pi(\cdot|s_t))\big)\Big] - \frac{\alpha\,\bar{\mathcal H}}{1-\gamma},\\
+# g'(\alpha) &= \frac{1}{1-\gamma}\,\mathbb E_{s\sim\eta^{\pi_\alpha}}\big[\mathcal H(\pi_\alpha(\cdot|s)) - \bar{\mathcal H}\big]\end{aligned} \tag{19.14}$$
 #
 # The first part *is* the entropy-augmented return of lesson 16, so the inner maximum is soft policy iteration's; the rest does not
 # depend on π. The slope needs no new computation: at a maximum over π, a small change of π changes nothing to first order, so only
