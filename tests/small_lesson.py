@@ -4,6 +4,43 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+# What every lesson has besides its exercises.
+FORM = """\
+# %% [markdown]
+# ### Talk to your neighbour
+# Is the error of its equation zero in the end? **A** yes · **B** no
+
+# %% tags=["hide-input"]
+plots.slide(draw, [1, 2], name="k", alt="The error halves.")
+
+# %% [markdown]
+# ## Talk to your neighbour
+# Why?
+
+# %% [markdown]
+# ## Summary
+# - one
+# - two
+# - three
+# - four
+# - five
+
+# %% [markdown]
+# ## Where this went
+# - one later method
+# - two more
+# - three more
+
+# %% [markdown]
+# ## For readers of the sources
+# <details><summary>Two slips</summary>None was looked at.</details>
+
+# %% [markdown]
+# ## What we hand on
+# $$y$$
+
+"""
+
 LESSON = '''\
 # %% [markdown]
 # # 05 · A small lesson
@@ -61,43 +98,16 @@ def td_error(target, value):
 # %% check="td_error"
 td_error = check("td_error")
 
-# %% [markdown]
-# ### Talk to your neighbour
-# Is the error of (5.1) zero in the end? **A** yes · **B** no
+'''
 
-# %% tags=["hide-input"]
-plots.slide(draw, [1, 2], name="k", alt="The error halves.")
-
-# %% [markdown]
-# ## Talk to your neighbour
-# Why?
-
-# %% [markdown]
-# ## Summary
-# - one
-# - two
-# - three
-# - four
-# - five
-
-# %% [markdown]
-# ## Where this went
-# - one later method
-# - two more
-# - three more
-
-# %% [markdown]
-# ## For readers of the sources
-# <details><summary>Two slips</summary>None was looked at.</details>
-
-# %% [markdown]
-# ## What we hand on
-# $$y$$
-
+LESSON += (
+    FORM
+    + """\
 # %% slide="fragment" tags=["hide-input"]
 learned = [1.0 - 0.5**k for k in range(5)]
 print(f"{learned[-1]:.3f}")
-'''
+"""
+)
 
 
 def _exercise(name, number, points):

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from small_lesson import FORM
 
 from rlcourse import __version__, checker
 from rlcourse.lessons import paths
@@ -92,10 +93,10 @@ def test_a_slip_on_the_command_line_is_status_2(arguments):
 @pytest.fixture
 def checkout(tmp_path):
     """A small checkout with one lesson of no exercises."""
-    for folder in ("rlcourse", "solutions", "notebooks"):
-        (tmp_path / folder).mkdir()
+    for folder in ("rlcourse/exercises", "solutions", "notebooks"):
+        (tmp_path / folder).mkdir(parents=True)
     source = tmp_path / "solutions" / "77_trial.py"
-    source.write_text("# %% [markdown]\n# # 77 · A trial\n\n# %%\nx = 1\n")
+    source.write_text("# %% [markdown]\n# # 77 · A trial\n\n# %%\nx = 1\n\n" + FORM)
     return tmp_path
 
 

@@ -951,6 +951,7 @@ dqn_loss = Exercise(
     returns=tensor(),
     points=3,
     equation="(8.11)",
+    parts=["dqn_target"],
     call="gradients",
     rtol=RTOL,
     atol=ATOL,

@@ -1045,6 +1045,7 @@ td3_update = Exercise(
     returns=figures(),
     points=4,
     equation="(15.14)",
+    parts=["delayed"],
     call="updates",
     rtol=RTOL,
     atol=ATOL,

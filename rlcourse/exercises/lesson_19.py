@@ -1624,6 +1624,7 @@ sac_update = Exercise(
     returns=figures(),
     points=4,
     equation="(19.21)",
+    parts=["default_target_entropy"],
     call="updates",
     rtol=RTOL,
     atol=ATOL,

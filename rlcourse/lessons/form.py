@@ -60,7 +60,7 @@ def _all(cells: list[Cell], lesson: str, atlas: Atlas) -> Iterator[_Found]:
 
 def _exercises(cells: list[Cell]) -> Iterator[_Found]:
     tasks = [cell for cell in cells if cell.role == "task"]
-    if not any(ON_PAPER in task.source for task in tasks):
+    if tasks and not any(ON_PAPER in task.source for task in tasks):
         yield _Found(None, f"no exercise is done on paper: one task's head ends with {ON_PAPER!r}")
 
 

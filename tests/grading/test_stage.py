@@ -21,6 +21,10 @@ def code_of(stage, place):
 
 # lesson -> what must not help, and what answers may use
 PLACES = {
+    "01": (
+        ["tabular.mdp.policy_transition", "tabular.mdp.policy_reward"],
+        ["tabular.returns.discounted_return"],
+    ),
     "02": (
         [f"tabular.dynamic_programming.{part}" for part in ("q_from_v", "v_from_q", "advantage")],
         ["tabular.mdp.policy_transition", "tabular.mdp.policy_reward"],
@@ -33,13 +37,17 @@ PLACES = {
          "lab.replay.Batch", "lab.networks.mlp"],
     ),
     "08": (
-        ["values.dqn.dqn_loss", "values.ensembles.ensemble_target", "values.double_dqn.double_dqn_target",
+        ["values.dqn.dqn_loss", "values.dqn.dqn_target", "values.ensembles.ensemble_target", "values.double_dqn.double_dqn_target",
          "values.prioritised.per_dqn_loss", "policies.gae.gae", "lab.networks.polyak_update",
          "values.dqn.play_step", "values.dqn.copy_factor", "values.primer.training_step"],
         ["values.dqn.taken", "tabular.control.q_learning_target", "lab.networks.QNetwork", "lab.seeding.torch_seed"],
     ),
+    "15": (
+        ["continuous.td3.td3_update", "continuous.td3.td3_critic_update", "continuous.td3.delayed"],
+        ["values.dqn.dqn_update", "lab.networks.polyak_update"],
+    ),
     "19": (
-        ["continuous.sac.sac_update"],
+        ["continuous.sac.sac_update", "continuous.sac.default_target_entropy"],
         ["continuous.sac.squashed_action", "continuous.td3.td3_update", "values.dqn.dqn_update", "lab.networks.polyak_update"],
     ),
 }  # fmt: skip

@@ -43,7 +43,7 @@ def test_every_lesson_is_in_form(lesson):
         ("# - three more\n", "", "three to five"),
         ("<details><summary>Two slips</summary>", "Two slips", "folded"),
         ("## What we hand on", "## The end", "no cell '## What we hand on'"),
-        ("(5.1)", "(5.9)", "no equation (5.9)"),
+        ("Bootstrap from", "By (5.9), bootstrap from", "no equation (5.9)"),
         (r"\gamma (1 - d)", r"\gamma d_\gamma(s)", "d is termination"),
     ],
 )
