@@ -899,10 +899,10 @@ def spread(b):
     return torch.einsum("sa,sab->s", pi_world, (each - mean[:, None]) ** 2)
 
 
-best = optimal_baseline(pi_world, q_richer)
-for name, b in {"0": torch.zeros(4).double(), "V(s)": v_richer, "best": best}.items():
+b_star = optimal_baseline(pi_world, q_richer)
+for name, b in {"0": torch.zeros(4).double(), "V(s)": v_richer, "best": b_star}.items():
     print(f"b = {name:5} baselines", b.numpy().round(2), "  variance", spread(b).numpy().round(2))
-    assert (spread(best) <= spread(b) + 1e-9).all()
+    assert (spread(b_star) <= spread(b) + 1e-9).all()
 print("by " + authorship("optimal_baseline", "grad_log_softmax", "softmax_policy"))
 
 # %% [markdown]

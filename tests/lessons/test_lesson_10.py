@@ -44,7 +44,7 @@ def test_a_search_without_a_gradient_loses_its_way_where_there_are_many_paramete
 def test_of_what_the_value_leaves_the_best_baseline_takes_from_nothing_to_nearly_all(lesson):
     none, value, best = (
         lesson["spread"](b).numpy()
-        for b in (torch.zeros(4).double(), lesson["v_richer"], lesson["best"])
+        for b in (torch.zeros(4).double(), lesson["v_richer"], lesson["b_star"])
     )
     assert (value < 0.01 * none).all()
     assert (best <= value).all()
