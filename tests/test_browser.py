@@ -38,10 +38,10 @@ KERNEL = """# ---
 
 """
 
-# What stands under the check cells: one text a cell, in order.
+# What stands under the check cells: one text a cell, in order. A folded cell has no editor.
 CHECKS = """
 [...document.querySelectorAll('.jp-CodeCell')]
-  .filter(cell => /(\\w+) = check\\("\\1"\\)/.test(cell.querySelector('.cm-content').textContent))
+  .filter(cell => /(\\w+) = check\\("\\1"\\)/.test(cell.querySelector('.cm-content')?.textContent))
   .map(cell => [...cell.querySelectorAll('.jp-OutputArea-output')].map(o => o.textContent).join())
 """
 

@@ -37,9 +37,10 @@ RTOL, ATOL = 1e-4, 1e-5  # float32, whatever the order of summation
 def warm_up() -> None:
     """Have torch import what it keeps for the first optimiser: seconds that are no answer's own.
 
-    And NumPy what it keeps for the first `np.unique`.
+    And NumPy what it keeps for the first `np.unique` and the first quadrature.
     """
     np.unique(np.zeros(1))
+    np.polynomial.legendre.leggauss(1)
     weights = torch.zeros(1, requires_grad=True)
     sgd, adam, fused = torch.optim.SGD, torch.optim.Adam, {"fused": True}
     for optimiser, options in ((sgd, {}), (adam, {}), (adam, fused)):

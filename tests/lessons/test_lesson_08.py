@@ -48,7 +48,7 @@ def test_without_a_target_network_values_leave_every_bound(lesson):
     assert followed.max() < BOUND / 2
 
 
-@pytest.mark.parametrize(("rho", "updates", "early"), [(0.95, 4_001, 50), (0.98, 8_001, 25)])
+@pytest.mark.parametrize(("rho", "updates", "early"), [(0.95, 4_001, 50), (0.98, 12_001, 25)])
 def test_a_slow_copy_only_slows_the_chase_on_a_fixed_memory(lesson, rho, updates, early):
     values = values_while_learning(lesson.agents(rho)[:2], lesson.memory, updates, every=1_000)
     assert values[:, 1].max() < early < BOUND < values[:, -1].min()
