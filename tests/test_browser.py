@@ -140,6 +140,63 @@ def test_a_card_sets_its_equation_and_a_figure_has_its_slider(tmp_path):
         page.wait(f"!!{IMAGE} && !!document.querySelector('.jp-OutputArea .noUi-target')")
 
 
+# The figure of lesson 00 that has a slider: what it shows, and what its slider says.
+FIGURE = "document.querySelector('.jp-OutputArea:has(.noUi-target)')"
+SHOWN = f"{FIGURE}?.querySelector('img')?.src"
+SAID = f"{FIGURE}?.querySelector('.widget-readout')?.textContent.trim()"
+
+
+def middle(page, element):
+    """Where an element is, scrolled into sight: [x, y] of its middle."""
+    return page.evaluate(
+        f"(e => {{ e.scrollIntoView({{block: 'center'}}); const b = e.getBoundingClientRect(); "
+        f"return [b.x + b.width / 2, b.y + b.height / 2] }})({element})"
+    )
+
+
+def mouse(page, kind, x, y):
+    page.call(
+        "Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", buttons=1, clickCount=1
+    )
+
+
+def click(page, element):
+    x, y = middle(page, element)
+    mouse(page, "mousePressed", x, y)
+    mouse(page, "mouseReleased", x, y)
+
+
+def test_a_slider_moves_by_mouse_and_key_and_links_lead_on(tmp_path):
+    for file in lesson("notebooks/00_*.ipynb"), lesson("notebooks/01_*.ipynb"):
+        shutil.copy(file, tmp_path / file.name)
+    first = lesson("notebooks/00_*.ipynb").name
+    with served(tmp_path, WHOLE) as server, opened(server, first) as page:
+        page.run_all()
+        page.wait(f"{SHOWN}?.startsWith('data:image/png') && {SAID} === '0.9'")
+        handle = f"{FIGURE}.querySelector('.noUi-handle')"
+        x, y = middle(page, handle)
+        end = page.evaluate(f"{FIGURE}.querySelector('.noUi-base').getBoundingClientRect().right")
+        page.evaluate(f"window.before = {SHOWN}")
+        mouse(page, "mousePressed", x, y)
+        mouse(page, "mouseMoved", end, y)
+        mouse(page, "mouseReleased", end, y)
+        page.wait(f"{SAID} === '0.975' && {SHOWN} !== window.before")
+        page.evaluate(f"window.before = {SHOWN}")
+        for kind in "rawKeyDown", "keyUp":
+            key = {"key": "ArrowLeft", "code": "ArrowLeft", "windowsVirtualKeyCode": 37}
+            page.call("Input.dispatchKeyEvent", type=kind, **key)
+        page.wait(f"{SAID} === '0.95' && {SHOWN} !== window.before")
+        assert page.evaluate(f"{FIGURE}.querySelector('img').alt").startswith("The weight")
+        links = "[...document.querySelectorAll('.jp-RenderedMarkdown a')]"
+        scrolled = "document.querySelector('.jp-WindowedPanel-outer').scrollTop"
+        middle(page, f"{links}.findLast(a => a.innerText === '(0.1)')")
+        page.evaluate(f"window.before = {scrolled}")
+        click(page, f"{links}.findLast(a => a.innerText === '(0.1)')")
+        page.wait(f"{scrolled} < window.before - 1000")  # it stands at the beginning of the lesson
+        click(page, f"{links}.findLast(a => a.innerText.startsWith('01 · '))")
+        page.wait("document.title.startsWith('01_') || location.href.includes('/01_')")
+
+
 WIDTH = 1000
 TOO_WIDE = """
 [...document.querySelectorAll('.jp-RenderedHTMLCommon.jp-RenderedMarkdown')].flatMap(text =>
