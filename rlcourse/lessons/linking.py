@@ -18,8 +18,11 @@ from .source import Cell, read_cells
 _TAG = re.compile(r"\\tag\{(\d{1,2}\.\d{1,2})\}")
 _DISPLAYED = re.compile(r"^\$\$.*?\$\$", re.DOTALL | re.MULTILINE)
 _REFERENCE = re.compile(r"(?<![\w\]])\((\d{1,2}\.\d{1,2})\)(?![\w(])")
-# Behind these words stands somebody else's equation.
-_ANOTHER_BOOK = re.compile(r"(S&B|Barto|[Bb]ook(’s|'s)?|[Pp]aper(’s|'s)?|eqs?\.)[\s*_]*$")
+# Behind these words stands somebody else's equation; so it does behind "their", up to what it is with us.
+_ANOTHER_BOOK = re.compile(
+    r"((S&B|Barto|[Bb]ook(’s|'s)?|[Pp]aper(’s|'s)?|eqs?\.)[\s*_]*"
+    r"|\b[Tt]heir\b(?:\(\d+\.\d+\)|(?!\b(?:our|is|are)\b)[^.,;:])*)$"
+)
 _LESSON = re.compile(r"\b[Ll]esson (\d\d)\b")
 _MAP = re.compile(r"^Part [IV]+ · .*→.*$", re.MULTILINE)
 _MAP_NUMBER = re.compile(r"(\*\*)?\b(\d\d)\b(\*\*)?")
