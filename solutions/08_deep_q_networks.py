@@ -500,7 +500,10 @@ for step in (0, 2_000, 4_000, 8_000, 50_000):
 
 # %% exercise="play_step" points=3
 def play_step(env, agent, buffer, rng):
-    """One interaction (8.6). agent: q_net, epsilon, obs; agent.obs moves on. Returns (reward, over)."""
+    """One interaction (8.6). Returns (reward, over).
+
+    agent: q_net, epsilon, obs; agent.obs moves on.
+    """
     ### BEGIN SOLUTION
     if rng.random() < agent.epsilon:
         action = int(rng.integers(env.action_space.n))
@@ -863,7 +866,8 @@ assert abs(found - expected) < 1e-5
 def copy_factor(kappa, eta, every):
     """What `every` steps towards a label that stands still make of the error, in the model (8.12).
 
-    kappa: 0 or more, not 1; eta: in (0, 1]; every: int, 1 or more. Returns (factor, per_step), two floats.
+    kappa: 0 or more, not 1; eta: in (0, 1]; every: int, 1 or more.
+    Returns (factor, per_step), two floats.
     """
     ### BEGIN SOLUTION
     factor = kappa + (1 - kappa) * (1 - eta) ** every  # to the label, and what is left of the way
@@ -1087,7 +1091,8 @@ plots.show(left, alt="Left: three arrows; cutting the length keeps a gradient's 
 def dqn_update(agent_state, batch):
     """One step of learning, in place: (8.14) for the network, (8.13) for its slow copy.
 
-    agent_state: q_net, target_net, optimizer, gamma, rho, max_grad_norm. Returns the loss before the step.
+    agent_state: q_net, target_net, optimizer, gamma, rho, max_grad_norm.
+    Returns the loss before the step.
     """
     ### BEGIN SOLUTION
     loss = dqn_loss(agent_state.q_net, agent_state.target_net, batch, agent_state.gamma)  # (8.11)

@@ -482,7 +482,8 @@ compare(**{"DDPG": ddpg, "TD3's two critics alone": twin})
 def clipped_bias(sigma_1, sigma_2, rho):
     """How far the smaller of two unbiased estimates lies below the truth, on average (15.11).
 
-    sigma_1, sigma_2: their deviations, > 0; rho: the correlation of their errors, in [−1, 1]. Returns a float ≤ 0.
+    sigma_1, sigma_2: their deviations, > 0; rho: the correlation of their errors, in [−1, 1].
+    Returns a float ≤ 0.
     """
     ### BEGIN SOLUTION
     variance = sigma_1**2 + sigma_2**2 - 2 * rho * sigma_1 * sigma_2  # of Q1 − Q2
@@ -702,8 +703,9 @@ td3_critic_update = check("td3_critic_update")
 
 # %% exercise="td3_update" points=4
 def td3_update(agent_state, batch, noise, step):
-    """One update of TD3, in place: critics (15.13), actor (15.14) when it is its turn, slow networks (15.4).
+    """One update of TD3, in place.
 
+    Critics (15.13), actor (15.14) when it is its turn, slow networks (15.4).
     noise: (B, D), standard normal; step: the number of this update, from 1. Returns a dict of floats.
     """
     ### BEGIN SOLUTION

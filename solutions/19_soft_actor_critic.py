@@ -832,8 +832,9 @@ assert abs(learned.mean() - known) < 0.1
 
 # %% exercise="sac_update" points=4
 def sac_update(agent_state, batch, noise, next_noise):
-    """One step of SAC (19.21): critics by (19.20), policy by (19.19), temperature by (19.15), slow copies.
+    """One step of SAC (19.21), in place.
 
+    Critics by (19.20), policy by (19.19), temperature by (19.15), slow copies.
     batch: obs, action, reward, next_obs, terminated; actions in (−1, 1); noise, next_noise: (B, D),
     standard normal. Returns a dictionary of numbers.
     """
@@ -987,7 +988,7 @@ assert len(same) == 4 and not any("spread" in point for point in same)
 
 # %%
 class WatchedSAC(SAC):
-    """SAC that keeps its last batch's states and actions, so that somebody can look at its entropy there."""
+    """SAC that keeps its last batch's states and actions, for a look at its entropy there."""
 
     def learn(self, batch, rng):
         self.seen, self.done = batch.obs, batch.action
@@ -1275,9 +1276,8 @@ plots.show(
 # A colleague has written the log-probability of the policy's actions with PyTorch's distributions. The actions are drawn as before,
 # $\tilde a = \tanh(u)$. Everything else is the course's code. It runs, it does not complain, and it learns.
 
+
 # %%
-
-
 def colleagues_log_prob(u, mean, log_std):
     pi = torch.distributions.Normal(mean, log_std.exp())
     return pi.log_prob(u).sum(dim=-1)

@@ -208,7 +208,7 @@ def film(
 ) -> None:
     """Write an animated GIF: twelve visitors an agent, from the same places, the policies side by side.
 
-    Grey is where one plays. Left to right in the order of `agents`.
+    Grey is where one plays, the rest is transparent. Left to right in the order of `agents`.
     """
     side, gap, radius = 150, 10, 5
     start = np.random.default_rng(seed).uniform(-1, 1, size=(12, 2))
@@ -216,16 +216,16 @@ def film(
     wall = int((np.clip(room.wall, -1, 1) + 1) / 2 * side)
     frames = []
     for _ in range(steps):
-        image = Image.new("RGB", (len(agents) * (side + gap) - gap, side), "black")
+        image = Image.new("RGB", (len(agents) * (side + gap) - gap, side), "white")
         draw = ImageDraw.Draw(image)
         for i, (name, agent) in enumerate(agents.items()):
             left = i * (side + gap)
-            draw.rectangle((left, 0, left + side, side), fill="white")
-            draw.rectangle((left + wall, 0, left + side, side), fill="#CCCCCC")
+            draw.rectangle((left + wall, 0, left + side - 1, side - 1), fill="#BBBBBB")
+            draw.rectangle((left, 0, left + side - 1, side - 1), outline=plots.INK)
             for x, y in (places[name] * (0.92, -0.92) + 1) / 2 * side:
                 dot = (left + x - radius, y - radius, left + x + radius, y + radius)
                 draw.ellipse(dot, fill=plots.PALETTE["blue"])
             action = agent.act(places[name].astype(np.float32), None, explore=False)
             places[name] = moved(places[name], action)
         frames.append(np.asarray(image))
-    write_gif(frames, path, fps=8, width=frames[0].shape[1])
+    write_gif(frames, path, fps=8, width=frames[0].shape[1], through=(255, 255, 255))

@@ -197,7 +197,7 @@ def bars(
             n_seeds.add(len(runs))
         above = mean >= 0  # the number stands beyond the whisker, away from zero
         ax.annotate(
-            f"{mean:.{digits}f}",
+            _written(mean, digits),
             (i, max(mean, ends[1]) if above else min(mean, ends[0])),
             xytext=(0, 4 if above else -4),
             textcoords="offset points",
@@ -303,7 +303,7 @@ def grid_policy(
     """
     pi = np.asarray(pi, dtype=float)
     ax = axes(size=_size_for(shape)) if ax is None else ax
-    places = _grid(ax, np.zeros(len(pi)), shape, cells, labels, title, None, 1.0)
+    places = _grid(ax, np.zeros(len(pi)), shape, cells, labels, title, None, 1.0, transparent=True)
     for state in np.setdiff1d(np.arange(len(pi)), without):
         row, column = places[state]
         for probability, (down, right) in zip(pi[state], moves, strict=True):
@@ -392,7 +392,7 @@ def grid_path(
     """
     ax = axes(size=_size_for(shape, legend=True)) if ax is None else ax
     n_states = shape[0] * shape[1] if cells is None else len(cells)
-    places = _grid(ax, np.zeros(n_states), shape, cells, labels, title, None, 1.0)
+    places = _grid(ax, np.zeros(n_states), shape, cells, labels, title, None, 1.0, transparent=True)
     offsets = np.linspace(-0.12, 0.12, len(paths)) if len(paths) > 1 else [0.0]
     for (label, path), offset in zip(paths.items(), offsets, strict=True):
         line = np.array([places[state] for state in path], dtype=float) + offset
@@ -483,8 +483,10 @@ def _written(value: float, digits: int) -> str:
     return text.replace("-", "−")
 
 
-def _grid(ax, v, shape, cells, labels, title, digits, limit) -> np.ndarray:
-    """Draw the values on their grid; return the (row, column) of every state."""
+def _grid(
+    ax, v, shape, cells, labels, title, digits, limit, *, transparent: bool = False
+) -> np.ndarray:
+    """Draw the values, or nothing but cells, on their grid; return the (row, column) of every state."""
     rows, columns = shape
     if cells is None:
         cells = [divmod(i, columns) for i in range(rows * columns)]
@@ -497,11 +499,13 @@ def _grid(ax, v, shape, cells, labels, title, digits, limit) -> np.ndarray:
     board[places[:, 0], places[:, 1]] = v
     limit = np.abs(v).max() if limit is None else limit
     _cells(ax, board, digits, limit)
+    if transparent:
+        ax.images[0].set_visible(False)
     ax.set_xticks([])
     ax.set_yticks([])
     for state, label in (labels or {}).items():
         row, column = places[state]
-        ink = _ink_on(VALUES(_norm(limit)(v[state])))
+        ink = INK if transparent else _ink_on(VALUES(_norm(limit)(v[state])))
         ax.text(column - 0.43, row - 0.45, label, va="top", fontsize=11, weight="bold", color=ink)
     ax.set_title(title)
     return places

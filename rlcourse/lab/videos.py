@@ -24,7 +24,7 @@ def record_episode(
     seed: int,
     *,
     max_frames: int = 200,
-    width: int = 300,
+    width: int = 240,
 ) -> float:
     """Write one greedy episode to `path` (.gif) and return its undiscounted return.
 
@@ -57,14 +57,28 @@ def record_episode(
     return total
 
 
-def write_gif(frames, path: str | Path, fps: float, width: int) -> None:
-    """Frames (height, width, 3) uint8 as a GIF that repeats, scaled to `width` pixels."""
+def write_gif(
+    frames, path: str | Path, fps: float, width: int, *, through: tuple[int, int, int] | None = None
+) -> None:
+    """Frames (height, width, 3) uint8 as a GIF that repeats, scaled to `width` pixels.
+
+    through: the colour in whose place one sees the page.
+    """
     images = [Image.fromarray(frame) for frame in frames]
     size = (width, round(width * images[0].height / images[0].width))
     images = [im.resize(size).quantize(64) for im in images]
-    images[0].save(
-        path, save_all=True, append_images=images[1:], duration=round(1000 / fps), loop=0
-    )
+    options = {"duration": round(1000 / fps), "loop": 0}
+    if through is not None:
+        images = [_first_in_its_palette(image, through) for image in images]
+        options |= {"transparency": 0, "disposal": 2}  # 2: a frame does not show through the next
+    images[0].save(path, save_all=True, append_images=images[1:], **options)
+
+
+def _first_in_its_palette(image: Image.Image, colour: tuple[int, int, int]) -> Image.Image:
+    """The image with `colour` as the number 0 of its colours."""
+    place = image.palette.colors[colour]
+    order = [place, *(i for i in range(len(image.palette.colors)) if i != place)]
+    return image.remap_palette(order)
 
 
 def show_gif(path: str | Path, alt: str) -> None:
@@ -74,4 +88,7 @@ def show_gif(path: str | Path, alt: str) -> None:
     if not alt.strip():
         raise ValueError("Say in `alt` what the film shows, for those who cannot see it.")
     data = b64encode(Path(path).read_bytes()).decode("ascii")
-    display(HTML(f'<img src="data:image/gif;base64,{data}" alt="{html.escape(alt)}">'))
+    frame = "border: 1px solid #767676; border-radius: 4px"  # a rendered frame brings its own sheet
+    display(
+        HTML(f'<img src="data:image/gif;base64,{data}" alt="{html.escape(alt)}" style="{frame}">')
+    )

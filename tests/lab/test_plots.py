@@ -215,7 +215,7 @@ def test_impossible_wishes_for_curves_are_named(arguments, words):
 def test_bars_show_means_and_say_the_number():
     ax = plots.bars({"SARSA": np.array([-20.0, -30.0]), "Q": -50.0}, ylabel="return", digits=0)
     assert [bar.get_height() for bar in ax.patches] == [-25, -50]
-    assert texts(ax) == ["-25", "-50"]
+    assert texts(ax) == ["−25", "−50"]
 
 
 # --- grids -------------------------------------------------------------------------------------
@@ -255,6 +255,7 @@ def test_paths_pass_near_the_centres_of_their_cells():
     safe = np.column_stack(ax.lines[0].get_data())
     assert np.abs(safe - [[0, 0], [1, 0], [2, 0], [2, 1]]).max() < 0.3
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["safe", "short"]
+    assert not any(image.get_visible() for image in ax.images)  # no white sheet on a dark page
 
 
 def test_action_values_are_four_triangles_a_cell_that_point_where_they_lead():

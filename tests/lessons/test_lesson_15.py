@@ -5,6 +5,7 @@ from copy import deepcopy
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from rlcourse.continuous.casino import CASINO, LOTTERY, RandomWalk, Room, film, true_values, watch
 from rlcourse.continuous.td3 import TD3, clipped_bias
@@ -160,4 +161,8 @@ def test_the_same_seed_gives_the_same_numbers():
 
 def test_the_film_is_written(tmp_path):
     film({"still": Still(), "left": Leftwards()}, CASINO, str(tmp_path / "a.gif"), seed=0, steps=3)
-    assert (tmp_path / "a.gif").read_bytes().startswith(b"GIF8")
+    with Image.open(tmp_path / "a.gif") as gif:
+        gif.seek(2)
+        alpha = np.asarray(gif.convert("RGBA"))[:, :, 3]
+        assert gif.n_frames == 3
+    assert (alpha[1:-1, 1:70] == 0).mean() > 0.8  # no white sheet
