@@ -20,17 +20,21 @@ from .harness import Case, Failure, Outcome, run
 from .plain import Tensor
 from .timing import SECONDS, TimeLimit, time_limit
 
-_memory: dict[tuple[Callable[..., Any], int, str | None], Outcome] | None = None
+Memory = dict[tuple[Callable[..., Any], int, str | None], Outcome]
+_memory: Memory | None = None
 
 
 @contextlib.contextmanager
-def remembering() -> Iterator[None]:
+def remembering(memory: Memory | None = None) -> Iterator[None]:
     """In this block the course's own functions, right and wrong ones, run once on a case.
 
     The cases must outlive the block: they are known by their identity. A block within one is part of it.
+    memory: one that outlives the block, for who keeps the cases as long.
     """
     global _memory
-    outer, _memory = _memory, {} if _memory is None else _memory
+    if memory is None:
+        memory = {} if _memory is None else _memory
+    outer, _memory = _memory, memory
     try:
         yield
     finally:

@@ -67,7 +67,16 @@ def _test(mark: dict[str, Any]) -> dict[str, Any]:
 # ---------------------------------------------------------------------------------- the bundle
 
 # What grading imports; only lessons with networks need torch besides.
-REQUIREMENTS = ("numpy", "gymnasium", "latex2mathml", "matplotlib", "psutil", "pygments", "rich", "typer")
+REQUIREMENTS = (
+    "numpy",
+    "gymnasium",
+    "latex2mathml",
+    "matplotlib",
+    "psutil",
+    "pygments",
+    "rich",
+    "typer",
+)
 
 SETUP = """#!/usr/bin/env bash
 # Gradescope runs this once, when the image is built.
