@@ -342,27 +342,33 @@ def grid_q(
 
     `arrows` points along every best action (ties to 1e-9) of a state whose actions differ; `without` lists
     the states that are left blank (terminal ones); `limit` is the |value| of full colour. A value of 0, of
-    which nothing is known yet, is not written, and none is without `digits`.
+    which nothing is known yet, is neither written nor painted, and none is written without `digits`.
     """
     q = np.asarray(q, dtype=float)
     cell = _WITH_VALUES if digits is None else _WITH_ACTIONS
     ax = axes(size=_size_for(shape, cell=cell)) if ax is None else ax
-    places = _grid(ax, np.zeros(len(q)), shape, cells, labels, title, None, 1.0)
+    places = _grid(ax, np.zeros(len(q)), shape, cells, None, title, None, 1.0, transparent=True)
     norm = _norm(np.abs(q).max(initial=0.0) if limit is None else limit)
     shown = np.setdiff1d(np.arange(len(q)), without)
-    triangles, colours = [], []
+    triangles, colours, inks = [], [], dict.fromkeys(range(len(q)), INK)
     for state in shown:
         centre = places[state][::-1].astype(float)
         for value, (down, right) in zip(q[state], moves, strict=True):
             ahead, across = np.array([right, down]) / 2, np.array([down, right]) / 2
             triangles.append([centre, centre + ahead + across, centre + ahead - across])
-            colours.append(VALUES(norm(value)))
-            if digits is not None and value != 0:
-                text = _written(value, digits)
-                at, ink = centre + 0.7 * ahead, _ink_on(colours[-1])
+            colours.append(VALUES(norm(value)) if value != 0 else "none")
+            if value == 0:
+                continue
+            ink = _ink_on(colours[-1])
+            if down + right < 0:  # it reaches into the corner of the label
+                inks[state] = ink
+            if digits is not None:
+                text, at = _written(value, digits), centre + 0.7 * ahead
                 ax.text(
-                    *at, text, ha="center", va="center", fontsize=min(9, 36 / len(text)), color=ink
+                    *at, text, ha="center", va="center", fontsize=min(9, 34 / len(text)), color=ink
                 )
+    for state, label in (labels or {}).items():
+        _in_corner(ax, places[state], label, inks[state])
     ax.add_collection(
         PolyCollection(triangles, facecolors=colours, edgecolors="#BBBBBB", linewidths=0.5)
     )
@@ -371,9 +377,11 @@ def grid_q(
         tips = [(s, np.array(moves[a][::-1])) for s in shown for a in np.flatnonzero(best[s])]
         if tips:
             tails = np.array([places[s][::-1] for s, _ in tips], dtype=float)
-            ahead = np.array([move for _, move in tips]) * 0.17
+            long, wide = (0.26, 0.035) if digits is None else (0.15, 0.03)  # no number in the way
+            ahead = np.array([move for _, move in tips]) * long
+            ink = [INK if q[s].max() == 0 else "black" for s, _ in tips]
             ax.quiver(*tails.T, *ahead.T, angles="xy", units="xy", scale_units="xy", scale=1,
-                      width=0.04, headwidth=4, headlength=4, headaxislength=4, color="black", zorder=3)  # fmt: skip
+                      width=wide, headwidth=4, headlength=4, headaxislength=4, color=ink, zorder=3)  # fmt: skip
     return ax
 
 
@@ -504,11 +512,15 @@ def _grid(
     ax.set_xticks([])
     ax.set_yticks([])
     for state, label in (labels or {}).items():
-        row, column = places[state]
         ink = INK if transparent else _ink_on(VALUES(_norm(limit)(v[state])))
-        ax.text(column - 0.43, row - 0.45, label, va="top", fontsize=11, weight="bold", color=ink)
+        _in_corner(ax, places[state], label, ink)
     ax.set_title(title)
     return places
+
+
+def _in_corner(ax: Axes, place: np.ndarray, label: str, ink: str) -> None:
+    row, column = place
+    ax.text(column - 0.43, row - 0.45, label, va="top", fontsize=11, weight="bold", color=ink)
 
 
 def _cells(ax: Axes, board: np.ndarray, digits: int | None, limit: float) -> None:

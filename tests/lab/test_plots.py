@@ -269,12 +269,14 @@ def test_action_values_are_four_triangles_a_cell_that_point_where_they_lead():
         (0, 1),
         (-1, 0),
     ]
-    # 0 is not written, nor anything of the state that is left blank.
+    # 0 is neither written nor painted, nor anything of the state that is left blank.
+    assert [face[3] for face in triangles.get_facecolors()[:4]] == [1, 1, 0, 1]
+    assert not any(image.get_visible() for image in ax.images)
     assert sorted(t.get_text() for t in ax.texts) == sorted(["1.0", "1.0", "−2.0", *["5.0"] * 4])
     (arrows,) = [c for c in ax.collections if isinstance(c, Quiver)]
     assert sorted(zip(arrows.U.tolist(), arrows.V.tolist(), strict=True)) == [
-        (-0.17, 0),
-        (0, -0.17),
+        (-0.15, 0),
+        (0, -0.15),
     ]
     assert not plots.grid_q(q, (1, 3), digits=None, arrows=False).texts
 
