@@ -652,7 +652,7 @@ print(env.render())
 # ## Change one thing: the discount
 #
 # Each row below is one γ; add some of your own. **What to look for:** how much $(1-\gamma)J(\pi)$ depends on where one starts when γ is small, and how
-# little when γ is near 1. Why? (Look again at the two pictures of the occupancy.)
+# little when γ is near 1. Why? (Drag the γ of the occupancy once more.)
 
 
 # %%

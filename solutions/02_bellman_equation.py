@@ -9,7 +9,7 @@
 # %% [markdown]
 # # 02 · The Bellman equation
 #
-# Part I · 00 → 01 → **02** → 03 → 04 → 05
+# Part I · 00 → 01 → **02** → 03 → 04 → 05 → Part II
 #
 # - **You will be able to** derive the equation that the whole course is about, go back and forth between $V$, $Q$ and the
 #   advantage, and solve for a policy's values in two ways: at once, and by repeating a backup until nothing changes.
@@ -337,8 +337,8 @@ def solve_bellman(P, R, pi, gamma):
     P: (S, A, S); R, pi: (S, A); gamma: in [0, 1). Returns (S,).
     """
     ### BEGIN SOLUTION
-    P_pi = np.einsum("sa,sat->st", pi, P)  # (1.4)
-    r_pi = np.sum(pi * R, axis=1)  # (1.5)
+    P_pi = np.einsum("sa,sat->st", pi, P)  # (1.5), first line
+    r_pi = np.sum(pi * R, axis=1)  # (1.5), second line
     return np.linalg.solve(np.eye(len(r_pi)) - gamma * P_pi, r_pi)  # (2.10)
     ### END SOLUTION
 

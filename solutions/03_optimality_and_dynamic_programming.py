@@ -9,7 +9,7 @@
 # %% [markdown]
 # # 03 · Optimality and dynamic programming
 #
-# Part I · 00 → 01 → 02 → **03** → 04 → 05
+# Part I · 00 → 01 → 02 → **03** → 04 → 05 → Part II
 #
 # - **You will be able to** say what "optimal" means and why acting greedily on $Q^*$ is; improve any policy; find the best one in
 #   two ways; and bound what it costs to act on values that are wrong.

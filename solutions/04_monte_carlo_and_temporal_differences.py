@@ -9,7 +9,7 @@
 # %% [markdown]
 # # 04 · Monte Carlo, temporal differences, n steps
 #
-# Part I · 00 → 01 → 02 → 03 → **04** → 05
+# Part I · 00 → 01 → 02 → 03 → **04** → 05 → Part II
 #
 # - **You will be able to** learn a policy's values from experience alone, in four ways that turn out to be
 #   one family; say which of them is biased, which is noisy, and measure both.
@@ -620,8 +620,11 @@ plots.show(ax, alt="Absolute bias and standard deviation of the n-step target ag
 #
 # TD(0) as an algorithm: walk, and after *each* step correct the state you left.
 #
-# > reset to $s$ · *until the episode ends:* $a$ from the policy · step, see $r, s'$ · update $v(s)$ by (4.5) ·
-# > $s \leftarrow s'$
+# > reset to $s$. *Until the episode ends:*
+# >
+# > - $a$ from the policy; step, see $r, s'$
+# > - update $v(s)$ by (4.5)
+# > - $s \leftarrow s'$
 #
 # One line of this box leaves something open. An environment has two flags, and either of them ends the episode:
 # `terminated`, and `truncated`, when only the clock has run out.
@@ -690,7 +693,6 @@ td_prediction = check("td_prediction")
 
 
 # %%
-# about 2 s
 class CutIsTheEnd(Wrapper):
     """Says `terminated` where only the clock ran out."""
 
@@ -833,7 +835,7 @@ plots.show(ax, alt="RMS error by episode on the five-state walk, best step size 
 # figure 7.2 of the book, computed by the course's vectorised code; TD(0) and Monte Carlo are its two outermost curves.
 
 # %%
-# about 3 s
+# about 2 s
 steps, alphas = (1, 2, 4, 8, 16, 64, MONTE_CARLO), np.linspace(0.05, 1.0, 20)
 u = n_step_curves(np.random.default_rng(4), n_steps=steps, step_sizes=alphas, runs=60)
 names = ["Monte Carlo" if n == MONTE_CARLO else f"n = {n}" for n in steps]
@@ -860,7 +862,7 @@ plots.show(ax, alt="U-shaped curves of the RMS error against the step size, one 
 
 
 # %%
-# about 3 s
+# about 2 s
 def n_step_td(env, n, episodes, step_size):
     """n-step TD with n_step_return; returns the mean RMS error over the episodes."""
     v, error = np.zeros(21), []
@@ -885,8 +887,8 @@ for n in (1, 2, 4, 8):
         env.reset(seed=seed)
         runs.append(n_step_td(env, n, 10, alphas[curve.argmin()]))
     print(
-        f"n = {n}: {whose('n_step_return')} runs {np.mean(runs):.3f} ± {np.std(runs) / np.sqrt(30):.3f}, "
-        f"valley {curve.min():.3f}"
+        f"n = {n}: {whose('n_step_return')} runs {np.mean(runs):.3f} ± "
+        f"{np.std(runs) / np.sqrt(30):.3f}, valley {curve.min():.3f}"
     )
     assert abs(np.mean(runs) - curve.min()) < 0.1
 

@@ -569,9 +569,12 @@ print("So far: " + authorship(*targets_so_far, "expected_max"))
 # Targets in hand, an algorithm is a loop around (5.4). Two things decide which one it is: what the target asks for,
 # and *when* the next action is chosen. In **SARSA** the target needs a next action, so one is chosen before the update:
 #
-# > reset to $s$; choose $a$ from row $q(s,\cdot)$ ·
-# > *until the episode ends:* step with $a$, see $r, s'$ · choose $a'$ from row $q(s',\cdot)$ · update $q(s,a)$ by (5.4)
-# > with target (5.6) · move on
+# > reset to $s$; choose $a$ from row $q(s,\cdot)$. *Until the episode ends:*
+# >
+# > - step with $a$, see $r, s'$
+# > - choose $a'$ from row $q(s',\cdot)$
+# > - update $q(s,a)$ by (5.4) with target (5.6)
+# > - move on
 #
 # ### Talk to your neighbour
 #
@@ -646,8 +649,11 @@ sarsa = check("sarsa")
 #
 # **Q-learning**'s target asks nobody what happens next.
 #
-# > reset to $s$ ·
-# > *until the episode ends:* act by `select` · see $r, s'$ · update $q(s,a)$ by (5.4) with target (5.8) · $s \leftarrow s'$
+# > reset to $s$. *Until the episode ends:*
+# >
+# > - act by `select`, see $r, s'$
+# > - update $q(s,a)$ by (5.4) with target (5.8)
+# > - $s \leftarrow s'$
 
 # %% [markdown] task="q_learning"
 # ### Exercise 5.7 · `q_learning`

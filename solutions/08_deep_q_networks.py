@@ -9,7 +9,7 @@
 # %% [markdown]
 # # 08 · Deep Q-networks
 #
-# Part II · 06 → 07 → **08** → 09
+# Part II · 06 → 07 → **08** → 09 → Part III
 #
 # - **You will be able to** train a network with PyTorch; replace the table of Q-learning by one, say what breaks
 #   when you do, and build the repairs: a memory, a slow copy of the network, a loss that outliers cannot rule. Then
@@ -450,7 +450,7 @@ for step in (0, 250, 450, 499):
           f"{1 / (1 - gamma):.0f} if it only stops the clock")  # fmt: skip
 
 # %% [markdown]
-# The first column gives *the same observation* a hundred different values, depending on something that the network cannot see.
+# The first column gives *the same observation* values from 1 to 99, depending on something that the network cannot see.
 # No function of $s$ can fit that. So $d$ is `terminated`, never `terminated or truncated`, in the memory and in (8.5).
 
 # %% [markdown]
@@ -727,8 +727,9 @@ for size in sizes:
     huber = smooth_l1_loss(heads(batch.obs)[:, 0], labels)
     for line, loss in zip(pull.values(), (square, huber), strict=True):
         line.append(gradient(loss, heads).norm().item())
-print(f"an error of 100 makes the gradient {pull['½ squared error'][-1] / pull['½ squared error'][0]:.0f} times as long "
-      f"with the square, {pull['Huber'][-1] / pull['Huber'][0]:.1f} times with Huber")  # fmt: skip
+longer = {name: line[-1] / line[0] for name, line in pull.items()}
+print(f"an error of 100 makes the gradient {longer['½ squared error']:.0f} times as long "
+      f"with the square, {longer['Huber']:.1f} times with Huber")  # fmt: skip
 
 # %% tags=["hide-input"]
 left, right = plots.axes(1, 2, size="wide")
@@ -915,7 +916,10 @@ for kappa_, eta in ((0.5, 0.1), (0.97, 0.1), (1.2, 0.1), (1.2, 0.5)):
         e = live(kappa_, eta, C, 2 * C)
         factor, per_step = copy_factor(kappa_, eta, C)
         assert np.isclose(e[C] / e[0], factor) and np.isclose(e[2 * C] / e[C], factor)
-        print(f"κ = {kappa_:4}, η = {eta}, C = {C:3}: the error times {factor:5.3f}, {per_step:.4f} a step")  # fmt: skip
+        print(
+            f"κ = {kappa_:4}, η = {eta}, C = {C:3}: "
+            f"the error times {factor:5.3f}, {per_step:.4f} a step"
+        )
 
 # %% tags=["hide-input"]
 every = np.unique(np.geomspace(1, 1_000, 40).astype(int))
@@ -1039,7 +1043,8 @@ for name, rho in zip(lengths, (0.0, 0.98), strict=True):
     learner, rows = agents(rho)[0], np.random.default_rng(0)
     for _ in range(400):
         sampled = memory.sample(64, rows)
-        lengths[name].append(gradient(dqn_loss(learner.q_net, learner.target_net, sampled, gamma), learner.q_net).norm().item())  # fmt: skip
+        loss = dqn_loss(learner.q_net, learner.target_net, sampled, gamma)
+        lengths[name].append(gradient(loss, learner.q_net).norm().item())
         learner.update(sampled)
     longer = [np.mean(np.array(lengths[name]) > c) for c in (0.2, 10)]
     print(f"{name}: longer than 0.2 in {longer[0]:.0%} of the updates, than 10 in {longer[1]:.0%}")
@@ -1211,7 +1216,8 @@ class Random:
 random_return = evaluate(Random(), cart_pole, 100, seed=0).mean()
 small = live_and_learn(seed=0, steps=4_000)
 small_return = evaluate(small.agent, cart_pole, 20, seed=2_000).mean()
-print(f"after 4000 steps in {small.episodes} episodes: {small_return:.0f}; random policy: {random_return:.0f}")  # fmt: skip
+print(f"after 4000 steps in {small.episodes} episodes: return {small_return:.0f}")
+print(f"random policy: {random_return:.0f}")
 assert small_return > 3 * random_return
 
 # %% [markdown]
@@ -1308,8 +1314,9 @@ with torch.no_grad():
     q = runs[0].agent.q_net(torch.tensor(looked, dtype=torch.float32)).numpy().reshape(61, 61, 2)
 difference = q[..., 1] - q[..., 0]
 corner = (angles > 0.05) & (speeds > 0.5)
-print(f"leaning and falling to the right: pushes right in {np.mean(difference[corner] > 0):.0%} "
-      f"of the states;\nmirrored: pushes left in {np.mean(difference[corner[::-1, ::-1]] < 0):.0%}")  # fmt: skip
+right, left = difference[corner] > 0, difference[corner[::-1, ::-1]] < 0
+print(f"leaning and falling to the right: pushes right in {right.mean():.0%} of the states")
+print(f"mirrored: pushes left in {left.mean():.0%}")
 
 # %% tags=["hide-input"]
 ax, limit = plots.axes(), np.abs(difference).max()
@@ -1405,6 +1412,7 @@ for rule, copy_now in rules.items():
 
 
 # %%
+# about 12 s
 class FromOldLibrary(gym.Wrapper):
     """One flag, `done`, becomes two: an episode that is over is cut off."""
 

@@ -565,7 +565,8 @@ for gamma in (0.0, 0.5, 0.9, 0.99):
     second = (1 - gamma) * finite_differences(lambda x, v=v: stationary(x) @ v, h)
     cosine = torch.cosine_similarity(first.flatten(), true.flatten(), dim=0)
     print(
-        f"γ = {gamma:4}: both terms {(first + second - true).abs().max():.0e} off; cosine of the first alone {cosine:.4f}"
+        f"γ = {gamma:4}: both terms {(first + second - true).abs().max():.0e} off; "
+        f"cosine of the first alone {cosine:.4f}"
     )
     assert (first + second - true).abs().max() < 1e-7
 
@@ -709,8 +710,8 @@ reinforce_loss = check("reinforce_loss")
 # ### Talk to your neighbour
 # What may be subtracted from $G_t$ without moving the mean of (10.21)?
 #
-# **A** A constant, and nothing else · **B** What does not know $a_t$, nor anything after it ·
-# **C** Whatever is known when the episode is over · **D** $G_t$ itself, the best guess of all
+# **A** a constant, and nothing else · **B** what does not know $a_t$, nor anything after it ·
+# **C** whatever is known when the episode is over · **D** $G_t$ itself, the best guess of all
 #
 # <details><summary>What the next cells will show</summary>
 #
@@ -1218,7 +1219,7 @@ plots.show(ax, alt="Returns of REINFORCE in the corridor rise from about minus 8
 
 
 # %%
-# about 3 s
+# about 2 s
 def direction_without_gradient(mdp, x, rng, pairs=500):
     """The mean of ε (J(x + ε) − J(x − ε)) / 2 over random directions ε, each J from two episodes."""
 
@@ -1249,7 +1250,7 @@ for n_states in (2, 8, 32):
 print("by " + authorship("grad_log_softmax", "exact_policy_gradient"))
 
 # %% [markdown]
-# With a handful of parameters the search is as good. With a hundred it goes nearly at right angles to ∇J: most random
+# With a handful of parameters the search is nearly as good. With a hundred it goes nearly at right angles to ∇J: most random
 # directions do. Policies with a network have thousands.
 
 # %% [markdown]
@@ -1425,7 +1426,7 @@ plots.show(ax, alt="With one episode a step the agent with baseline learns as we
 
 
 # %%
-# about 10 s
+# about 5 s
 class Colleague(ReinforceBaseline):
     def update(self, rollout, rng):
         rows = flat_rows(rollout)  # the steps of two episodes, one after the other

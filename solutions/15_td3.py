@@ -877,8 +877,8 @@ def swing_up(one):
     def look(learner, step):
         looks.append(evaluate(learner, "Pendulum-v1", 10, seed=100).mean())
 
-    train_off_policy(one, "Pendulum-v1", 6_000, seed=0, n_envs=4, warmup=800, train_every=4, batch_size=128,
-                     stop_when=look, stop_every=1_500)  # fmt: skip
+    train_off_policy(one, "Pendulum-v1", 6_000, seed=0, n_envs=4, warmup=800, train_every=4,
+                     batch_size=128, stop_when=look, stop_every=1_500)  # fmt: skip
     return one, np.array(looks)
 
 

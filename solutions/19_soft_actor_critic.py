@@ -809,10 +809,10 @@ assert abs(learned.mean() - known) < 0.1
 # $$\phi_1,\phi_2\,\text{ down }\,J_Q\;\to\;\theta\,\text{ down }\,J_\pi\;\to\;\log\alpha\,\text{ down }\,J(\alpha)\;\to\;
 # \phi_{\text{targ},j}\leftarrow\rho\,\phi_{\text{targ},j}+(1-\rho)\,\phi_j \tag{19.21}$$
 #
-# > **critics** · one step of `sac_critic_update`, with the α of now
-# > · **policy** · draw $\tilde a$ in $s$ · one step down (19.19), with that same α; nobody else moves
-# > · **temperature** · one step down (19.15), with the log-probabilities of that same $\tilde a$
-# > · **slow copies** · both, by Polyak averaging
+# > 1. **critics**: one step of `sac_critic_update`, with the α of now
+# > 2. **policy**: draw $\tilde a$ in $s$; one step down (19.19), with that same α; nobody else moves
+# > 3. **temperature**: one step down (19.15), with the log-probabilities of that same $\tilde a$
+# > 4. **slow copies**: both, by Polyak averaging
 #
 # **One thing is left open:** *which* critics judge the policy's action in (19.19)? Decide, and have a reason.
 
