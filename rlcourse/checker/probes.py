@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -204,6 +204,51 @@ class Select:
             return int(order[rank])
 
         return select
+
+
+class Transitions(NamedTuple):
+    """N transitions, row by row; all arrays."""
+
+    obs: np.ndarray
+    action: np.ndarray
+    reward: np.ndarray
+    next_obs: np.ndarray
+    terminated: np.ndarray
+
+
+@transferable
+@dataclass(frozen=True)
+class Log:
+    """A fixed batch of `Transitions`: obs, next_obs (N, obs_dim); action, reward, terminated (N,)."""
+
+    obs: np.ndarray
+    action: np.ndarray
+    reward: np.ndarray
+    next_obs: np.ndarray
+    terminated: np.ndarray
+
+    def build(self, notes: Counter) -> Transitions:
+        return Transitions(*(getattr(self, name).copy() for name in Transitions._fields))
+
+    def differs(self, now: Any) -> bool:
+        pairs = ((getattr(self, name), getattr(now, name)) for name in Transitions._fields)
+        return not all(np.array_equal(before, after) for before, after in pairs)
+
+
+@transferable
+@dataclass(frozen=True)
+class Basis:
+    """`features(obs)`: (N, obs_dim) -> (N, d): the observations times `weights` (obs_dim, d), their cosines if `waves`."""
+
+    weights: np.ndarray
+    waves: bool = False
+
+    def build(self, notes: Counter):
+        def features(obs):
+            x = np.asarray(obs, dtype=np.float64) @ self.weights
+            return np.cos(x) if self.waves else x
+
+        return features
 
 
 def build(value: Any, notes: Counter) -> Any:

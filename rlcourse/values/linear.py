@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from .features import tile_indices
+
 # --- the equations: prediction ------------------------------------------------------------------
 
 
@@ -112,39 +114,53 @@ def semi_gradient_td(env, policy, features, w, episodes, step_size, gamma, rng) 
 
 
 def semi_gradient_sarsa(
-    env, active, n_features, episodes, step_size, gamma, epsilon, rng, w=None
+    env,
+    active,
+    n_features,
+    episodes,
+    step_size,
+    gamma,
+    epsilon,
+    rng,
+    w=None,
+    *,
+    update=semi_gradient_sarsa_update,
+    look=None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Episodic semi-gradient SARSA on binary features — S&B §10.1, box; (10.1) where only ones matter.
+    """Episodic semi-gradient SARSA on binary features — S&B §10.1, box.
 
     env: finite actions; active(obs) -> (k,) int, the features that are 1 (`tile_indices` of one row);
-    ε-greedy with ties broken at random; w: start weights, zeros by default (optimistic on Mountain Car).
+    ε-greedy with ties broken at random; w: start weights, zeros by default (optimistic on Mountain Car);
+    update: as `semi_gradient_sarsa_update`; look(k, w): called with the weights after the k-th episode.
     Returns the weights (n_actions, n_features) and the length of every episode (episodes,) int.
     """
     n_actions = int(env.action_space.n)
     w = np.zeros((n_actions, n_features)) if w is None else np.array(w, dtype=np.float64)
     lengths = np.zeros(episodes, dtype=np.int64)
 
-    def choose(on):
-        q = w[:, on].sum(axis=1)
+    def look_at(obs):
+        """The features of obs, and the action chosen there."""
+        on = active(obs)
+        x = np.zeros(n_features)
+        x[on] = 1.0
         if rng.random() < epsilon:
-            return int(rng.integers(n_actions)), q
-        return int(rng.choice(np.flatnonzero(q == q.max()))), q
+            return x, int(rng.integers(n_actions))
+        q = w[:, on].sum(axis=1)
+        return x, int(rng.choice(np.flatnonzero(q == q.max())))
 
     for episode in range(episodes):
         obs, _ = env.reset()
-        on = active(obs)
-        action, q = choose(on)
+        x, action = look_at(obs)
         over = False
         while not over:
             obs, r, terminated, truncated, _ = env.step(action)
-            on_next = active(obs)
-            action_next, q_next = choose(on_next)
-            delta = r + (0.0 if terminated else gamma * q_next[action_next]) - q[action]
-            w[action, on] += step_size * delta
-            on, action = on_next, action_next
-            q = w[:, on].sum(axis=1)
+            x_next, action_next = look_at(obs)
+            w = update(w, x, action, r, x_next, action_next, terminated, gamma, step_size)
+            x, action = x_next, action_next
             over = terminated or truncated
             lengths[episode] += 1
+        if look is not None:
+            look(episode + 1, w)
     return w, lengths
 
 
@@ -183,25 +199,39 @@ class RandomWalk:
         return self._s, (-1.0 if s < 0 else reward), terminated, False, {}
 
 
-def mountain_car(episodes: int, seed: int, epsilon: float = 0.0) -> np.ndarray:
+def mountain_car(
+    episodes: int,
+    seed: int,
+    epsilon: float = 0.0,
+    *,
+    n_tiles: int = 8,
+    n_tilings: int = 8,
+    step_size: float = 0.5 / 8,
+    max_steps: int = 10_000,
+    tiles=tile_indices,
+    update=semi_gradient_sarsa_update,
+    look=None,
+) -> np.ndarray:
     """SARSA with 8 tilings of 8 × 8 tiles on MountainCar-v0 — S&B Example 10.1, Figure 10.2 (α = 0.5/8).
 
     The car gets the book's time: episodes are cut after 10 000 steps, not after Gymnasium's 200.
+    tiles, update: as `tile_indices`, `semi_gradient_sarsa_update`; look(k, w): after the k-th episode.
     Returns the length of every episode (episodes,).
     """
     import gymnasium as gym
 
-    from .features import tile_indices
-
-    env = gym.make("MountainCar-v0", max_episode_steps=10_000)
+    env = gym.make("MountainCar-v0", max_episode_steps=max_steps)
     low, high = env.observation_space.low, env.observation_space.high
     env.reset(seed=seed)
 
     def active(obs):
-        return tile_indices(obs[None], low, high, 8, 8)[0]
+        return tiles(obs[None], low, high, n_tiles, n_tilings)[0]
 
-    rng = np.random.default_rng(seed)
-    return semi_gradient_sarsa(env, active, 8 * 9**2, episodes, 0.5 / 8, 1.0, epsilon, rng)[1]
+    rng, n_features = np.random.default_rng(seed), n_tilings * (n_tiles + 1) ** 2
+    parts = {"update": update, "look": look}
+    return semi_gradient_sarsa(
+        env, active, n_features, episodes, step_size, 1.0, epsilon, rng, **parts
+    )[1]
 
 
 def baird(steps: int, step_size: float = 0.01, gamma: float = 0.99) -> np.ndarray:
