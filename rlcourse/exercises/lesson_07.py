@@ -741,7 +741,10 @@ def _chain_cases(rng: np.random.Generator) -> list[Case]:
         return P
 
     def drawn(name, n, k, gamma, on_policy, wanted, *tags, P=None) -> Case:
-        """A problem whose eigenvalues are as wanted, and none near 0 or the imaginary axis."""
+        """A problem whose eigenvalues are as wanted, and none near 0 or the imaginary axis.
+
+        Fewer features than states: for γ = 1 a table's A would be singular, and that mistake without a number.
+        """
         while True:
             P_ = chain(n) if P is None else P
             x = rng.normal(size=(n, k))
@@ -771,10 +774,10 @@ def _chain_cases(rng: np.random.Generator) -> list[Case]:
     return [
         drawn("a chain as its policy visits it", 6, 3, 0.9, True, lambda m: good(m) and is_real(m)),
         drawn("other weights than the policy's", 5, 2, 0.8, False, lambda m: good(m) and is_real(m)),
-        drawn("a chain of four, its values in a table's place", 4, 4, 0.7, False, good),
-        case("one state", [[2.0]], [[1.0]], [1.0], 0.5, "one state"),
-        case("a table on a ring of three", np.eye(3), ring(3), [1 / 3] * 3, 0.9, TURNS),
-        case("a table on a ring of four, unlike weights", np.eye(4), ring(4), [0.1, 0.2, 0.3, 0.4], 0.95, TURNS),
+        drawn("as many features as half the states", 4, 2, 0.7, False, good),
+        drawn("one feature", 4, 1, 0.9, False, good, "one feature"),
+        drawn("features on a ring of three", 3, 2, 0.9, True, turning, TURNS, P=ring(3)),
+        drawn("features on a ring of four, other weights", 4, 2, 0.95, False, turning, TURNS, P=ring(4)),
         drawn("features on a ring", 5, 2, 0.95, True, turning, TURNS, P=ring(5)),
         drawn("features on a ring, other weights", 5, 3, 0.9, False, turning, TURNS, P=ring(5)),
         case("w and 2w, only the first state updated, γ = 0.3", *double, [1.0, 0.0], 0.3),
