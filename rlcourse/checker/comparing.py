@@ -141,6 +141,11 @@ def _loose(value: Any) -> Any:
     return value.data if isinstance(value, Tensor) else value
 
 
+def _all_loose(value: Any) -> Any:
+    """`_loose`, of each part where there are several."""
+    return tuple(map(_loose, value)) if isinstance(value, tuple | list) else _loose(value)
+
+
 def _single(value: Any) -> Any:
     """The number or bool that `value` is, 0-d arrays included; None if it is none."""
     if isinstance(value, np.ndarray) and value.shape == ():
@@ -200,7 +205,7 @@ def same_answer(exercise: Exercise, a: Any, b: Any) -> bool:
 def _comparable(value: Any, form: Shape) -> Any:
     if _has(value, "returned"):
         free = form.kind in ("anything", "figures")
-        return value | {"returned": None if free else [_loose(x) for x in value["returned"]]}
+        return value | {"returned": None if free else [_all_loose(x) for x in value["returned"]]}
     if not _has(value, "value"):
         return _numbers_alone(value, form)
     bare = value | {"value": _numbers_alone(value["value"], form)}

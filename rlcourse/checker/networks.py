@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from rlcourse.lab.on_policy import Rollout
 from rlcourse.lab.replay import Batch
 from rlcourse.lab.seeding import torch_seed
 
@@ -206,6 +207,55 @@ def transitions(
     )
 
 
+@transferable
+@dataclass(frozen=True)
+class Recording:
+    """A `Rollout` of one environment, (T, …), of these arrays, as tensors."""
+
+    obs: np.ndarray
+    action: np.ndarray
+    reward: np.ndarray
+    next_obs: np.ndarray
+    terminated: np.ndarray
+    truncated: np.ndarray
+
+    def build(self, notes: Counter) -> Rollout:
+        return Rollout(*(torch.from_numpy(np.array(column)) for column in self._columns()))
+
+    def differs(self, now: Any) -> str:
+        pairs = zip(now, map(Tensor, self._columns()), strict=True)
+        return next(filter(None, (before.differs(column) for column, before in pairs)), "")
+
+    def _columns(self) -> tuple[np.ndarray, ...]:
+        return (
+            self.obs, self.action, self.reward, self.next_obs, self.terminated, self.truncated
+        )  # fmt: skip
+
+
+def recording(
+    rng: np.random.Generator,
+    n: int,
+    obs_dim: int,
+    *,
+    n_actions: int | None = None,
+    act_dim: int | None = None,
+    terminated: Sequence[int] = (),
+    truncated: Sequence[int] = (),
+    scale: float = 1.0,
+) -> Recording:
+    """n steps in the order of time, as one environment gives them; after an end comes another episode.
+
+    terminated, truncated: the rows with these flags; within an episode next_obs[t] is obs[t + 1].
+    """
+    rows = transitions(rng, n, obs_dim, n_actions=n_actions, act_dim=act_dim, scale=scale)
+    flags = np.zeros((2, n), np.float32)
+    flags[0, list(terminated)] = flags[1, list(truncated)] = 1
+    next_obs = rows.next_obs.copy()
+    inside = np.nonzero(flags.max(axis=0)[:-1] == 0)[0]
+    next_obs[inside] = rows.obs[inside + 1]
+    return Recording(rows.obs, rows.action, rows.reward, next_obs, *flags)
+
+
 # ------------------------------------------------------------------------------------- agents
 
 
@@ -347,6 +397,22 @@ def fitting(function: Any, state: SimpleNamespace, **data: Any) -> dict[str, Any
     next(state.net.parameters()).register_hook(lambda _gradient: done.append("gradient"))
     report = _updated(function, {"state": state, **data}, apart="state")
     report["notes"] |= {"steps": done.count("step"), "stepped_first": int(done[:1] == ["step"])}
+    return report
+
+
+@caller
+def actor_critic(function: Any, state: SimpleNamespace, **data: Any) -> dict[str, Any]:
+    """`updates` for a function of the parts of `state`, two networks and their optimisers, and of data.
+
+    What is returned for a batch of one may have one row or none.
+    """
+    report = _updated(function, {"state": state, **data}, apart="state")
+    report["returned"] = [
+        tuple(x.reshape(()) if isinstance(x, torch.Tensor) and x.numel() == 1 else x for x in parts)
+        if isinstance(parts, tuple | list)
+        else parts
+        for parts in report["returned"]
+    ]
     return report
 
 

@@ -25,7 +25,7 @@ from torch import Tensor
 from rlcourse.lab.agents import functions_for
 from rlcourse.lab.on_policy import Rollout
 from rlcourse.lab.optim import descend
-from rlcourse.policies.agents import OnPolicyAgent, flat_rows
+from rlcourse.policies.agents import OnPolicyAgent, end_to_end, flat_rows
 from rlcourse.policies.distributions import log_prob_and_entropy, log_prob_of
 from rlcourse.policies.gae import gae
 
@@ -206,7 +206,8 @@ class QActorCritic(OnPolicyAgent):
 class A2C(OnPolicyAgent):
     """The advantage actor-critic, for finite sets of actions and for boxes.
 
-    lam = 1 is the n-step return of the paper with n = horizon; less is GAE.
+    lam = 1 is the n-step return of the paper with n = horizon; less is GAE. `a2c_update` gets the rollouts
+    of all environments as one, (T, …): see `end_to_end`.
     """
 
     n_envs: int = 8
@@ -226,4 +227,4 @@ class A2C(OnPolicyAgent):
 
     def update(self, rollout: Rollout, rng: np.random.Generator) -> dict[str, Tensor]:
         functions = functions_for(self, self.a2c_update)
-        return {"loss": self.a2c_update(self, rollout, **functions)}
+        return {"loss": self.a2c_update(self, end_to_end(rollout), **functions)}

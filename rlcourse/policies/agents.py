@@ -72,6 +72,20 @@ def flat_rows(rollout: Rollout) -> Rollout:
     return Rollout(*(column.flatten(0, rollout.reward.ndim - 1) for column in rollout))
 
 
+def end_to_end(rollout: Rollout) -> Rollout:
+    """The N environments of a rollout one after the other: (T, N, …) → (N·T, …); (T, …) as it is.
+
+    The last row of each is marked truncated: nothing is carried over the seam, and the value of where the
+    recording stopped is still read. So advantages, targets and the mean loss are what they were.
+    """
+    if rollout.reward.ndim == 1:
+        return rollout
+    truncated = rollout.truncated.clone()
+    truncated[-1] = 1
+    columns = rollout._replace(truncated=truncated)
+    return Rollout(*(column.transpose(0, 1).flatten(0, 1) for column in columns))
+
+
 @dataclass(kw_only=True, eq=False)
 class OnPolicyAgent:
     """Settings, networks and acting; a method adds its equations, `build` and `update`.
