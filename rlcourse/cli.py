@@ -301,16 +301,18 @@ def grade_command(
 
     Writes results.json (everything), grades.csv, feedback/STUDENT.html and report.html into DIR.
     The answers never enter a student's process, and no submission can stop the others.
+    Exit status 1 says that the grader failed on somebody, who then has no mark.
 
     Example: `rlcourse grade 05 submissions/ --out graded/`.
     """
     from rlcourse.grading.command import grade
+    from rlcourse.grading.results import has_mark
     from rlcourse.grading.rules import Rules
 
     if penalty and deadline is None:
         raise UsageError("--penalty needs a --deadline: from when on is a submission late?")
     number = paths.lesson_number(lesson, checker.lessons())
-    grade(
+    graded = grade(
         number,
         submissions,
         out,
@@ -324,6 +326,8 @@ def grade_command(
         students=students,
         rules=Rules(deadline, penalty, attempts.value),
     )
+    if not all(map(has_mark, graded["submissions"])):
+        raise typer.Exit(1)
 
 
 _RESULTS = typer.Argument(
@@ -360,6 +364,12 @@ def export_command(
         str | None,
         typer.Option(metavar="NAME", help="The assignment in Canvas's gradebook, if not plain."),
     ] = None,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite", help="Replace marks and comments that the platform has already."
+        ),
+    ] = False,
 ) -> None:
     """Hand marks and feedback to a learning platform, in its own format.
 
@@ -370,18 +380,22 @@ def export_command(
     - junit: XML, a test suite a student
     - nbgrader: a course folder; `nbgrader autograde` in it gives the same marks
 
-    Text that a spreadsheet would take for a formula is made harmless.
+    What the platform has already, a mark, a comment, "EX", stays unless --overwrite. A student on whom the
+    grader failed gets no mark, and the exit status is then 1. Text that a spreadsheet would take for a
+    formula is made harmless.
 
     Example: `rlcourse export graded/ --to canvas --gradebook grades.csv --out upload.csv`.
     """
     from rlcourse.grading import exports
     from rlcourse.grading.results import read
 
-    notes = exports.export(read(results), to, out, exports.Options(gradebook, column))
+    made = exports.export(read(results), to, out, exports.Options(gradebook, column, overwrite))
     console = Console(highlight=False)
-    for note in notes:
+    for note in made.notes:
         console.print(note, markup=False, soft_wrap=True)
     console.print(f"Written to {out}.", markup=False, soft_wrap=True)
+    if made.unmarked:
+        raise typer.Exit(1)
 
 
 @app.command("bundle")

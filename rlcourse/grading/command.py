@@ -234,3 +234,6 @@ def _summary(result: dict[str, Any], console: Console) -> None:
         f"{len(graded)} of {len(records)} submissions graded ({result['sandbox']}).",
         highlight=False,
     )
+    if without := [record["student"] for record in records if not results.has_mark(record)]:
+        told = f"No mark, because the grader failed: {', '.join(without)}."
+        console.print(told, style="red", markup=False, highlight=False)

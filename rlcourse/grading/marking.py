@@ -28,12 +28,11 @@ from rlcourse.checker.judging import (
 from rlcourse.checker.plain import decode, encode
 from rlcourse.lessons.extract import Extraction, Unreadable, extract
 
-from .results import shortened
+from .results import BROKEN, shortened
 from .sandbox import CRASH, MALFORMED, OVERFLOW, TIMEOUT, Answer, Sandbox
 from .submissions import Submission
 
 FORBIDDEN, UNREADABLE, GRADED, OTHER = "forbidden", "unreadable", "graded", "another notebook"
-BROKEN = "grader failed"
 
 _FATES = {
     TIMEOUT: "There was no answer within {seconds:g} seconds: a loop that does not end?",

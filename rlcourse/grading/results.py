@@ -22,6 +22,9 @@ from rlcourse.lessons.paths import UsageError
 
 SCHEMA = "rlcourse/results/v1"
 
+# The state of a submission that nobody can mark until the course is mended: it has no score.
+BROKEN = "grader failed"
+
 
 def results(lesson: str, title: str, sandbox: str, records: list[dict[str, Any]]) -> dict[str, Any]:
     """The whole result of a run, as plain data."""
@@ -103,9 +106,18 @@ def as_csv(result: dict[str, Any]) -> str:
     table.writerow([*columns, *names])
     for record in records:
         scores = {mark["name"]: mark["score"] for mark in record["exercises"]}
-        row = [*(record.get(key, "") for key in columns), *(scores.get(name, 0) for name in names)]
+        unsaid = 0
+        if not has_mark(record):  # and 0 would be one
+            record, unsaid = record | {"score": ""}, ""
+        row = [record.get(key, "") for key in columns]
+        row += [scores.get(name, unsaid) for name in names]
         table.writerow(map(harmless, row))
     return stream.getvalue()
+
+
+def has_mark(record: dict[str, Any]) -> bool:
+    """Whether a submission was marked, be it with 0; of one on which the grader failed nothing is known."""
+    return record["state"] != BROKEN
 
 
 _WHERE_KNOWN = ("id", "name", "email", "late_days", "penalty")

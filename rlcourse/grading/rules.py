@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from .results import has_mark
 from .submissions import Submission
 
 LAST, BEST = "last", "best"
@@ -50,7 +51,7 @@ def _best(attempts: list[dict[str, Any]]) -> dict[str, Any]:
     """The record with most points; of equals the last."""
     if len(attempts) == 1:
         return attempts[0]
-    best = max(reversed(attempts), key=lambda record: record["score"])
+    best = max(reversed(attempts), key=lambda record: (record["score"], has_mark(record)))
     others = ", ".join(f"{r['file']!r} ({r['score']:g})" for r in attempts if r is not best)
     note = f"the best of {len(attempts)} attempts: {best['file']!r}, not {others}"
     return best | {"notes": [*best["notes"], note]}

@@ -292,7 +292,7 @@ def test_canvas_is_filled_in_and_nobody_elses_row_is_touched(tmp_path):
     ]
     graded.write_text(json.dumps(result(*people)))
     out = tmp_path / "upload.csv"
-    said = export(graded, "canvas", out, "--gradebook", canvas(tmp_path))
+    said = export(graded, "canvas", out, "--gradebook", canvas(tmp_path), "--overwrite")
     table = rows(out)
     column = "Lesson 05: control (12)"
     assert {row["ID"]: row[column] for row in table[2:]} == {
@@ -304,6 +304,102 @@ def test_canvas_is_filled_in_and_nobody_elses_row_is_touched(tmp_path):
     assert out.read_bytes().startswith(b"\xef\xbb\xbf")  # Excel's mark, as it came
     assert all(is_harmless(cell) for row in table for cell in row.values())
     assert [row["Section"] for row in table if row["ID"] == "101"] == ["'=cmd"]
+
+
+@pytest.mark.parametrize(
+    ("there", "kept"),
+    [
+        ("EX", True),
+        ("9", True),
+        ("0", True),
+        ("6,5", True),
+        ("14", False),
+        ("", False),
+        ("-", False),
+    ],
+)
+def test_canvas_keeps_what_is_there_unless_told(tmp_path, there, kept):
+    graded, out = tmp_path / "results.json", tmp_path / "upload.csv"
+    graded.write_text(json.dumps(result(record("ada"))))
+    sheet = f'Student,ID,Lesson 05 (3)\n    Points Possible,,14\nada,7,"{there}"\n'
+    file = canvas(tmp_path, sheet)
+    said = export(graded, "canvas", out, "--gradebook", file)
+    assert rows(out)[1]["Lesson 05 (3)"] == (there if kept else "14")
+    assert (f"ada ({there})" in said) == kept
+    assert f"{0 if kept else 1} students filled in" in said
+    export(graded, "canvas", out, "--gradebook", file, "--overwrite")
+    assert rows(out)[1]["Lesson 05 (3)"] == "14"
+
+
+def test_a_canvas_column_worth_nothing_is_refused(graded, tmp_path):
+    file = canvas(tmp_path, "Student,ID,Lesson 05 (3)\n    Points Possible,,0.00\nada,7,\n")
+    out = tmp_path / "out.csv"
+    process = rlcourse("export", graded, "--to", "canvas", "--out", out, "--gradebook", file)
+    assert process.returncode == 2 and "0 points" in process.stderr and not out.exists()
+
+
+def test_points_over_a_thousand_are_a_number(tmp_path):
+    graded = tmp_path / "results.json"
+    graded.write_text(json.dumps(result(record("ada"))))
+    file = canvas(tmp_path, 'Student,ID,Lesson 05 (3)\n    Points Possible,,"1,000.0"\nada,7,\n')
+    export(graded, "canvas", tmp_path / "out.csv", "--gradebook", file)
+    assert rows(tmp_path / "out.csv")[1]["Lesson 05 (3)"] == "1000"
+
+
+# ------------------------------------------------------------- those on whom the grader failed
+
+FAILED = record("eva", state="grader failed", reason="the grader failed on it", score=0) | {
+    "exercises": []
+}
+
+
+@pytest.mark.parametrize(
+    "to", ["gradescope", "canvas", "moodle", "moodle with its worksheet", "junit"]
+)
+def test_no_mark_is_no_zero(tmp_path, to):
+    graded, out = tmp_path / "results.json", tmp_path / "out"
+    graded.write_text(json.dumps(result(record("ada"), FAILED, unreadable("dan"))))
+    more = {
+        "canvas": canvas(tmp_path, "Student,ID,Lesson 05 (3)\nada,1,\neva,2,\ndan,3,\n"),
+        "moodle with its worksheet": tmp_path / "sheet.csv",
+    }
+    (tmp_path / "sheet.csv").write_text(
+        "Identifier,Full name,Grade,Maximum Grade\n"
+        + "".join(f"Participant {i},{name},,7\n" for i, name in enumerate(("ada", "eva", "dan")))
+    )
+    option = ["--gradebook", more[to]] if to in more else []
+    process = rlcourse("export", graded, "--to", to.split()[0], "--out", out, *option)
+    assert process.returncode == 1
+    assert "eva: no mark" in process.stdout
+    assert "dan: 0 points, because" in process.stdout and "the file is empty" in process.stdout
+    if to == "gradescope":
+        assert sorted(p.name for p in out.iterdir()) == ["ada", "dan"]
+    elif to == "junit":
+        suites = {s.get("name"): s for s in ET.parse(out).getroot()}
+        (error,) = suites["eva"].findall("testcase/error")
+        assert error.get("type") == "grader failed"
+        assert [
+            p.get("value") for p in suites["eva"].iter("property") if p.get("name") == "score"
+        ] == []
+    else:
+        grade = {"canvas": "Lesson 05 (3)", "moodle": "Lesson 05"}.get(to, "Grade")
+        name = {"canvas": "Student", "moodle": "Student"}.get(to, "Full name")
+        marks = {row[name]: row[grade] for row in rows(out)}
+        assert marks.get("eva", "") == "" and marks["ada"] == "7" and marks["dan"] == "0"
+
+
+def test_grades_csv_says_nothing_of_whom_the_grader_failed_on():
+    (_, eva) = csv.reader(io.StringIO(results.as_csv(result(FAILED))))
+    assert eva == ["eva", "eva.ipynb", "grader failed", "", "7"]
+    table = list(csv.DictReader(io.StringIO(results.as_csv(result(record("ada"), FAILED)))))
+    assert table[1]["score"] == table[1]["sarsa_target"] == "" and table[0]["score"] == "7"
+
+
+def test_where_nobody_has_a_mark_nothing_is_written(tmp_path):
+    graded, out = tmp_path / "results.json", tmp_path / "out.csv"
+    graded.write_text(json.dumps(result(FAILED)))
+    process = rlcourse("export", graded, "--to", "moodle", "--out", out)
+    assert process.returncode == 2 and "Nobody has a mark" in process.stderr and not out.exists()
 
 
 def test_canvas_with_semicolons(tmp_path):
@@ -355,7 +451,8 @@ def test_moodles_worksheet_is_filled_in(tmp_path):
     assert ben["score"] == 1
     people = [record("Ada Lovelace_7_assignsubmission_file_"), ben, record("e", email="eve@x.org")]
     graded.write_text(json.dumps(result(*people)))
-    said = export(graded, "moodle", tmp_path / "out.csv", "--gradebook", sheet)
+    said = export(graded, "moodle", tmp_path / "out.csv", "--gradebook", sheet, "--overwrite")
+    assert "2 students filled in" in said
     table = rows(tmp_path / "out.csv")
     assert [row["Grade"] for row in table] == ["100", "14.2857", "4", ""]
     assert [row["Last modified (submission)"] for row in table][:2] == ["Friday, 1", "-"]
@@ -364,6 +461,28 @@ def test_moodles_worksheet_is_filled_in(tmp_path):
     assert "<code>terminated</code> &lt; 1 &amp;" in comment
     assert table[2]["Feedback comments"] == "kept" and "e: Moodle says" in said
     assert all(is_harmless(cell) for row in table for cell in row.values())
+
+
+def test_moodle_keeps_an_earlier_grade_and_comment_unless_told(tmp_path):
+    graded, sheet = tmp_path / "results.json", tmp_path / "sheet.csv"
+    header, ada, *_ = MOODLE.splitlines(keepends=True)
+    sheet.write_text(header + ada.replace(",,100.00", ",55,100.00").replace("-,\n", "-,by hand\n"))
+    graded.write_text(json.dumps(result(record("ada", email="ada@x.org"))))
+    said = export(graded, "moodle", tmp_path / "out.csv", "--gradebook", sheet)
+    (row,) = rows(tmp_path / "out.csv")
+    assert (row["Grade"], row["Feedback comments"]) == ("55", "by hand")
+    assert "0 students filled in" in said and "ada (55)" in said
+    sheet.write_text(header + ada.replace("-,\n", "-,by hand\n"))  # a comment alone
+    export(graded, "moodle", tmp_path / "out.csv", "--gradebook", sheet)
+    (row,) = rows(tmp_path / "out.csv")
+    assert (row["Grade"], row["Feedback comments"]) == ("100", "by hand")
+
+
+def test_moodles_scale_is_no_points(graded, tmp_path):
+    sheet, out = tmp_path / "sheet.csv", tmp_path / "out.csv"
+    sheet.write_text('Identifier,Full name,Grade,Scale\nParticipant 7,ada,,"Poor, Good"\n')
+    process = rlcourse("export", graded, "--to", "moodle", "--out", out, "--gradebook", sheet)
+    assert process.returncode == 2 and "scale (Poor, Good)" in process.stderr and not out.exists()
 
 
 def test_moodles_grade_book_import(graded, tmp_path):

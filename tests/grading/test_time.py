@@ -9,7 +9,7 @@ import sys
 import pytest
 from submitting import RIGHT, notebook, target
 
-from rlcourse import checker
+from rlcourse import checker, cli
 from rlcourse.grading import sandbox as sandboxes
 from rlcourse.grading.marking import Course, mark
 from rlcourse.grading.sandbox import Sandbox, bubblewrap
@@ -101,3 +101,21 @@ def test_a_failing_reference_costs_no_marks_silently(monkeypatch):
     assert record["state"] == "grader failed"
     for word in ("no fault of the student's", "q_learning_target", "half imported", "report this"):
         assert word in record["reason"]
+
+
+def test_a_run_with_somebody_unmarked_does_not_end_well(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr("rlcourse.grading.marking._mark_submission", lambda *_: 1 / 0)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "ada.ipynb").write_text(notebook())
+    arguments = [
+        "grade",
+        "05",
+        str(tmp_path / "in"),
+        "--out",
+        str(tmp_path / "out"),
+        "--no-sandbox",
+    ]
+    with pytest.raises(SystemExit) as end:
+        cli.main(arguments)
+    assert end.value.code == 1
+    assert "No mark, because the grader failed: ada" in capsys.readouterr().out

@@ -18,30 +18,38 @@ from typing import Any
 
 from rlcourse.lessons.paths import UsageError, write_atomically
 
+from ..results import has_mark
+
 FORMATS = ("gradescope", "classroom50", "canvas", "moodle", "junit", "nbgrader")
 
 
 @dataclass(frozen=True)
 class Options:
-    """gradebook: the platform's own file, to fill in; column: of the lesson, in that file."""
+    """gradebook: the platform's own file, to fill in; column: of the lesson, in that file;
+    overwrite: also where the platform has a mark already."""
 
     gradebook: Path | None = None
     column: str | None = None
+    overwrite: bool = False
 
 
 @dataclass
 class Export:
     """What is to be written, and what the teacher should be told.
 
-    files: path below the output folder -> text; or the one text, where the output is one file.
+    files: path below the output folder -> text; or the one text, where the output is one file;
+    unmarked: students who have no mark, because the grader failed on them.
     """
 
     files: dict[str, str] | str
     notes: list[str] = field(default_factory=list)
+    unmarked: list[str] = field(default_factory=list)
 
 
-def export(result: dict[str, Any], to: str, out: Path, options: Options) -> list[str]:
-    """Write `result` in the format `to` and return the notes for the teacher.
+def export(result: dict[str, Any], to: str, out: Path, options: Options) -> Export:
+    """Write `result` in the format `to` and return what was written, with the notes for the teacher.
+
+    Whom the grader failed on is left out, but for junit, which tells errors from marks.
 
     out: a file for canvas, moodle, junit and classroom50, a folder for gradescope and nbgrader.
     Raises:
@@ -49,9 +57,24 @@ def export(result: dict[str, Any], to: str, out: Path, options: Options) -> list
     """
     if to not in FORMATS:
         raise UsageError(f'There is no format "{to}": choose from {", ".join(FORMATS)}.')
-    made: Export = import_module(f".{to}", __name__).export(result, options)
+    records = result["submissions"]
+    marked = [record for record in records if has_mark(record)]
+    unmarked = [record["student"] for record in records if not has_mark(record)]
+    if unmarked and not marked:
+        raise UsageError(f"Nobody has a mark: the grader failed on {', '.join(unmarked)}.")
+    whole = to == "junit"
+    made: Export = import_module(f".{to}", __name__).export(
+        result if whole else result | {"submissions": marked}, options
+    )
     write(made.files, out)
-    return made.notes
+    made.notes += [
+        f"{record['student']}: 0 points, because there was nothing to mark: {record['reason']}"
+        for record in marked
+        if record["state"] != "graded"
+    ]
+    made.notes += [f"{student}: no mark, the grader failed on it" for student in unmarked]
+    made.unmarked = unmarked
+    return made
 
 
 def write(files: dict[str, str] | str, out: Path) -> None:

@@ -19,7 +19,8 @@ _ASSIGNMENT = re.compile(r".+ \(\d+\)")
 def export(result: dict[str, Any], options: Options) -> Export:
     """The columns that identify students, and the lesson's; other columns are left to Canvas.
 
-    Scores are scaled where Canvas has other points for the assignment than the lesson.
+    Scores are scaled where Canvas has other points for the assignment than the lesson. What stands in
+    the column already, a mark or "EX" (excused), stays unless `options.overwrite`.
     """
     if options.gradebook is None:
         raise UsageError(f"Canvas wants its own students: give --gradebook, {_WHAT}.")
@@ -31,8 +32,14 @@ def export(result: dict[str, Any], options: Options) -> Export:
     factor = rows.scale(head[0][column], points) if head else 1.0
 
     matches = rows.match(result["submissions"], table, _KEYS, ["Student"])
+    kept_marks, filled_in = [], 0
     for i, record in matches.rows.items():
-        table.rows[i][column] = rows.score(record, factor)
+        new = rows.score(record, factor)
+        if rows.stays(table.rows[i][column], new, options.overwrite):
+            kept_marks.append(f"{record['student']} ({table.rows[i][column].strip()})")
+        else:
+            table.rows[i][column] = new
+            filled_in += 1
     kept = sorted(i for i in (*map(table.column, _IDENTITY), column) if i is not None)
     filled = tables.Table(
         [table.header[i] for i in kept],
@@ -40,7 +47,7 @@ def export(result: dict[str, Any], options: Options) -> Export:
         table.delimiter,
         table.mark,
     )
-    notes = matches.notes(options.gradebook)
+    notes = matches.notes(options.gradebook, filled_in, kept_marks)
     if factor != 1.0:
         notes.append(
             f"Scores are scaled from {points:g} to {points * factor:g} points, as in Canvas."

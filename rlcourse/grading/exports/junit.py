@@ -7,6 +7,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from .. import feedback
+from ..results import has_mark
 from . import Export, Options
 
 # What XML 1.0 cannot hold, not even escaped.
@@ -39,7 +40,7 @@ def _suite(record: dict[str, Any], lesson: str) -> ET.Element:
         skipped=str(_count(cases, "skipped")),
     )
     properties = ET.SubElement(suite, "properties")
-    for key in ("file", "score", "points"):
+    for key in ("file", "score", "points") if has_mark(record) else ("file", "points"):
         value = record[key] if key == "file" else f"{record[key]:g}"
         ET.SubElement(properties, "property", name=key, value=_text(value))
     suite.extend(cases)

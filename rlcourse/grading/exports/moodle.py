@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from rlcourse.checker.cards import inline
+from rlcourse.lessons.paths import UsageError
 
 from .. import feedback, tables
+from ..results import shortened
 from . import Export, Options, rows
 
 _WHAT = "the worksheet from Moodle: the assignment's submissions, Download grading worksheet"
@@ -16,30 +18,46 @@ _KEYS = ("Identifier", "Email address", "ID number", "Username")
 def export(result: dict[str, Any], options: Options) -> Export:
     """With `options.gradebook` (the worksheet), that file with grades and comments; else a new CSV.
 
-    Scores are scaled where Moodle's maximum grade differs from the lesson's points.
+    Scores are scaled where Moodle's maximum grade differs from the lesson's points. An earlier grade or
+    comment stays unless `options.overwrite`.
     """
     if options.gradebook is None:
         return Export(_for_import(result).text())
     table = tables.read(options.gradebook, ["Identifier", "Grade"], _WHAT)
+    scale = table.column("Scale")
+    if scale is not None and any(row[scale].strip() for row in table.rows):
+        raise UsageError(
+            f"{options.gradebook} grades by a scale ({_first(table, scale)}), not by points: set the "
+            "assignment's grade to points in Moodle, and download the worksheet again."
+        )
     grade, maximum = table.column("Grade"), table.column("Maximum Grade")
     comments, open_ = table.column("Feedback comments"), table.column("Grade can be changed")
     matches = rows.match(result["submissions"], table, _KEYS, ["Full name"])
-    locked, scaled = [], set()
+    locked, kept, scaled, filled_in = [], [], set(), 0
     for i, record in matches.rows.items():
         row = table.rows[i]
         if open_ is not None and row[open_].strip().casefold() == "no":
             locked.append(record["student"])
             continue
         factor = rows.scale(row[maximum], record["points"]) if maximum is not None else 1.0
+        new = rows.score(record, factor)
+        if rows.stays(row[grade], new, options.overwrite):
+            kept.append(f"{record['student']} ({row[grade].strip()})")
+            continue
         if factor != 1.0:
             scaled.add(f"{record['points']:g} to {record['points'] * factor:g}")
-        row[grade] = rows.score(record, factor)
-        if comments is not None:
+        row[grade] = new
+        filled_in += 1
+        if comments is not None and (options.overwrite or not row[comments].strip(" -")):
             row[comments] = comment(record)
-    notes = matches.notes(options.gradebook)
+    notes = matches.notes(options.gradebook, filled_in, kept)
     notes += [f"{student}: Moodle says that the grade cannot be changed" for student in locked]
     notes += [f"Scores are scaled from {change} points, as in Moodle." for change in sorted(scaled)]
     return Export(table.text(), notes)
+
+
+def _first(table: tables.Table, column: int) -> str:
+    return shortened(next(row[column].strip() for row in table.rows if row[column].strip()), 60)
 
 
 def comment(record: dict[str, Any]) -> str:

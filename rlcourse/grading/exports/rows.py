@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rlcourse.lessons.paths import UsageError
+
 from ..students import CANVAS, MOODLE
 from ..tables import Table
 
@@ -20,11 +22,21 @@ class Matches:
     rows: dict[int, dict[str, Any]]
     unmatched: list[str]
 
-    def notes(self, file: Path) -> list[str]:
-        """What the teacher is told about it."""
-        lines = [f"{len(self.rows)} students filled in."]
+    def notes(self, file: Path, filled: int, kept: Sequence[str] = ()) -> list[str]:
+        """What the teacher is told: how many rows were filled in, whose marks were kept, who has no row."""
+        lines = [f"{filled} students filled in."]
+        if kept:
+            lines.append(
+                f"{len(kept)} kept as they were, with --overwrite they are replaced: {', '.join(kept)}"
+            )
         lines += [f"{student}: no row of their own in {file.name}" for student in self.unmatched]
         return lines
+
+
+def stays(there: str, new: str, overwrite: bool) -> bool:
+    """Whether a platform's cell keeps what it holds: a mark of somebody's own, or "EX" (excused)."""
+    there = there.strip()
+    return not overwrite and there not in ("", "-") and number(there) != float(new)
 
 
 def match(
@@ -90,12 +102,27 @@ def _name(name: str) -> str:
 
 
 def scale(maximum: str, points: float) -> float:
-    """The factor from our points to the platform's, whose maximum is written as `maximum`."""
+    """The factor from our points to the platform's, whose maximum is written as `maximum`.
+
+    Raises UsageError where the assignment is worth nothing there: no mark could be entered.
+    """
+    there = number(maximum)
+    if there == 0:
+        raise UsageError(
+            "The assignment is worth 0 points there: set its points, download the file again, and export."
+        )
+    return there / points if there is not None and there > 0 and points > 0 else 1.0
+
+
+def number(text: str) -> float | None:
+    """A platform's number, "1,000.5" or "7,5"; None if it is none."""
+    text = text.strip()
+    if re.fullmatch(r"\d{1,3}(,\d{3})+(\.\d*)?", text):
+        text = text.replace(",", "")
     try:
-        there = float(maximum.replace(",", "."))
+        return float(text.replace(",", "."))
     except ValueError:
-        return 1.0
-    return there / points if there > 0 and points > 0 else 1.0
+        return None
 
 
 def score(record: dict[str, Any], factor: float) -> str:
