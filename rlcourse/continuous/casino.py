@@ -1,8 +1,8 @@
 r"""Two rooms in which no policy earns more than 0, so that a critic's overestimation shows (lesson 15).
 
 In the `LOTTERY` every step pays a draw from $\mathcal N(0, 0.03^2)$, wherever you are and whatever you do: all true
-values are exactly 0. In the `CASINO` only the right half pays, from $\mathcal N(-0.2, 1)$, and the left half nothing: Sutton
-& Barto's example 6.7 made continuous. What a critic says above 0 is error, and an agent that believes it gambles.
+values are exactly 0. In the `CASINO` only the right half pays, from $\mathcal N(-0.2, 0.3^2)$, and the left half nothing:
+Sutton & Barto's example 6.7 made continuous. What a critic says above 0 is error, and an agent that believes it gambles.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Room:
 
 
 LOTTERY = Room(wall=-2.0, loss=0.0, luck=0.03)
-CASINO = Room(wall=0.0, loss=0.2, luck=1.0)
+CASINO = Room(wall=0.0, loss=0.2, luck=0.3)
 
 
 def moved(x: np.ndarray, action: np.ndarray) -> np.ndarray:
