@@ -18,7 +18,7 @@ from rlcourse.lessons.paths import UsageError
 from . import tables
 
 # doejane_LATE_12345_678901_homework.ipynb: the name as it is sorted, squeezed, and Canvas's number of the person
-CANVAS = re.compile(r"(?P<name>[^_]+)_(?:LATE_)?(?P<number>\d+)_\d+_")
+CANVAS = re.compile(r"(?P<name>[^_/]+)_(?P<late>LATE_)?(?P<number>\d+)_\d+_")
 # Jane Doe_1234567_assignsubmission_file_: the full name, and the number of "Participant 1234567"
 MOODLE = re.compile(r"(?P<name>.+?)_(?P<number>\d+)_assignsubmission_")
 

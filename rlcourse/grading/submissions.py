@@ -10,20 +10,22 @@ import io
 import lzma
 import re
 import struct
-import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from rlcourse.lessons.paths import UsageError, lesson_of
+
+from . import zips
 
 MAX_BYTES = 32 * 2**20  # of a file
 MAX_ARCHIVE = 2**30  # of a zip, and of what is in it
 MAX_STUDENT = 2**26  # of the notebooks in one student's zip
 MAX_FILES = 20_000
 NOISE = ("__MACOSX", "Thumbs.db", "desktop.ini")
+LOCAL_CLOCK = "by the clock of the computer that wrote the zip file, whose zone is not known"
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,8 @@ class Submission:
     """One student's notebook: `data`, or the reason why there is none.
 
     student: from the folder's name, or the file's; file: where it was found, for the report;
-    notes: oddities to tell the teacher; time: when the file was last changed, in seconds since 1970.
+    notes: oddities to tell the teacher; time: when the file was last changed, in seconds since 1970;
+    clock: by whose clock, where that is not certain.
     """
 
     student: str
@@ -40,6 +43,7 @@ class Submission:
     problem: str = ""
     notes: tuple[str, ...] = ()
     time: float | None = None
+    clock: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,7 @@ class _File:
     data: bytes | None
     problem: str = ""
     time: float | None = None
+    clock: str = ""
 
     @property
     def name(self) -> str:
@@ -129,7 +134,14 @@ def _is_wanted(name: str) -> bool:
 
 
 def _is_noise(parts: tuple[str, ...]) -> bool:
-    return any(part in NOISE or part.startswith(".") for part in parts)
+    """Whether nobody handed it in: what systems leave behind. A notebook with a dot in front was handed in."""
+    *folders, file = parts
+    hidden = any(part in NOISE or part.startswith(".") for part in folders)
+    return hidden or file in NOISE or (file.startswith(".") and not _is_hidden_notebook(file))
+
+
+def _is_hidden_notebook(file: str) -> bool:
+    return _is_wanted(file) and not file.startswith("._")  # those are macOS's own
 
 
 def _open_archives(files: list[_File], path: Path) -> Iterator[_File]:
@@ -149,7 +161,7 @@ def _open_archives(files: list[_File], path: Path) -> Iterator[_File]:
             continue
         own = list(_members(file, MAX_STUDENT)) or [_File(("",), None, "the zip file is empty")]
         above = (*file.parts[:-1], file.parts[-1][:-4])
-        yield from (_File((*above, *f.parts), f.data, f.problem, f.time) for f in own)
+        yield from (replace(f, parts=(*above, *f.parts)) for f in own)
 
 
 def _is_zip(file: _File) -> bool:
@@ -162,7 +174,7 @@ def _without_wrapper(files: list[_File]) -> list[_File]:
     several = len({parts[1] for parts in wanted if len(parts) > 1}) > 1
     if not several or len({f.parts[0] for f in files}) > 1:
         return files
-    return [_File(f.parts[1:], f.data, f.problem, f.time) for f in files if len(f.parts) > 1]
+    return [replace(f, parts=f.parts[1:]) for f in files if len(f.parts) > 1]
 
 
 _DAMAGE = (
@@ -178,12 +190,11 @@ def _members(file: _File, budget: int) -> Iterator[_File]:
             raise ValueError(f"it holds more than {MAX_FILES} files")
         for info in archive.infolist():
             # Paths that climb out of the archive are only names here: nothing is ever unpacked.
-            parts = tuple(
-                p for p in PurePosixPath(info.filename).parts if p not in ("/", "..", ".")
-            )
+            name = zips.name_of(info)
+            parts = tuple(p for p in PurePosixPath(name).parts if p not in ("/", "..", "."))
             if not parts or _is_noise(parts):
                 continue
-            if info.is_dir():
+            if name.endswith("/"):
                 if len(parts) == 1:
                     yield _File((*parts, ""), None, "the folder is empty")
                 continue
@@ -199,24 +210,17 @@ def _members(file: _File, budget: int) -> Iterator[_File]:
             if len(data) > info.file_size:
                 yield _File(parts, None, "the archive lies about its size")
             else:
-                yield _File(parts, data, time=_time_of(info))
+                when, in_utc = zips.time_of(info)
+                yield _File(parts, data, time=when, clock="" if in_utc else LOCAL_CLOCK)
     except _DAMAGE as error:
         yield _File((file.parts[-1],), None, f"the zip file cannot be opened: {error}")
-
-
-def _time_of(info: zipfile.ZipInfo) -> float | None:
-    """When a member of an archive was last changed, by the clock of this place; None if it says nothing."""
-    try:
-        return None if info.date_time[0] <= 1980 else time.mktime((*info.date_time, 0, 0, -1))
-    except (ValueError, OverflowError):
-        return None
 
 
 def _student(file: _File) -> str:
     """The student's name: of the outermost folder, or of a file that lies loose."""
     if len(file.parts) > 1:
         return file.parts[0]
-    return PurePosixPath(file.parts[0]).stem
+    return PurePosixPath(file.parts[0].lstrip(".")).stem
 
 
 def _choose(student: str, files: list[_File], lesson: str, every: bool) -> list[Submission]:
@@ -236,7 +240,7 @@ def _choose(student: str, files: list[_File], lesson: str, every: bool) -> list[
         f"several notebooks: marked {attempts[-1].parts[-1]!r}, not {', '.join(map(repr, others))}"
     )
     notes = (note,) if others and not every else ()
-    return [Submission(student, f.name, f.data, f.problem, notes, f.time) for f in chosen]
+    return [Submission(student, f.name, f.data, f.problem, notes, f.time, f.clock) for f in chosen]
 
 
 def _in_order(file: _File) -> list[list[tuple[str, int]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 import zipfile
 from datetime import UTC, datetime, timedelta
 
@@ -120,6 +121,65 @@ def test_an_unknown_time_is_told_and_costs_nothing():
     assert "late_days" not in record
 
 
+CANVAS_FILES = ("doejane_55_1_hw.ipynb", "roeben_LATE_56_2_hw.ipynb")
+
+
+def judged(files, deadline=DEADLINE, clock="", seconds=5 * 86_400):
+    when = deadline.timestamp() + seconds
+    found = [Submission(f, f, b"", time=when, clock=clock) for f in files]
+    records = [{"student": f, "file": f, "score": 8.0, "notes": []} for f in files]
+    return Rules(deadline, 10.0).apply(found, records)
+
+
+def test_canvas_says_itself_who_was_late():
+    """The files bear the time of the download, five days after the deadline."""
+    jane, ben = judged(CANVAS_FILES)
+    assert (jane["late_days"], jane["score"], jane["notes"]) == (0, 8.0, [])
+    assert ben["score"] == 8.0 and "late_days" not in ben
+    assert ben["notes"] == ["Canvas says that it came late, but not when: no points were taken off"]
+
+
+def test_a_name_like_canvas_s_among_others_excuses_nobody():
+    jane, _ = judged(("doejane_55_1_hw.ipynb", "ben.ipynb"))
+    assert jane["late_days"] == 5
+
+
+def test_by_whose_clock_somebody_was_late_is_said():
+    (late,) = judged(["ben.ipynb"], clock="by a clock")
+    assert late["notes"] == ["5 days late, by a clock"]
+
+
+@pytest.fixture
+def in_berlin(monkeypatch):
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="this system cannot change its time zone")
+@pytest.mark.parametrize(("hours", "days"), [(1, 1), (24.9, 1), (25, 1), (25.1, 2)])
+def test_a_day_of_25_hours_is_one_day(in_berlin, hours, days):
+    (late,) = judged(["a.ipynb"], datetime(2026, 10, 24, 23, 59), seconds=hours * 3600)
+    assert late["late_days"] == days
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="this system cannot change its time zone")
+@pytest.mark.parametrize(
+    ("local", "said"),
+    [
+        (datetime(2026, 3, 29, 2, 30), ("does not exist", "01:30+01:00", "03:30+02:00")),
+        (datetime(2026, 10, 25, 2, 30), ("comes twice", "02:30+02:00", "02:30+01:00")),
+    ],
+)
+def test_a_deadline_in_the_night_of_the_clocks_is_refused(in_berlin, local, said):
+    with pytest.raises(UsageError) as refused:
+        Rules(local)
+    assert all(word in str(refused.value) for word in said)
+    Rules(local.replace(tzinfo=UTC))
+
+
 def test_without_a_deadline_nothing_is_added():
     record = {"student": "a", "file": "a", "score": 8, "notes": []}
     assert Rules().apply([Submission("a", "a", b"")], [record]) == [record]
@@ -139,7 +199,7 @@ def test_the_best_attempt_counts_after_its_penalty():
     submissions = [
         Submission("a", f"{i}.ipynb", b"", time=DEADLINE.timestamp() + 86_400 * i) for i in range(3)
     ]
-    records = [{"student": "a", "file": f"{i}.ipynb", "score": s, "notes": []} for i, s in enumerate((7, 8, 8.5))]  # fmt: skip
+    records = [{"student": "a", "file": f"{i}.ipynb", "state": "graded", "score": s, "notes": []} for i, s in enumerate((7, 8, 8.5))]  # fmt: skip
     (best,) = Rules(DEADLINE, 10.0, BEST).apply(submissions, records)
     assert (best["file"], best["score"]) == ("1.ipynb", 7.2)
     assert "best of 3" in best["notes"][-1]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 import random
+import struct
+import time
 import zipfile
 
 import pytest
@@ -122,6 +124,67 @@ def test_a_symbolic_link_is_not_followed(tmp_path):
         "anna": None, "ben": b"2", "carl": None, "dora": None,
     }  # fmt: skip
     assert all("symbolic link" in s.problem for s in found if s.data is None)
+
+
+# ------------------------------------------------------------------- zips as programs write them
+
+
+def member(name, data=b"1", flags=None, extra=b"", date=(2026, 11, 20, 12, 0, 0)):
+    """A member as some program wrote it; name: bytes, or text in UTF-8 with the flag that says so."""
+    info = zipfile.ZipInfo("x", date)
+    info.filename = name if isinstance(name, str) else name.decode("cp437")
+    info.extra = extra
+    return info, data
+
+
+def as_written(path, *members):
+    with zipfile.ZipFile(path, "w") as archive:
+        for info, data in members:
+            archive.writestr(info, data)
+    return path
+
+
+def test_backslashes_are_folders(tmp_path):
+    """Windows PowerShell 5's Compress-Archive."""
+    names = (r"submissions\doe_jane\05_td.ipynb", r"submissions\roe_ben\05_td.ipynb")
+    path = as_written(tmp_path / "class.zip", *(member(name) for name in names))
+    assert set(students(path)) == {"doe_jane", "roe_ben"}
+    whole = as_written(
+        tmp_path / "anna.zip",
+        *(member(rf"course\{n:02}_x.ipynb", str(n).encode()) for n in range(8)),
+    )
+    files = {"anna.zip": whole.read_bytes(), "ben.ipynb": b"2"}
+    assert students(write(tmp_path / "c", files)) == {"anna": b"5", "ben": b"2"}
+
+
+@pytest.mark.parametrize("alphabet", ["utf-8", "cp437", "cp1252"])
+@pytest.mark.parametrize("name", ["Zoë Müller", "Jürgen", "François Élie"])
+def test_names_in_old_alphabets(tmp_path, alphabet, name):
+    raw = f"{name}.ipynb".encode(alphabet, errors="ignore")
+    path = tmp_path / "class.zip"
+    as_written(path, member("x" * len(raw)))
+    path.write_bytes(
+        path.read_bytes().replace(b"x" * len(raw), raw)
+    )  # no flag: no alphabet is named
+    expected = raw.decode(alphabet).removesuffix(".ipynb")
+    assert list(students(path)) == [expected]
+
+
+def test_a_zip_s_time_in_utc_comes_before_its_local_clock(tmp_path):
+    in_utc = struct.pack("<HHBi", 0x5455, 5, 1, 1_700_000_000)
+    path = as_written(
+        tmp_path / "class.zip", member("a.ipynb", extra=in_utc), member("b.ipynb"),
+        member("c.ipynb", date=(1980, 1, 1, 0, 0, 0)),
+    )  # fmt: skip
+    a, b, c = collect(path, "05")
+    assert (a.time, a.clock) == (1_700_000_000, "")
+    assert b.time == time.mktime((2026, 11, 20, 12, 0, 0, 0, 0, -1)) and "zone" in b.clock
+    assert c.time is None
+
+
+def test_a_loose_notebook_with_a_dot_in_front_is_handed_in(tmp_path):
+    files = {".anna.ipynb": b"1", "._anna.ipynb": b"0", "ben/.05.ipynb": b"2", ".git/x.ipynb": b"3"}
+    assert students(write(tmp_path, files)) == {"anna": b"1", "ben": b"2"}
 
 
 # --------------------------------------------------------------------------------- hostile zips
