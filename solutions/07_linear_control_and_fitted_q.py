@@ -370,7 +370,7 @@ def draw(k):
     return ax
 
 
-plots.slide(draw, [1, 2, 5, 10, 20, 50, 100], name="episode", start=6,
+plots.slide(draw, [1, 2, 5, 10, 20, 50, 100], name="episode", start=6, milliseconds=700,
             alt="The cost to go over position and velocity. First it rises in the middle, where the car has been; in the end a "
             "spiral: the drive begins at the bottom, swings left, and leaves to the right at high velocity.")  # fmt: skip
 
@@ -784,7 +784,7 @@ for gamma in (0.8, 0.83, 0.84, 0.9, 0.95):
 
 # %% [markdown]
 # For $w$ and $2w$ the best fit $w'$ to the labels $2\gamma w$, $2\gamma w$ solves $(w'-2\gamma w) + 2\,(2w'-2\gamma w) = 0$, so $w' = \tfrac65\gamma\,w$: each round multiplies by $6\gamma/5$, which is above 1 for $\gamma > 5/6$, though every regression is perfect
-# and every state is counted. What decides is what happens to *values* when they are bootstrapped and fitted once. Call that factor κ. In lesson 08 we shall meet it again.
+# and every state is counted. So a copy ends the quarrel between half-finished steps; what a *finished* fit does to values, it leaves as it is. Call that factor κ: here $6\gamma/5$, in Baird's world γ. In lesson 08 we shall meet it again, in a model of a single number, where κ alone decides.
 
 # %% [markdown]
 # ## Fitted Q-iteration
