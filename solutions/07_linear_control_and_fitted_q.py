@@ -296,9 +296,8 @@ eight[tile_indices(np.array([[-0.5, 0.0]]), car.LOW, car.HIGH, 8, 8)[0]] = 1.0
 after = semi_gradient_sarsa_update(
     np.zeros((3, 648)), eight, 2, -1.0, eight, 0, False, 1.0, 0.5 / 8
 )
-print(
-    f"target −1, prediction before 0, after {after[2] @ eight:.3f}; other actions {after[:2] @ eight}"
-)
+print(f"target −1; prediction before 0, after {after[2] @ eight:.3f}")
+print(f"other actions {after[:2] @ eight}")
 assert np.isclose(after[2] @ eight, -0.5) and not after[:2].any()
 
 # %% [markdown]
@@ -343,7 +342,9 @@ plots.show(ax, alt="Steps to the goal by episode on a logarithmic scale: from ab
            "about 130 after a hundred; a random policy needs many thousand.")  # fmt: skip
 
 # %% [markdown]
-# This is figure 10.2 of the book. Now *why*. $-\max_a\hat q(s,a;w)$ is what the agent believes is still to pay, its **cost to go**. Here it is over
+# This is figure 10.2 of the book. The dotted line is the course's own run with seed 0: where your code is right, a thin line lies under it.
+#
+# Now *why*. $-\max_a\hat q(s,a;w)$ is what the agent believes is still to pay, its **cost to go**. Here it is over
 # the box of all states, after 1, 2, 5, … episodes, and in the last picture your agent drives. **Drag the episode.**
 
 # %% tags=["hide-input"]
@@ -546,7 +547,7 @@ along = np.cos(np.pi * line[:, None] * np.arange(4))
 def draw(k):
     lines = {name: along @ replayed[k][i] for i, name in enumerate(names) if i != 1}
     ax = plots.curves({"least squares": along @ best} | lines, x=line, xlabel="state", ylabel="value",
-                      title=f"after {k} draws")  # fmt: skip
+                      title=f"after {k} draws", ax=plots.axes(size="wide"))  # fmt: skip
     ax.lines[0].set(color=plots.INK, linewidth=5, alpha=0.5)
     ax.plot(log_s, log_v, "o", color=plots.INK, markersize=4, alpha=0.6, label="the log")
     ax.set_ylim(-2.4, 2.4)
@@ -567,9 +568,8 @@ w = np.zeros(5)
 for k, n in enumerate(rng.integers(50, size=30_000)):
     w = w + 0.1 / (1 + k / 100) * (log_v[n] - twice[n] @ w) * twice[n]
 solved = least_squares_values(twice, log_v)
-print(
-    f"weights of the two copies: replay {w[1]:.3f}, {w[4]:.3f}; solved {solved[1]:.3f}, {solved[4]:.3f}"
-)
+print(f"weights of the two copies, replayed: {w[1]:.3f}, {w[4]:.3f}")
+print(f"weights of the two copies, solved:   {solved[1]:.3f}, {solved[4]:.3f}")
 assert np.isclose(w[1], w[4]) and np.allclose(w, solved, atol=0.05)
 
 # %% [markdown]
@@ -601,7 +601,8 @@ assert np.isclose(w[1], w[4]) and np.allclose(w, solved, atol=0.05)
 def largest_step_size(x, P, d, gamma):
     """The supremum of the step sizes with which (7.7) converges from every w; 0.0 if there is none.
 
-    x: (S, k) features; P: (S, S), P[s, s'] the policy's chain; d: (S,), u in (7.7). Returns a float.
+    x: (S, k) features; P: (S, S), P[s, s'] the policy's chain; d: (S,), u in (7.7).
+    Returns a float.
     """
     ### BEGIN SOLUTION
     A = (d[:, None] * x).T @ (x - gamma * P @ x)
@@ -731,7 +732,7 @@ def draw(gamma):
         name: np.abs(triad.baird_values(1_000, gamma=gamma, **leg)).max(axis=1)[::10]
         for name, leg in legs.items()
     }
-    ax = plots.curves(runs, x=np.arange(0, 1_001, 10), xlabel="sweeps", ylabel="largest |v̂| (truth: 0)", title=f"γ = {gamma}")  # fmt: skip
+    ax = plots.curves(runs, x=np.arange(0, 1_001, 10), xlabel="sweeps", ylabel="largest |v̂| (truth: 0)", title=f"γ = {gamma}", ax=plots.axes(size="wide"))  # fmt: skip
     ax.set(yscale="log", ylim=(1e-2, 1e4))
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return ax
@@ -743,10 +744,9 @@ plots.slide(draw, [0.5, 0.8, 0.9, 0.95, 0.99], name="γ", start=4, alt="The larg
 # %%
 ends = {name: triad.baird_values(20_000, **leg)[[1_000, 20_000]] for name, leg in legs.items()}
 for name, (early, late) in ends.items():
-    print(
-        f"{name:17} after 1000 sweeps {np.abs(early).max():6.2f}, after 20 000 {np.abs(late).max():8.2g}"
-    )
-    assert (np.abs(late).max() < 12) == (name != "all three on")
+    early, last = np.abs(early).max(), np.abs(late).max()
+    print(f"{name:17} after 1000 sweeps {early:6.2f}, after 20 000 {last:8.2g}")
+    assert (last < 12) == (name != "all three on")
 
 # %% [markdown]
 # Any leg removed, and it holds. (The table falls slowly: with γ = 0.99 a sweep leaves nearly all of the error.) Which leg could we give up? Function approximation is the reason for Part II. Without bootstrapping we are back at
@@ -906,9 +906,8 @@ values["network, 1000 rows"] = lambda obs: network.q(scaled(obs))
 print("fitted by " + authorship("fitted_q_iteration", "least_squares_values", "tile_indices"))
 for name, q in values.items():
     lengths, seen = car.drive(q, 5, seed=1), q(everywhere.obs)
-    print(
-        f"{name:18} drives in {lengths.mean():3.0f} steps; values {seen.min():6.1f} to {seen.max():5.1f}"
-    )
+    told = f"values {seen.min():6.1f} to {seen.max():5.1f}"
+    print(f"{name:18} drives in {lengths.mean():3.0f} steps; {told}")
 
 # %% tags=["hide-input"]
 both = plots.axes(1, 2, size="wide")
@@ -932,10 +931,9 @@ for name, features in kinds.items():
     x, x_next = features(everywhere.obs), features(everywhere.next_obs)
     own = everywhere.action == 0
     fit = x_next @ np.linalg.pinv(x[own])  # from labels to what the fit says in the next states
-    print(
-        f"{name:13} in its worst next state a fit weighs labels by {np.abs(fit).sum(axis=1).max():.2f} in all"
-    )
-    assert (np.abs(fit).sum(axis=1).max() < 1 + 1e-9) == (name == "one tiling")
+    most = np.abs(fit).sum(axis=1).max()
+    print(f"{name:13} in its worst next state a fit weighs the labels by {most:.2f} in all")
+    assert (most < 1 + 1e-9) == (name == "one tiling")
 
 # %% [markdown]
 # The sum of the absolute weights says how much an error in the labels can grow by one fit. A mean has 1.
@@ -947,18 +945,21 @@ for name, features in kinds.items():
 
 # %%
 aimless_log = car.log_of_chance(3_000, np.random.default_rng(0))
-print(
-    f"the goal is reached {aimless_log.terminated.sum()} times; farthest right {aimless_log.obs[:, 0].max():.2f}"
-)
+ends, right = aimless_log.terminated.sum(), aimless_log.obs[:, 0].max()
+print(f"the goal is reached {ends} times; farthest to the right: {right:.2f}")
+averager = kinds["one tiling"]
 for k in (10, 50, 100, 300):
-    w = fitted_q_iteration(aimless_log, kinds["one tiling"], car.PUSHES, 0.99, k)
-    best_there = (kinds["one tiling"](aimless_log.obs) @ w.T).max(axis=1)
-    print(f"after {k:3} iterations: value of the log's states {best_there.min():6.1f}, drives in "
-          f"{car.drive(lambda obs, w=w: kinds['one tiling'](obs) @ w.T, 1, seed=0)[0]} (cut at 500)")  # fmt: skip
+    w = fitted_q_iteration(aimless_log, averager, car.PUSHES, 0.99, k)
+    value = (averager(aimless_log.obs) @ w.T).max(axis=1).mean()
+    (steps,) = car.drive(lambda obs, w=w: averager(obs) @ w.T, 1, seed=0)
+    print(
+        f"after {k:3} iterations a state of the log is worth {value:5.1f}; {steps} steps, cut at 500"
+    )
 assert not aimless_log.terminated.any()
 
 # %% [markdown]
-# A world without a goal: every value sinks towards −100, one step of cost after the other, and no action is better than another. The algorithm is right, given what it knows. A batch cannot tell what is not in it; that is why SARSA's optimism, above, was worth something.
+# In this log there is no goal, so every value sinks, on and on towards −100. (It sinks slowly where some action was never tried in a tile. The weight of that action is still 0, so it looks best: the optimism of
+# above. But a log never goes there to be disappointed.) The algorithm is right, given what it knows. **A batch cannot tell what is not in it.**
 
 # %% [markdown]
 # ## A silent bug
@@ -1020,9 +1021,7 @@ growth = runs[300][-1, 1] / runs[300][-21, 1]
 crossed = 1 + int(np.argmax(runs[300][:, 1] > 100))
 rows_each = np.bincount(car.log_of_everywhere(300, np.random.default_rng(0)).action)
 print(f"300 rows: above 100 in iteration {crossed}; over the last twenty the largest value")
-print(
-    f"grows {growth ** (1 / 20):.2f}-fold an iteration. Rows of each action: {rows_each}, weights: 144"
-)
+print(f"grows {growth ** (1 / 20):.2f}-fold an iteration. Rows of each action: {rows_each}")
 assert runs[300][-1, 1] > 1e4 > 100 > runs[3_000][:, 1].max()
 assert runs[300][-1, 0] < 0.3 and growth ** (1 / 20) > 1.05
 
