@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import sys
 from datetime import datetime
 from enum import StrEnum
@@ -252,9 +253,12 @@ def grade_command(
         int | None, typer.Option(min=1, help="Submissions at a time; default: one a core.")
     ] = None,
     secret: Annotated[
-        str,
-        typer.Option(help="A word of yours: inputs are made from it and the student's name."),
-    ] = "",
+        str | None,
+        typer.Option(
+            help="A word of yours: inputs are made from it and the student's name.",
+            show_default="drawn, and kept in DIR/secret.txt",
+        ),
+    ] = None,
     memory: Annotated[
         int, typer.Option(min=64, metavar="MIB", help="Memory that a submission may use.")
     ] = 512,
@@ -412,9 +416,12 @@ def bundle_command(
         ),
     ] = 10.0,
     secret: Annotated[
-        str,
-        typer.Option(help="A word of yours: inputs are made from it and the student's address."),
-    ] = "",
+        str | None,
+        typer.Option(
+            help="A word of yours: inputs are made from it and the student's address.",
+            show_default="drawn",
+        ),
+    ] = None,
 ) -> None:
     """Make the autograder that Gradescope runs: setup.sh, run_autograder and the course in a zip.
 
@@ -425,6 +432,8 @@ def bundle_command(
     from rlcourse.grading.exports import gradescope
 
     number = paths.lesson_number(lesson, checker.lessons())
+    if secret is None:
+        secret = secrets.token_hex(16)
     gradescope.write_bundle(out, number, secret, seconds)
     Console(highlight=False).print(f"Written to {out}.", markup=False, soft_wrap=True)
 

@@ -22,7 +22,7 @@ from rlcourse.lessons.paths import UsageError, write_atomically
 from . import feedback, report, results
 from .executors import cluster, losses, processes
 from .marking import GRADED, OTHER, Course, mark_all
-from .resume import Journal, key_of
+from .resume import SECRET, Journal, key_of, secret_of
 from .rules import BEST, Rules
 from .sandbox import Sandbox
 from .stage import make_stage, sealed_names
@@ -42,7 +42,7 @@ def grade(
     seconds: float = 10.0,
     memory: int = 512,
     workers: int | None = None,
-    secret: str = "",
+    secret: str | None = "",
     sandboxed: bool = True,
     scheduler: str = "",
     resume: bool = False,
@@ -54,7 +54,8 @@ def grade(
 
     lesson: "05"; submissions: a folder, a zip, or one notebook; out: folder, made if missing;
     seconds: for each exercise; memory: MiB for a submission; workers: submissions at a time;
-    secret: goes into the inputs' seeds; sandboxed: False runs students' code with limits only;
+    secret: goes into the inputs' seeds, None: one is drawn and kept in `out`, where the next run finds it;
+    sandboxed: False runs students' code with limits only;
     scheduler: address of a Dask cluster that does the work; resume: go on with a run that was cut off;
     students: a CSV with the columns id, name, email, by which files are recognised; rules: deadline and attempts.
     Returns the result that was written.
@@ -72,6 +73,7 @@ def grade(
             f"{out} is among the submissions: give --out a folder of its own, beside {submissions}."
         )
     _require_writable(out)
+    drawn = secret_of(out) if secret is None else ""
     declared = checker.lesson(lesson)
     hidden = tuple(str(path.resolve()) for path in (submissions, out))
     sandbox = Sandbox(sealed_names(lesson), declared.torch, seconds, memory, sandboxed, hidden)
@@ -83,8 +85,8 @@ def grade(
             stage = make_stage(Path(folder) / "stage", sandbox.sealed)
             sandbox = dataclasses.replace(sandbox, stage=str(stage))
             executor = stack.enter_context(processes(workers or os.cpu_count() or 1, sandbox))
-        course = Course(lesson, sandbox, secret)
-        journal = stack.enter_context(Journal(out, resume))
+        course = Course(lesson, sandbox, secret or drawn)
+        journal = stack.enter_context(Journal(out, resume, drawn))
         keys = {submission: key_of(course, submission) for submission in found}
         _mark(course, keys, executor, journal, console)
         records = [journal.records[keys[submission]] for submission in found]
@@ -101,6 +103,9 @@ def grade(
     journal.finish([keys[submission] for submission in found])
     _summary(result, console)
     console.print(f"Written to {out}: results.json, grades.csv, report.html, feedback/.")
+    if drawn:
+        told = "with it the same submissions get the same inputs again. Keep it to yourself."
+        console.print(f"The course's secret is in {out / SECRET}: {told}", highlight=False)
     return result
 
 

@@ -10,6 +10,7 @@ import functools
 import hashlib
 import json
 import os
+import secrets
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from rlcourse.lessons.paths import UsageError, write_atomically
 from .marking import Course
 from .submissions import Submission
 
-NAME = "journal.jsonl"
+NAME, SECRET = "journal.jsonl", "secret.txt"
 
 
 def key_of(course: Course, submission: Submission) -> str:
@@ -46,15 +47,26 @@ def _course_digest() -> str:
     return digest.hexdigest()
 
 
+def secret_of(folder: Path) -> str:
+    """The secret that an earlier run left in the folder of its results, else a new one."""
+    try:
+        kept = (folder / SECRET).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        kept = ""
+    return kept or secrets.token_hex(16)
+
+
 class Journal:
     """Records by digest, on disk as soon as they are added. To be used in a `with` statement.
 
-    resume: go on with the journal that is there; otherwise it is begun anew.
+    resume: go on with the journal that is there; otherwise it is begun anew; secret: one that was drawn,
+    to be kept beside it, readable by its owner alone.
     Raises UsageError where the folder cannot be written to.
     """
 
-    def __init__(self, folder: Path, resume: bool):
+    def __init__(self, folder: Path, resume: bool, secret: str = ""):
         self.path, self._resumed = folder / NAME, resume
+        self._secret: Path | None = None
         self.records: dict[str, dict[str, Any]] = {}
         self._made = [p for p in (folder, *folder.parents) if not p.exists()]
         try:
@@ -63,6 +75,8 @@ class Journal:
                 self.records = _read(self.path)
             self._rewrite(list(self.records))
             self._file = self.path.open("a", encoding="utf-8", newline="\n")
+            if secret:
+                self._keep(secret, folder / SECRET)
         except OSError as error:
             raise UsageError(
                 f"Cannot write to {folder}: {error.strerror or error}. "
@@ -93,8 +107,17 @@ class Journal:
         if self._resumed:
             return
         self.path.unlink()
+        if self._secret is not None:
+            self._secret.unlink()
         for folder in self._made:
             folder.rmdir()
+
+    def _keep(self, secret: str, path: Path) -> None:
+        if path.exists():
+            return
+        with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+            file.write(secret + "\n")
+        self._secret = path
 
     def _rewrite(self, keys: list[str]) -> None:
         write_atomically({self.path: "".join(_line(key, self.records[key]) for key in keys)})

@@ -206,3 +206,29 @@ def test_pages_of_who_is_not_there_any_more_do_not_stay(folder, tmp_path):
     assert run(few, out, stdout=subprocess.DEVNULL).wait(timeout=1800) == 0
     pages = sorted(path.name for path in (out / "feedback").iterdir())
     assert pages == ["Ben.html", "my notes.html", "student 01.html"]
+
+
+def test_a_secret_is_drawn_for_a_course_and_found_again(tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "ada.ipynb").write_text(notebook())
+
+    def seed(out):
+        result = grade("05", tmp_path / "in", tmp_path / out, secret=None, sandboxed=False)
+        return result["submissions"][0]["seed"]
+
+    first = seed("a")
+    kept = tmp_path / "a" / "secret.txt"
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert "secret is in" in " ".join(capsys.readouterr().out.split())
+    word = kept.read_text()
+    assert len(word) > 30 and word.strip() not in (tmp_path / "a" / "results.json").read_text()
+    assert seed("a") == first and kept.read_text() == word
+    assert seed("b") != first
+
+
+def test_a_refused_run_leaves_no_secret(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "ada.ipynb").write_text(notebook())
+    with pytest.raises(UsageError, match="No notebook of lesson 04"):
+        grade("04", tmp_path / "in", tmp_path / "out", secret=None, sandboxed=False)
+    assert not (tmp_path / "out").exists()
