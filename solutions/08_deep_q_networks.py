@@ -138,7 +138,8 @@ with torch_seed(0):
     net = Curve()
 for name, p in net.named_parameters():
     print(f"{name:14} {tuple(p.shape)}")
-print(f"five numbers in: {tuple(torch.zeros(5, 1).shape)}; out: {tuple(net(torch.zeros(5, 1)).shape)}")  # fmt: skip
+five = torch.zeros(5, 1)
+print(f"five numbers in: {tuple(five.shape)}; out: {tuple(net(five).shape)}")
 
 # %% [markdown]
 # The batch comes first: five inputs of one number are a column (5, 1), and so is what comes out.
@@ -551,12 +552,12 @@ env.close()
 drawn_rows = lived.sample(2_000, np.random.default_rng(1))
 tilt = drawn_rows.next_obs[:, 2].abs() * USUAL[2]
 out = (tilt > 0.2094) | (drawn_rows.next_obs[:, 0].abs() * USUAL[0] > 2.4)  # 12 degrees; the track
-print(
-    f"{overs.sum()} episodes in 500 steps; d is 1 in {drawn_rows.terminated.mean():.1%} of the rows drawn"
-)
-print(f"their s': {'all have fallen' if out[drawn_rows.terminated == 1].all() else 'some stand'}; "
-      f"of the others: {'some have fallen' if out[drawn_rows.terminated == 0].any() else 'all stand'}")  # fmt: skip
-assert out[drawn_rows.terminated == 1].all() and not out[drawn_rows.terminated == 0].any()
+ended, went_on = out[drawn_rows.terminated == 1], out[drawn_rows.terminated == 0]
+share = drawn_rows.terminated.mean()
+print(f"{overs.sum()} episodes in 500 steps; d is 1 in {share:.1%} of the rows drawn")
+print(f"their s': {'all have fallen' if ended.all() else 'some stand'}; "
+      f"of the others: {'some have fallen' if went_on.any() else 'all stand'}")  # fmt: skip
+assert ended.all() and not went_on.any()
 
 # %% [markdown]
 # A memory in which a fall leads to a pole that stands again, or one in which $d$ is never 1, would have trained without an error message. You will meet such an agent at the end of this lesson.
@@ -1230,7 +1231,9 @@ assert small_return > 3 * random_return
 settings = dict(hidden=(64, 64), rho=0.98, learning_rate=2e-3, learning_rate_steps=15_000,
                 epsilon_steps=8_000, epsilon_end=0.04)  # fmt: skip
 training = dict(steps=100_000, n_envs=8, train_every=8, updates=1, batch_size=128, stop_every=2_000)
-parts = dict(replay=ReplayBuffer, dqn_update=dqn_update, dqn_loss=dqn_loss, polyak_update=polyak_update)  # fmt: skip
+parts = dict(
+    replay=ReplayBuffer, dqn_update=dqn_update, dqn_loss=dqn_loss, polyak_update=polyak_update
+)
 states = memory.rows(np.arange(0, 20_000, 40)).obs  # where we look at the values
 
 
@@ -1255,7 +1258,9 @@ print("learned with " + authorship(*mine))
 # %%
 # about 2 s
 reference, theirs = DQN.for_env(cart_pole, seed=0, **settings), Watch(cart_pole, np.inf, seed=1_000)
-history = train_off_policy(reference, cart_pole, seed=0, stop_when=theirs, **(training | {"steps": 4_000}))  # fmt: skip
+history = train_off_policy(
+    reference, cart_pole, seed=0, stop_when=theirs, **(training | {"steps": 4_000})
+)
 both = [run.episode_returns for run in (runs[0].history, history)]
 n = min(map(len, both))
 alike = next((i for i in range(n) if both[0][i] != both[1][i]), n)

@@ -1344,7 +1344,8 @@ print("learned with " + authorship("reinforce_loss", "baseline_loss"))
 for name, runs in {"with baseline": with_baseline, "without": plain}.items():
     last, spread_of_last = runs[:, -1].mean(), runs[:, -1].std()
     print(
-        f"{name:14} last 20 episodes: {last:4.0f} ± {spread_of_last:3.0f}; whole run: {runs.mean():4.0f}"
+        f"{name:14} last 20 episodes: {last:4.0f} ± {spread_of_last:3.0f}; "
+        f"whole run: {runs.mean():4.0f}"
     )
 print(f"random policy  {never:.0f}")
 

@@ -550,12 +550,14 @@ for name, run in {"DDPG": ddpg, "two critics": twin}.items():
         (s1, s2), corr = both.std(axis=1), np.corrcoef(both)[0, 1]
         middle, smaller, larger = (x.mean() for x in (both, both.min(axis=0), both.max(axis=0)))
         per_backup.append(clipped_bias(s1, s2, corr))
-        print(f"{name:12} seed {seed}:  {corr:.2f}  {s1:.3f} {s2:.3f}  {middle:+.3f}   {larger - middle:+.3f}   "
-              f"{smaller - middle:+.3f} |  {per_backup[-1]:+.3f}   {clipped_bias(s1, s2, 0.0):+.3f}")  # fmt: skip
+        print(f"{name:12} seed {seed}:  {corr:.2f}  {s1:.3f} {s2:.3f}  {middle:+.3f}   "
+              f"{larger - middle:+.3f}   {smaller - middle:+.3f} |  {per_backup[-1]:+.3f}   "
+              f"{clipped_bias(s1, s2, 0.0):+.3f}")  # fmt: skip
         assert abs(smaller - middle - per_backup[-1]) < 0.2 * abs(per_backup[-1]) + 0.001
 print("the formula is " + authorship("clipped_bias"))
 came_down = ddpg.error[:, -1].mean() - twin.error[:, -1].mean()
-print(f"one backup: {np.mean(per_backup):+.4f}; by (15.6), over all: {np.mean(per_backup) / (1 - 0.98):+.2f}; "
+taken_away = np.mean(per_backup)
+print(f"one backup: {taken_away:+.4f}; by (15.6), over all: {taken_away / (1 - 0.98):+.2f}; "
       f"the curve came down by {came_down:.2f}")  # fmt: skip
 
 # %% tags=["hide-input"]

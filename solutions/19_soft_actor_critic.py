@@ -542,7 +542,8 @@ def quadratic_temperature(curvature, target_entropy=None):
     ### BEGIN SOLUTION
     D = len(curvature)
     goal = -D if target_entropy is None else target_entropy
-    # Normal with variances α/k: its entropy is ½ Σ log(2πe α/k_i) = D/2 · (log 2πe + log α − mean log k).
+    # Normal with variances α/k: its entropy is ½ Σ log(2πe α/k_i)
+    # = D/2 · (log 2πe + log α − mean log k).
     log_alpha = 2 * goal / D - np.log(2 * np.pi * np.e) + np.log(curvature).mean()
     return float(np.exp(log_alpha))  # (19.18)
     ### END SOLUTION
@@ -806,8 +807,8 @@ assert abs(learned.mean() - known) < 0.1
 #
 # Then the policy, the temperature, and at last the slow copies:
 #
-# $$\phi_1,\phi_2\,\text{ down }\,J_Q\;\to\;\theta\,\text{ down }\,J_\pi\;\to\;\log\alpha\,\text{ down }\,J(\alpha)\;\to\;
-# \phi_{\text{targ},j}\leftarrow\rho\,\phi_{\text{targ},j}+(1-\rho)\,\phi_j \tag{19.21}$$
+# $$\begin{aligned}&\phi_1,\phi_2\,\text{ down }\,J_Q\;\to\;\theta\,\text{ down }\,J_\pi\;\to\;\log\alpha\,\text{ down }\,J(\alpha)\\
+# &\quad\to\;\phi_{\text{targ},j}\leftarrow\rho\,\phi_{\text{targ},j}+(1-\rho)\,\phi_j\end{aligned} \tag{19.21}$$
 #
 # > 1. **critics**: one step of `sac_critic_update`, with the α of now
 # > 2. **policy**: draw $\tilde a$ in $s$; one step down (19.19), with that same α; nobody else moves

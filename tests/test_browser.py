@@ -198,11 +198,16 @@ def test_a_slider_moves_by_mouse_and_key_and_links_lead_on(tmp_path):
 
 
 WIDTH = 1000
+# How far the rightmost part of a displayed equation, its number too, stands out of the text's column.
 TOO_WIDE = """
-[...document.querySelectorAll('.jp-RenderedHTMLCommon.jp-RenderedMarkdown')].flatMap(text =>
-  [...text.querySelectorAll('mjx-container[display=true], .MathJax[display=true]')]
-    .filter(e => e.scrollWidth > text.clientWidth + 2 || text.scrollWidth > text.clientWidth + 2)
-    .map(e => `${e.scrollWidth} of ${text.clientWidth}: ${e.parentElement.textContent.slice(0, 60)}`))
+[...document.querySelectorAll('.jp-RenderedHTMLCommon.jp-RenderedMarkdown')].flatMap(text => {
+  const edge = text.getBoundingClientRect().right - parseFloat(getComputedStyle(text).paddingRight);
+  const beyond = e => Math.max(...[...e.querySelectorAll('*')].map(part => part.getBoundingClientRect())
+    .filter(box => box.width).map(box => box.right)) - edge;
+  return [...text.querySelectorAll('mjx-container[display=true], .MathJax[display=true]')]
+    .filter(e => beyond(e) > 2)
+    .map(e => `${Math.round(beyond(e))} pixels: ${e.parentElement.textContent.slice(0, 60)}`)
+})
 """
 SET = "document.querySelectorAll('mjx-container[display=true], .MathJax[display=true]').length"
 
