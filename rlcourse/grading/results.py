@@ -123,7 +123,9 @@ def has_mark(record: dict[str, Any]) -> bool:
 _WHERE_KNOWN = ("id", "name", "email", "late_days", "penalty")
 
 # Where a spreadsheet of another country splits cells, what follows begins a cell of its own.
-_INSIDE = re.compile(r"[;\t\r\n]\s*(?=[=+\-@])|,\s*(?=[=+@])")
+# A minus before a plain number, as in "0.5; -0.5 was asked", begins no formula.
+_PLAIN = r"-\s*[\d.,]*\d%?\s*(?:$|[;\t\r\n<)]|[.,](?:\s|$)|[^\W\d])"
+_INSIDE = re.compile(rf"[;\t\r\n]\s*(?=[=+@]|-)(?!{_PLAIN})|,\s*(?=[=+@])")
 _NUMBER = re.compile(r"\s*-\s*|\s*[+-]?[\d.,]+\s*%?\s*")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,19 @@ class Student:
     id: str
     name: str
     email: str
+
+
+def by_platform(names: Collection[str]) -> dict[str, str]:
+    """name of a file or folder -> the student, where Canvas or Moodle has named every one of them.
+
+    Two attempts, or a text beside a file, are one student's then. Where a name is of another kind nobody
+    has: anybody can choose a name that looks so, and would get somebody else's place.
+    """
+    for pattern in (MOODLE, CANVAS):
+        found = {name: pattern.match(name) for name in names}
+        if all(found.values()):
+            return {name: f"{match['name']}_{match['number']}" for name, match in found.items()}
+    return {}
 
 
 class Roster:

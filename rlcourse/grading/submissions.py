@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from rlcourse.lessons.paths import UsageError, lesson_of
 
 from . import zips
+from .students import by_platform
 
 MAX_BYTES = 32 * 2**20  # of a file
 MAX_ARCHIVE = 2**30  # of a zip, and of what is in it
@@ -81,9 +82,14 @@ def collect(
         raise UsageError(f"{path} holds no notebooks (.ipynb): is it the right folder?")
     if path.is_file() and all(file.data is None for file in files):
         raise UsageError(f"{path} cannot be used: {files[0].problem}.")
+    named = by_platform({_student(file) for file in files})
     by_student: dict[str, list[_File]] = {}
     for file in files:
-        by_student.setdefault(whose(_student(file)), []).append(file)
+        name = _student(file)
+        student = whose(name)
+        by_student.setdefault(named.get(name, name) if student == name else student, []).append(
+            file
+        )
     return [
         submission
         for student in sorted(by_student)

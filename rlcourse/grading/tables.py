@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 from collections.abc import Sequence
@@ -27,6 +28,12 @@ class Table:
         names = [title.strip().casefold() for title in self.header]
         return names.index(name.casefold()) if name.casefold() in names else None
 
+    def require(self, needed: Sequence[str], path: Path, what: str) -> None:
+        """Raise UsageError if a column is missing; `what` names the file that was wanted."""
+        missing = [name for name in needed if self.column(name) is None]
+        if missing:
+            raise UsageError(f"{path} has no column {', '.join(map(repr, missing))}: give {what}.")
+
     def text(self) -> str:
         """The file's text; what a spreadsheet would take for a formula is made harmless."""
         stream = io.StringIO()
@@ -36,6 +43,16 @@ class Table:
         return self.mark + stream.getvalue()
 
 
+def _decoded(data: bytes) -> str:
+    """Text as spreadsheets write it: in UTF-8, in UTF-16 with its mark, or in Windows-1252."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "\ufeff" + data.decode("utf-16")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode("cp1252")
+
+
 def read(path: Path, needed: Sequence[str], what: str) -> Table:
     """Read a CSV with at least the columns `needed`; `what` names the file in the refusal.
 
@@ -43,7 +60,7 @@ def read(path: Path, needed: Sequence[str], what: str) -> Table:
         UsageError: no such file, not text, or columns missing.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = _decoded(path.read_bytes())
         mark = "\ufeff" if text.startswith("\ufeff") else ""
         first = text.partition("\n")[0]
         delimiter = max(",;\t", key=first.count)
@@ -54,14 +71,13 @@ def read(path: Path, needed: Sequence[str], what: str) -> Table:
         raise UsageError(f"Cannot read {path}: {error.strerror or error}.") from error
     except UnicodeDecodeError:
         raise UsageError(
-            f"{path} is not in UTF-8: save it from the spreadsheet as “CSV UTF-8”, and give {what}."
+            f"{path} is in an alphabet that is not known: save it from the spreadsheet as “CSV UTF-8”, "
+            f"and give {what}."
         ) from None
     except csv.Error:
         raise UsageError(f"{path} is not a CSV file: give {what}.") from None
     header = rows[0] if rows else []
     body = [[*row, *[""] * (len(header) - len(row))][: len(header)] for row in rows[1:] if any(row)]
     table = Table(header, body, delimiter, mark)
-    missing = [name for name in needed if table.column(name) is None]
-    if missing:
-        raise UsageError(f"{path} has no column {', '.join(map(repr, missing))}: give {what}.")
+    table.require(needed, path, what)
     return table

@@ -93,7 +93,8 @@ def is_harmless(cell):
 @pytest.mark.parametrize(
     "cell",
     ["=1+1", " =1", "+1+1", "-cmd|'/C calc'!A0", "@SUM(1)", "\t=1", "\r=1", "\n=1", "＝1+1", "a;=1+1",
-     'a"; =1;', "a\t@x", "a\n-1+1", "a,=1", "=", "-a", "+"],
+     'a"; =1;', "a\t@x", "a\n-1+1", "a,=1", "=", "-a", "+",
+     "a; -1+1", "a;-0.5 +cmd|'/C calc'!A0", "a\t-1*2", "a; -x", "b;-1-cmd"],
 )  # fmt: skip
 def test_no_cell_begins_with_a_formula_however_the_file_is_split(cell):
     made = results.harmless(cell)
@@ -103,7 +104,24 @@ def test_no_cell_begins_with_a_formula_however_the_file_is_split(cell):
 
 
 @pytest.mark.parametrize(
-    "cell", ["", "-", "-4", "+1.5", "1,5", "12 %", "Ada", "a - b", "x, -1", 5, -2.5]
+    "cell",
+    [
+        "",
+        "-",
+        "-4",
+        "+1.5",
+        "1,5",
+        "12 %",
+        "Ada",
+        "a - b",
+        "x, -1",
+        5,
+        -2.5,
+        "yours; -0.5 was asked",
+        "got:\n-0.5",
+        "<p>0.5; -1.5</p>",
+        "1; -2; -3",
+    ],
 )
 def test_plain_text_and_numbers_stay_as_they_are(cell):
     assert results.harmless(cell) == cell
@@ -336,6 +354,44 @@ def test_a_canvas_column_worth_nothing_is_refused(graded, tmp_path):
     out = tmp_path / "out.csv"
     process = rlcourse("export", graded, "--to", "canvas", "--out", out, "--gradebook", file)
     assert process.returncode == 2 and "0 points" in process.stderr and not out.exists()
+
+
+@pytest.mark.parametrize("header", ["Homework 5 (3)", "Homework 5"])
+def test_of_one_assignment_nobody_need_be_told_the_name(tmp_path, header):
+    graded = tmp_path / "results.json"
+    graded.write_text(json.dumps(result(record("ada"))))
+    file = canvas(
+        tmp_path, f"Student,ID,Section,{header},Current Score,Final Grade\nada,7,A,,30,C\n"
+    )
+    export(graded, "canvas", tmp_path / "out.csv", "--gradebook", file)
+    assert rows(tmp_path / "out.csv") == [
+        {"Student": "ada", "ID": "7", "Section": "A", header: "7"}
+    ]
+
+
+def test_canvas_with_two_columns_for_the_name(tmp_path):
+    graded = tmp_path / "results.json"
+    graded.write_text(json.dumps(result(record("Ada Lovelace"))))
+    file = canvas(
+        tmp_path,
+        "LastName,FirstName,ID,Lesson 05 (3)\n    Points Possible,,,14\nLovelace,Ada,7,\nLovelace,Eva,8,\n",
+    )
+    export(graded, "canvas", tmp_path / "out.csv", "--gradebook", file)
+    assert [row["Lesson 05 (3)"] for row in rows(tmp_path / "out.csv")] == ["14", "14", ""]
+
+
+@pytest.mark.parametrize("alphabet", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_a_gradebook_in_any_alphabet_of_spreadsheets(tmp_path, alphabet):
+    graded = tmp_path / "results.json"
+    graded.write_text(json.dumps(result(record("Zoë Müller"))))
+    file = tmp_path / "canvas.csv"
+    file.write_bytes("Student,ID,Lesson 05 (3)\nZoë Müller,7,\n".encode(alphabet))
+    export(graded, "canvas", tmp_path / "out.csv", "--gradebook", file)
+    assert rows(tmp_path / "out.csv")[0] == {
+        "Student": "Zoë Müller",
+        "ID": "7",
+        "Lesson 05 (3)": "7",
+    }
 
 
 def test_points_over_a_thousand_are_a_number(tmp_path):

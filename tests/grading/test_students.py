@@ -121,6 +121,35 @@ def test_an_unknown_time_is_told_and_costs_nothing():
     assert "late_days" not in record
 
 
+@pytest.mark.parametrize(
+    ("files", "found"),
+    [
+        (
+            ["doejane_55_1_hw.ipynb", "doejane_55_2_hw-1.ipynb", "roeben_LATE_56_3_hw.ipynb"],
+            ["doejane_55", "roeben_56"],
+        ),
+        (
+            ["Jane Doe_77_assignsubmission_file_/hw.ipynb",
+             "Jane Doe_77_assignsubmission_onlinetext_/onlinetext.html",
+             "Jane Doe_78_assignsubmission_file_/hw.ipynb"],
+            ["Jane Doe_77", "Jane Doe_78"],
+        ),
+        (
+            ["doejane_55_1_hw.ipynb", "doejane_55_2_hw.ipynb", "ben.ipynb"],  # somebody's own choice
+            ["ben", "doejane_55_1_hw", "doejane_55_2_hw"],
+        ),
+    ],
+    ids=["canvas", "moodle", "neither"],
+)  # fmt: skip
+def test_a_platform_says_who_it_is_without_a_list(tmp_path, files, found):
+    for name in files:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("x")
+    submissions = collect(tmp_path, "05")
+    assert [s.student for s in submissions] == found
+    assert all(s.data is not None for s in submissions)
+
+
 CANVAS_FILES = ("doejane_55_1_hw.ipynb", "roeben_LATE_56_2_hw.ipynb")
 
 

@@ -12,8 +12,12 @@ from . import Export, Options, rows
 
 _WHAT = "the file from Canvas: Grades, Export, Export Entire Gradebook"
 _KEYS = ("SIS User ID", "SIS Login ID", "ID", "Integration ID")
-_IDENTITY = ("Student", *_KEYS, "Root Account", "Section")
+_NAME = (("Student",), ("LastName", "FirstName"))  # one column or two, as the school has set it
+_IDENTITY = ("Student", "LastName", "FirstName", *_KEYS, "Root Account", "Section")
 _ASSIGNMENT = re.compile(r".+ \(\d+\)")
+_NO_ASSIGNMENT = re.compile(
+    r"((unposted )?(current|final) (score|grade|points)|notes|override .*)", re.I
+)
 
 
 def export(result: dict[str, Any], options: Options) -> Export:
@@ -24,14 +28,17 @@ def export(result: dict[str, Any], options: Options) -> Export:
     """
     if options.gradebook is None:
         raise UsageError(f"Canvas wants its own students: give --gradebook, {_WHAT}.")
-    table = tables.read(options.gradebook, ["Student", "ID"], _WHAT)
+    table = tables.read(options.gradebook, [], _WHAT)
+    here = [name for name in _NAME if all(table.column(title) is not None for title in name)]
+    (name,) = here[:1] or _NAME[:1]
+    table.require([*name, "ID"], options.gradebook, _WHAT)
     column = _column(table, result, options)
-    student = table.column("Student")
-    head = [row for row in table.rows if row[student].strip() == "Points Possible"]
+    first = table.column(name[0])
+    head = [row for row in table.rows if row[first].strip() == "Points Possible"]
     points = next((r["points"] for r in result["submissions"]), 0)
     factor = rows.scale(head[0][column], points) if head else 1.0
 
-    matches = rows.match(result["submissions"], table, _KEYS, ["Student"])
+    matches = rows.match(result["submissions"], table, _KEYS, [name])
     kept_marks, filled_in = [], 0
     for i, record in matches.rows.items():
         new = rows.score(record, factor)
@@ -56,8 +63,12 @@ def export(result: dict[str, Any], options: Options) -> Export:
 
 
 def _column(table: tables.Table, result: dict[str, Any], options: Options) -> int:
-    """The assignment's column: the one asked for, else the only one that names the lesson."""
+    """The assignment's column: the one asked for, else the only one that names the lesson, or that there is.
+
+    Canvas puts a number behind an assignment's name; a file that was edited may lack it.
+    """
     assignments = [title for title in table.header if _ASSIGNMENT.fullmatch(title.strip())]
+    assignments = assignments or [title for title in table.header if _may_be_one(title)]
     known = ", ".join(assignments) or "none"
     if options.column:
         wanted = options.column.casefold()
@@ -69,13 +80,19 @@ def _column(table: tables.Table, result: dict[str, Any], options: Options) -> in
             )
     else:
         signs = (f"lesson {result['lesson']}", result["title"].casefold())
-        found = [t for t in assignments if any(sign in _bare(t) for sign in signs)]
+        found = [t for t in assignments if any(sign in _bare(t) for sign in signs)] or assignments
         if len(found) != 1:
             raise UsageError(
                 f"{options.gradebook} does not say which assignment lesson {result['lesson']} is: "
                 f"give --column one of {known}."
             )
     return table.header.index(found[0])
+
+
+def _may_be_one(title: str) -> bool:
+    known = {name.casefold() for name in _IDENTITY}
+    title = title.strip()
+    return bool(title) and title.casefold() not in known and not _NO_ASSIGNMENT.search(title)
 
 
 def _bare(title: str) -> str:

@@ -32,7 +32,7 @@ def export(result: dict[str, Any], options: Options) -> Export:
         )
     grade, maximum = table.column("Grade"), table.column("Maximum Grade")
     comments, open_ = table.column("Feedback comments"), table.column("Grade can be changed")
-    matches = rows.match(result["submissions"], table, _KEYS, ["Full name"])
+    matches = rows.match(result["submissions"], table, _KEYS, [("Full name",)])
     locked, kept, scaled, filled_in = [], [], set(), 0
     for i, record in matches.rows.items():
         row = table.rows[i]

@@ -40,13 +40,19 @@ def stays(there: str, new: str, overwrite: bool) -> bool:
 
 
 def match(
-    records: Iterable[dict[str, Any]], table: Table, keys: Sequence[str], names: Sequence[str]
+    records: Iterable[dict[str, Any]],
+    table: Table,
+    keys: Sequence[str],
+    names: Sequence[Sequence[str]],
 ) -> Matches:
     """Find the row of each record: by an identifier in the columns `keys`, else by name in `names`.
 
+    A name may stand in one column, or in several together.
+
     Nothing is guessed: a name that two rows have, or a row that two records claim, is left alone.
     """
-    by_key, by_name = _index(table, keys, str.casefold), _index(table, names, _name)
+    by_key = _index(table, [(key,) for key in keys], str.casefold)
+    by_name = _index(table, names, _name)
     claims: dict[int, list[dict[str, Any]]] = defaultdict(list)
     unmatched = []
     for record in records:
@@ -65,13 +71,13 @@ def match(
     return Matches(rows, sorted(unmatched))
 
 
-def _index(table: Table, columns: Sequence[str], normal: Any) -> dict[str, set[int]]:
+def _index(table: Table, columns: Sequence[Sequence[str]], normal: Any) -> dict[str, set[int]]:
     index: dict[str, set[int]] = defaultdict(set)
-    for title in columns:
-        column = table.column(title)
-        for i, row in enumerate(table.rows if column is not None else ()):
-            if row[column].strip():
-                index[normal(row[column].strip())].add(i)
+    for titles in columns:
+        places = [table.column(title) for title in titles]
+        for i, row in enumerate(table.rows if None not in places else ()):
+            if written := " ".join(row[place].strip() for place in places).strip():
+                index[normal(written)].add(i)
     return index
 
 
