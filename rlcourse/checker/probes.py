@@ -184,6 +184,21 @@ class Policy:
 
 @transferable
 @dataclass(frozen=True)
+class Features:
+    """`features(s) -> (d,)`: row s of `rows` (S, d), a new array each time."""
+
+    rows: np.ndarray
+
+    def build(self, notes: Counter):
+        def features(s):
+            refuse_whole_result(s)
+            return self.rows[s].copy()
+
+        return features
+
+
+@transferable
+@dataclass(frozen=True)
 class Select:
     """`select(q_row, rng) -> int` by `rule`: "greedy", "second", "worst", or ε-greedy with `epsilon`."""
 

@@ -9,20 +9,19 @@ from __future__ import annotations
 import numpy as np
 
 
-def polynomial_features(s, degree) -> np.ndarray:
-    r"""$x_i(s) = s^i$, $i = 0, \dots,$ degree — S&B (9.17) in one dimension.
+def basis_features(s, order, basis) -> np.ndarray:
+    r"""A constant and `order` functions of one number — S&B (9.17), (9.18) in one dimension.
 
-    s: (N,), not rescaled; degree: int ≥ 0. Returns (N, degree+1), the constant first.
+    basis "polynomial": $x_i(s) = s^i$; "fourier": $x_i(s) = \cos(i\pi s)$ for s in [0, 1]; $i = 0, \dots,$ order.
+    s: (N,), not rescaled; order: int ≥ 0. Returns (N, order+1), the constant first.
+    Raises ValueError for another basis.
     """
-    return np.asarray(s, dtype=np.float64)[:, None] ** np.arange(degree + 1)
-
-
-def fourier_features(s, order) -> np.ndarray:
-    r"""$x_i(s) = \cos(i\pi s)$, $i = 0, \dots,$ order — S&B (9.18) in one dimension.
-
-    s: (N,) in [0, 1]; order: int ≥ 0. Returns (N, order+1), the constant first.
-    """
-    return np.cos(np.pi * np.asarray(s, dtype=np.float64)[:, None] * np.arange(order + 1))
+    s, i = np.asarray(s, dtype=np.float64)[:, None], np.arange(order + 1)
+    if basis == "polynomial":
+        return s**i
+    if basis == "fourier":
+        return np.cos(np.pi * s * i)
+    raise ValueError(f'The basis is "polynomial" or "fourier", not {basis!r}.')
 
 
 def state_aggregation(s, n_states, n_groups) -> np.ndarray:

@@ -11,17 +11,23 @@ from __future__ import annotations
 
 import numpy as np
 
+from rlcourse.tabular.returns import returns_to_go
+
 from .features import tile_indices
 
 # --- the equations: prediction ------------------------------------------------------------------
 
 
-def gradient_mc_update(w, x, g, step_size) -> np.ndarray:
-    r"""$w + \alpha\,(g - x^\top w)\,x$ — S&B (9.7) with $U_t = G_t$.
+def gradient_mc_episode(w, x, r, gamma, step_size) -> np.ndarray:
+    r"""$w \leftarrow w + \alpha\,(g_t - x_t^\top w)\,x_t$ for t = 0, …, T−1 — S&B §9.3, box "Gradient Monte Carlo".
 
-    w, x: (d,); g: the return. Returns new weights (d,).
+    $g_t = \sum_{k \ge t}\gamma^{k-t} r_k$; every step starts from the weights that the last one left.
+    w: (d,); x: (T, d), features of the states of a finished episode; r: (T,), may be whole numbers.
+    Returns new weights (d,).
     """
-    return w + step_size * (g - x @ w) * x
+    for x_t, g in zip(x, returns_to_go(r, gamma), strict=True):
+        w = w + step_size * (g - x_t @ w) * x_t
+    return w
 
 
 def semi_gradient_td_update(w, x, r, x_next, terminated, gamma, step_size) -> np.ndarray:
@@ -31,6 +37,19 @@ def semi_gradient_td_update(w, x, r, x_next, terminated, gamma, step_size) -> np
     """
     v_next = 0.0 if terminated else x_next @ w
     return w + step_size * (r + gamma * v_next - x @ w) * x
+
+
+def two_state_fixed_point(x, r, p, q, gamma) -> float:
+    r"""Where expected semi-gradient TD(0) stands still: two states, one weight, $\hat v(i) = x_i w$.
+
+    $w = \frac{q\,x_0 r_0 + p\,x_1 r_1}{(1-\gamma)(q x_0^2 + p x_1^2) + \gamma\,p\,q\,(x_0-x_1)^2}$: S&B (9.11)–(9.12)
+    with $\mu = (q, p)/(p+q)$, the states being updated as often as the policy visits them.
+
+    x: (2,); r: (2,), rewards for leaving; p, q: in (0, 1], of going from 0 to 1 and from 1 to 0 (it stays
+    otherwise); gamma: in [0, 1], below 1 if $x_0 = x_1$. Returns a float.
+    """
+    square = (1 - gamma) * (q * x[0] ** 2 + p * x[1] ** 2) + gamma * p * q * (x[0] - x[1]) ** 2
+    return float((q * x[0] * r[0] + p * x[1] * r[1]) / square)
 
 
 def lstd(x, r, x_next, terminated, gamma, ridge) -> np.ndarray:
@@ -71,10 +90,13 @@ def semi_gradient_sarsa_update(
 # --- the loops ----------------------------------------------------------------------------------
 
 
-def gradient_mc(env, policy, features, w, episodes, step_size, gamma, rng) -> np.ndarray:
-    """Gradient Monte Carlo — S&B §9.3, box: every step of a finished episode, in order of time.
+def gradient_mc(
+    env, policy, features, w, episodes, step_size, gamma, rng, episode=gradient_mc_episode
+) -> np.ndarray:
+    """Gradient Monte Carlo — S&B §9.3, box: it learns from an episode when that is over.
 
-    Arguments as in `semi_gradient_td`; episodes must end (a time limit cuts the return short).
+    Arguments as in `semi_gradient_td`; episodes must end (a time limit cuts the return short);
+    episode: one finished episode's updates, as `gradient_mc_episode`.
     """
     w = np.array(w, dtype=np.float64)
     for _ in range(episodes):
@@ -85,19 +107,17 @@ def gradient_mc(env, policy, features, w, episodes, step_size, gamma, rng) -> np
             s, r, terminated, truncated, _ = env.step(policy(s, rng))
             rewards.append(r)
             over = terminated or truncated
-        g, returns = 0.0, []
-        for r in reversed(rewards):
-            g = r + gamma * g
-            returns.append(g)
-        for x, g in zip(xs, reversed(returns), strict=True):
-            w = gradient_mc_update(w, x, g, step_size)
+        w = episode(w, np.array(xs), np.array(rewards), gamma, step_size)
     return w
 
 
-def semi_gradient_td(env, policy, features, w, episodes, step_size, gamma, rng) -> np.ndarray:
+def semi_gradient_td(
+    env, policy, features, w, episodes, step_size, gamma, rng, update=semi_gradient_td_update
+) -> np.ndarray:
     """Semi-gradient TD(0) — S&B §9.3, box: one update a step, with the weights just changed.
 
-    env: Gymnasium's API; policy(s, rng) -> action, one call a step; features(s) -> (d,); w: (d,).
+    env: Gymnasium's API; policy(s, rng) -> action, one call a step; features(s) -> (d,); w: (d,);
+    update: one step's, as `semi_gradient_td_update`.
     A truncated step ends the episode and bootstraps. Returns the final weights (d,), new.
     """
     w = np.array(w, dtype=np.float64)
@@ -106,9 +126,7 @@ def semi_gradient_td(env, policy, features, w, episodes, step_size, gamma, rng) 
         over = False
         while not over:
             s_next, r, terminated, truncated, _ = env.step(policy(s, rng))
-            w = semi_gradient_td_update(
-                w, features(s), r, features(s_next), terminated, gamma, step_size
-            )
+            w = update(w, features(s), r, features(s_next), terminated, gamma, step_size)
             s, over = s_next, terminated or truncated
     return w
 
@@ -167,12 +185,18 @@ def semi_gradient_sarsa(
 # --- the experiments of the book ----------------------------------------------------------------
 
 
-def random_walk_values(n_states: int = 1000, reach: int = 100) -> np.ndarray:
-    """The true values of the walk under γ = 1, by a linear solve: (n_states,). S&B Example 9.1."""
+def random_walk_chain(n_states: int = 1000, reach: int = 100) -> tuple[np.ndarray, np.ndarray]:
+    """The walk of `RandomWalk` as a chain: P (S, S), whose rows lack what leaves, and r (S,). S&B Example 9.1."""
     jump = np.abs(np.subtract.outer(np.arange(n_states), np.arange(n_states)))
     P = np.where((jump > 0) & (jump <= reach), 1.0, 0.0) / (2 * reach)
     beyond = np.maximum(reach - np.arange(n_states), 0) / (2 * reach)  # jumps past the left end
-    return np.linalg.solve(np.eye(n_states) - P, beyond[::-1] - beyond)
+    return P, beyond[::-1] - beyond
+
+
+def random_walk_values(n_states: int = 1000, reach: int = 100) -> np.ndarray:
+    """The true values of the walk under γ = 1, by a linear solve: (n_states,). S&B Example 9.1."""
+    P, r = random_walk_chain(n_states, reach)
+    return np.linalg.solve(np.eye(n_states) - P, r)
 
 
 class RandomWalk:

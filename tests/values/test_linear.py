@@ -14,16 +14,19 @@ Arrays = namedtuple("Arrays", "obs action reward next_obs terminated")
 
 def test_bases_column_by_column():
     s = np.array([0.0, 0.25, 1.0])
-    assert_allclose(features.polynomial_features(s, 2), [[1, 0, 0], [1, 0.25, 0.0625], [1, 1, 1]])
-    assert_allclose(
-        features.fourier_features(s, 2), [[1, 1, 1], [1, 0.5**0.5, 0], [1, -1, 1]], atol=1e-15
-    )
-    assert features.polynomial_features(np.zeros(0), 3).shape == (0, 4)
+    powers, waves = (features.basis_features(s, 2, basis) for basis in ("polynomial", "fourier"))
+    assert_allclose(powers, [[1, 0, 0], [1, 0.25, 0.0625], [1, 1, 1]])
+    assert_allclose(waves, [[1, 1, 1], [1, 0.5**0.5, 0], [1, -1, 1]], atol=1e-15)
+    for basis in ("polynomial", "fourier"):
+        assert features.basis_features(np.zeros(0), 3, basis).shape == (0, 4)
+        assert_allclose(features.basis_features(s, 0, basis), np.ones((3, 1)))
+    with pytest.raises(ValueError, match="not 'tiles'"):
+        features.basis_features(s, 2, "tiles")
 
 
 def test_fourier_columns_are_orthogonal():
     n = 2000
-    x = features.fourier_features((np.arange(n) + 0.5) / n, 5)  # midpoint rule, exact here
+    x = features.basis_features((np.arange(n) + 0.5) / n, 5, "fourier")  # midpoint rule, exact here
     assert_allclose(x.T @ x / n, np.diag([1] + [0.5] * 5), atol=1e-12)
 
 
@@ -62,12 +65,88 @@ def test_updates_descend_their_squared_error(terminated):
     rng = np.random.default_rng(1)
     w, x, x_next = rng.normal(size=(3, 4))
     before = w.copy()
-    got = linear.gradient_mc_update(w, x, 2.5, 0.1)
+    got = linear.gradient_mc_episode(w, x[None], np.array([2.5]), 0.3, 0.1)
     assert_allclose(got, w - 0.1 * slope(lambda v: 0.5 * (2.5 - x @ v) ** 2, w), rtol=1e-6)
     y = -1.0 + (0.0 if terminated else 0.9 * (x_next @ w))
     got = linear.semi_gradient_td_update(w, x, -1.0, x_next, terminated, 0.9, 0.1)
     assert_allclose(got, w - 0.1 * slope(lambda v: 0.5 * (y - x @ v) ** 2, w), rtol=1e-6)
     assert np.array_equal(w, before)
+
+
+def test_an_episode_of_gradient_mc_is_a_chain_of_single_steps():
+    rng = np.random.default_rng(6)
+    w, x, r = rng.normal(size=3), rng.normal(size=(4, 3)), np.array([2, -1, 0, 3])
+    expected = w.copy()
+    for t in range(4):
+        g = sum(0.5 ** (k - t) * r[k] for k in range(t, 4))
+        expected = expected + 0.2 * (g - sum(x[t] * expected)) * x[t]
+    before = w.copy()
+    assert_allclose(linear.gradient_mc_episode(w, x, r, 0.5, 0.2), expected)
+    assert np.array_equal(w, before)
+
+
+def test_loops_use_the_updates_that_they_are_given():
+    env, rng, policy = _walk(3)
+    groups = np.eye(10)[np.arange(1000) // 100]
+    seen = []
+
+    def episode(w, x, r, gamma, step_size):
+        seen.append((x.shape[0], r[-1], gamma, step_size))
+        return w + 1
+
+    w = linear.gradient_mc(env, policy, groups.__getitem__, np.zeros(10), 3, 0.5, 1.0, rng, episode)
+    assert_allclose(w, 3) and all(abs(last) == 1 for _, last, *_ in seen)
+    steps = []
+
+    def update(w, x, r, x_next, terminated, gamma, step_size):
+        steps.append(terminated)
+        return w + 1
+
+    w = linear.semi_gradient_td(
+        env, policy, groups.__getitem__, np.zeros(10), 2, 0.5, 1.0, rng, update
+    )
+    assert sum(steps) == 2 and steps[-1]
+    assert_allclose(w, len(steps))
+
+
+def test_two_states_fixed_point_is_lstds_and_the_updates():
+    """Against LSTD on every kind of step in proportion, and against the mean update itself."""
+    rng = np.random.default_rng(7)
+    for _ in range(50):
+        x, r = rng.normal(size=2) * 2, rng.normal(size=2)
+        p, q = rng.integers(1, 11, size=2) / 10
+        gamma = rng.choice([0.0, 0.5, 0.9, 1.0])
+        w = linear.two_state_fixed_point(x, r, p, q, gamma)
+        s, t = np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1])
+        often = np.array([q * (1 - p), q * p, p * q, p * (1 - q)])  # of each kind of step
+        rows = np.repeat(np.arange(4), np.round(often * 100).astype(int))
+        ours = linear.lstd(
+            x[s[rows], None], r[s[rows]], x[t[rows], None], np.zeros(len(rows)), gamma, 0.0
+        )
+        assert_allclose(ours, [w], rtol=1e-8)
+        drift = [
+            n
+            * (
+                linear.semi_gradient_td_update(np.array([w]), x[[i]], r[i], x[[j]], 0, gamma, 1.0)
+                - w
+            )
+            for n, i, j in zip(often, s, t, strict=True)
+        ]
+        assert_allclose(sum(drift), 0, atol=1e-9 * (1 + abs(w)) * 10)
+
+
+def test_the_worst_two_state_chain_stays_below_the_bound():
+    """Tsitsiklis & Van Roy's 1/(1 − γ²), by brute force: VE at the fixed point over the least VE."""
+    rng = np.random.default_rng(8)
+    gamma, worst = 0.9, 0.0
+    for _ in range(2000):
+        p, q = rng.uniform(0.01, 1, size=2)
+        x, v = rng.normal(size=(2, 2))
+        P, mu = np.array([[1 - p, p], [q, 1 - q]]), np.array([q, p]) / (p + q)
+        w = linear.two_state_fixed_point(x, v - gamma * P @ v, p, q, gamma)
+        least = mu @ (v - x * (mu @ (x * v) / (mu @ x**2))) ** 2
+        worst = max(worst, mu @ (v - x * w) ** 2 / least)
+    assert 2 < worst <= 1 / (1 - gamma**2)
 
 
 @pytest.mark.parametrize("terminated", [0, 1])
@@ -143,6 +222,21 @@ def test_fitted_q_targets_by_hand():
 
 
 # --- the figures of Sutton & Barto --------------------------------------------------------------
+
+
+def test_the_walks_chain_is_what_the_walk_does():
+    P, r = linear.random_walk_chain(12, 3)
+    env = linear.RandomWalk(np.random.default_rng(0), 12, 3)
+    for s in (0, 1, 5, 11):
+        env._s, counts, paid = s, np.zeros(12), []
+        for _ in range(4000):
+            env._s = s
+            s_next, reward, terminated, _, _ = env.step(0)
+            counts[s_next] += not terminated
+            paid.append(reward)
+        assert_allclose(counts / 4000, P[s], atol=0.04)
+        assert_allclose(np.mean(paid), r[s], atol=0.04)
+    assert_allclose(linear.random_walk_values(12, 3), r + P @ linear.random_walk_values(12, 3))
 
 
 def test_true_values_of_the_walk():
