@@ -45,7 +45,7 @@ INCREMENT_ONLY = (
     "You return the change alone. Return the new weights: the old ones plus the change."
 )
 NO_STEP_SIZE = "The step size is missing: it says how far to go along the gradient."
-TWICE = "Your step is twice as long as it should be. The 2 from the square cancels with the ½ in the objective (6.3)."
+TWICE = "Your step is twice as long as it should be. The 2 from the square cancels with the ½ in the objective (6.5)."
 
 # -------------------------------------------------------------------------------- basis_features
 
@@ -146,7 +146,7 @@ basis_features = Exercise(
     cases=_places,
     returns=array(),
     points=1,
-    equation="(6.10)",
+    equation="(6.3)",
     mistakes=[
         Mistake(
             "missing-constant",
@@ -201,7 +201,7 @@ basis_features = Exercise(
         Mistake(
             "half-waves",
             "Your waves end between two half waves: the index in the cosine is a whole number.",
-            "What is the first feature, i = 0, in equation (6.10)?",
+            "What is the first feature, i = 0, in equation (6.3)?",
             _basis(wave="half waves"),
         ),
         Mistake(
@@ -238,7 +238,7 @@ basis_features = Exercise(
         Mistake(
             "highest-power-only",
             "Every column holds the highest power. Column i has its own, $s^i$.",
-            "Which features does equation (6.10) list for order 2?",
+            "Which features does equation (6.3) list for order 2?",
             _basis(power="order only"),
         ),
         Mistake(
@@ -407,7 +407,7 @@ gradient_mc_episode = Exercise(
     cases=_episodes,
     returns=array(),
     points=2,
-    equation="(6.5)",
+    equation="(6.7)",
     mistakes=[
         Mistake(
             "uphill",
@@ -640,12 +640,12 @@ semi_gradient_td_update = Exercise(
     cases=_single_steps,
     returns=array(),
     points=2,
-    equation="(6.7)",
+    equation="(6.8)",
     mistakes=[
         Mistake(
             "residual-gradient",
             RESIDUAL,
-            "Which features stand behind δ in equation (6.7)?",
+            "Which features stand behind δ in equation (6.8)?",
             _td_step(gradient="residual"),
             _td_step(gradient="residual, unmasked"),
             _td_step(gradient="residual, undiscounted"),
@@ -873,7 +873,7 @@ two_state_fixed_point = Exercise(
     cases=_two_states,
     returns=number(),
     points=2,
-    equation="(6.8)",
+    equation="(6.10)",
     mistakes=[
         Mistake(
             "states-count-alike",
@@ -900,7 +900,7 @@ two_state_fixed_point = Exercise(
             "residual-gradient",
             "You weigh the mean error of a state by $x-\\gamma\\bar x'$: that is where a full gradient stands still. The "
             "target counts as a constant: x in front.",
-            "Which features stand behind δ in equation (6.7)?",
+            "Which features stand behind δ in equation (6.8)?",
             _stands_still(front="residual"),
         ),
         Mistake(
@@ -1126,7 +1126,7 @@ def _by_einsum(x, r, x_next, terminated, gamma, ridge):
     return np.linalg.pinv(a) @ np.einsum("n,ni->i", r, x)
 
 
-FIRST_FACTOR = "In equation (6.9), whose features are the first factor of the outer product, and whose the second?"
+FIRST_FACTOR = "In equation (6.14), whose features are the first factor of the outer product, and whose the second?"
 
 lstd = Exercise(
     "lstd",
@@ -1134,7 +1134,7 @@ lstd = Exercise(
     cases=_samples,
     returns=array(),
     points=3,
-    equation="(6.9)",
+    equation="(6.14)",
     mistakes=[
         Mistake(
             "symmetric-a",
@@ -1204,7 +1204,7 @@ lstd = Exercise(
         ),
         Mistake(
             "ridge-squared",
-            "You add the square of the ridge. Equation (6.9) has the number itself.",
+            "You add the square of the ridge. Equation (6.14) has the number itself.",
             "Which number stands on your diagonal for a feature that is never active?",
             _least_squares_td(ridge_on="squared"),
         ),
@@ -1243,7 +1243,7 @@ lstd = Exercise(
         Mistake(
             "masks-reward",
             "Your mask wipes out the reward as well. The last reward is real; only the future is cut.",
-            "What does (1 − d) multiply in equation (6.9)?",
+            "What does (1 − d) multiply in equation (6.14)?",
             _least_squares_td(mask="all"),
         ),
         Mistake(
@@ -1402,7 +1402,7 @@ semi_gradient_td = Exercise(
     cases=_runs,
     returns=array(),
     points=3,
-    equation="(6.7)",
+    equation="(6.8)",
     notes=["resets", "steps", "choices"],
     mistakes=[
         Mistake(
@@ -1443,7 +1443,7 @@ semi_gradient_td = Exercise(
         Mistake(
             "residual-gradient",
             RESIDUAL,
-            "Which features stand behind δ in equation (6.7)?",
+            "Which features stand behind δ in equation (6.8)?",
             _td_loop(gradient="residual"),
         ),
         Mistake(
@@ -1460,12 +1460,12 @@ semi_gradient_td = Exercise(
             _td_loop(gradient="ones"),
         ),
         Mistake(
-            "factor-two", TWICE, "Compare your step with equation (6.7).", _td_loop(update="twice")
+            "factor-two", TWICE, "Compare your step with equation (6.8).", _td_loop(update="twice")
         ),
         Mistake(
             "own-value",
             "Your target bootstraps from the state you left. What follows begins in s′.",
-            "Whose features stand beside γ in equation (6.7)?",
+            "Whose features stand beside γ in equation (6.8)?",
             _td_loop(ahead="s"),
         ),
         *(

@@ -49,6 +49,7 @@ METHODS = {
     "double Q-learning": "orange",
     "Monte Carlo": "orange",
     "TD(0)": "blue",
+    "LSTD": "green",
     "DQN": "blue",
     "REINFORCE": "orange",
     "A2C": "green",
