@@ -907,8 +907,8 @@ semi_gradient_td = check("semi_gradient_td")
 # %% [markdown]
 # ## The experiment: walk there, or solve
 #
-# The same 300 walks for everybody, five seeds. Your loop learns with three step sizes; your `lstd` solves (6.14) with what has been seen so far, ridge 10⁻³. The
-# dotted line is the fixed point's own error: below it, TD has not yet arrived at its bias.
+# The same 300 walks for everybody, five seeds. Your loop learns with three step sizes; your `lstd` solves (6.14) with what has been
+# seen so far, ridge 10⁻³. The dotted line is the error of the fixed point, where, but for noise, they all end.
 
 # %%
 # about 5 s
@@ -956,8 +956,8 @@ plots.show(
 
 # %% [markdown]
 # LSTD needs no step size, so it cannot have a wrong one. It does not beat the best one, either: with few walks its $\hat A$ is
-# noisy. And TD with a short step is after 300 walks *better* than its fixed point: on its way from 0 it passes nearer to
-# $V^\pi$ than where it ends.
+# noisy. After 300 walks its noise is gone, and what is left is the fixed point's own error. More walks do not help against that, only
+# better features.
 
 # %% [markdown]
 # ## Polynomials against Fourier
