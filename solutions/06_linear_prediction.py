@@ -148,7 +148,7 @@ bases = {
     "Fourier, order 5": basis_features(place, 5, "fourier"),
     "5 tilings of 5 tiles": features.tile_features(place[:, None], [0.0], [1.0], 5, 5),
 }
-print({name: f"{x.shape[1]} weights" for name, x in bases.items()})
+print(", ".join(f"{name}: {x.shape[1]}" for name, x in bases.items()), "weights")
 assert all(np.allclose(x[:, 0], 1) for name, x in bases.items() if "order" in name)
 assert np.all(bases["5 tilings of 5 tiles"].sum(axis=1) == 5)  # one tile of each is active
 
@@ -987,7 +987,7 @@ for basis, name, alpha in (("polynomial", "polynomials", 1e-4), ("fourier", "Fou
         curvature, w = x.T @ (n[:, None] * x), np.zeros(order + 1)
         for _ in range(2000):  # the mean step of a walk, without noise
             w = w + alpha * (x.T @ (n * truth) - curvature @ w)
-        print(f"{name:11} order {order:2}: learned {np.mean(errors, axis=0)[-1]:.3f}; without noise "
+        print(f"{name:11} {order:2}: learned {np.mean(errors, axis=0)[-1]:.3f}; without noise "
               f"{value_error(x @ w):.3f}; best {value_error(x @ best_weights(x)):.4f}; "
               f"condition {np.linalg.cond(curvature):.0e}")  # fmt: skip
 print("made with " + authorship("basis_features", "gradient_mc_episode"))
