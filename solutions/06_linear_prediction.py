@@ -148,7 +148,8 @@ bases = {
     "Fourier, order 5": basis_features(place, 5, "fourier"),
     "5 tilings of 5 tiles": features.tile_features(place[:, None], [0.0], [1.0], 5, 5),
 }
-print(", ".join(f"{name}: {x.shape[1]}" for name, x in bases.items()), "weights")
+for name, x in bases.items():
+    print(f"{name:22} {x.shape[1]:2} weights")
 assert all(np.allclose(x[:, 0], 1) for name, x in bases.items() if "order" in name)
 assert np.all(bases["5 tilings of 5 tiles"].sum(axis=1) == 5)  # one tile of each is active
 
