@@ -115,7 +115,8 @@ def _mark_submission(course: Course, submission: Submission) -> dict[str, Any]:
         return _record(submission, OTHER, told, asked, [])
     seed = seed_of(course, submission.student)
     marks = _marks(course, asked, found, seed)
-    return _record(submission, GRADED, "", asked, marks) | {"seed": seed}
+    record = _record(submission, GRADED, "", asked, marks)
+    return record | {"seed": seed, "notes": [*record["notes"], *found.notes]}
 
 
 def _is_another(found: Extraction, lesson: str) -> bool:

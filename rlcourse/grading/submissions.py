@@ -26,6 +26,7 @@ MAX_ARCHIVE = 2**30  # of a zip, and of what is in it
 MAX_STUDENT = 2**26  # of the notebooks in one student's zip
 MAX_FILES = 20_000
 NOISE = ("__MACOSX", "Thumbs.db", "desktop.ini")
+_NOTEBOOK = re.compile(r"\.ipynb(\.json|\.txt)?$", re.IGNORECASE)
 LOCAL_CLOCK = "by the clock of the computer that wrote the zip file, whose zone is not known"
 
 
@@ -136,7 +137,12 @@ def _read(path: Path, parts: tuple[str, ...]) -> _File:
 
 def _is_wanted(name: str) -> bool:
     """Whether anybody will look into the file: what else students hand in may be large, and stays unread."""
-    return name.lower().endswith((".ipynb", ".zip"))
+    return _is_notebook(name) or name.lower().endswith(".zip")
+
+
+def _is_notebook(name: str) -> bool:
+    """By its name; browsers and Moodle put one of the two behind it."""
+    return _NOTEBOOK.search(name) is not None
 
 
 def _is_noise(parts: tuple[str, ...]) -> bool:
@@ -226,12 +232,13 @@ def _student(file: _File) -> str:
     """The student's name: of the outermost folder, or of a file that lies loose."""
     if len(file.parts) > 1:
         return file.parts[0]
-    return PurePosixPath(file.parts[0].lstrip(".")).stem
+    name = file.parts[0].lstrip(".")
+    return _stem(name) if _is_notebook(name) else PurePosixPath(name).stem
 
 
 def _choose(student: str, files: list[_File], lesson: str, every: bool) -> list[Submission]:
     """The one notebook of a student that is marked, or all of them; what else could be meant is noted."""
-    notebooks = [f for f in files if f.parts[-1].lower().endswith(".ipynb")]
+    notebooks = [f for f in files if _is_notebook(f.parts[-1])]
     readable = [f for f in notebooks if f.data is not None]
     # Whoever hands in the whole folder of the course means the notebook of this lesson.
     named = [f for f in readable if lesson_of(Path(f.parts[-1])) == lesson]
@@ -258,4 +265,4 @@ def _in_order(file: _File) -> list[list[tuple[str, int]]]:
 
 
 def _stem(part: str) -> str:
-    return part[:-6] if part.lower().endswith(".ipynb") else part
+    return _NOTEBOOK.sub("", part)

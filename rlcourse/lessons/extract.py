@@ -7,28 +7,25 @@ the imports, helpers and constants that it needs by name, wherever they stand.
 from __future__ import annotations
 
 import ast
-import codecs
-import json
 import re
 import symtable
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from .reading import Unreadable, is_answer, metadata_of, source_of, tree_of
+
 # Nobody writes this much; reading it would keep the others waiting.
-MAX_CELL, MAX_CODE, MAX_NODES = 200_000, 500_000, 4_000_000
-
-
-class Unreadable(Exception):
-    """The bytes are no notebook; the message says why, to complete "cannot be marked: …"."""
+MAX_CELL, MAX_CODE = 200_000, 500_000
 
 
 @dataclass(frozen=True)
 class CodeCell:
-    """A code cell: its place among all cells (from 1) and its source without magics."""
+    """A code cell: its place among all cells (from 1), its source without magics, and what it is by now."""
 
     number: int
     source: str
+    kind: str = "code"
 
 
 @dataclass
@@ -38,13 +35,15 @@ class Extraction:
     programs: exercise -> [(cell, indices of the top-level statements to run)], in order;
     problems: exercise -> why its cell cannot be run, to complete "your cell …"; sources: exercise -> the student's text;
     uses: exercise -> other exercises whose functions it calls. An exercise in neither `programs`
-    nor `problems` is not in the notebook. lesson: from the notebook's metadata, or None.
+    nor `problems` is not in the notebook. notes: what a teacher should know; lesson: from the notebook's
+    metadata, or None.
     """
 
     programs: dict[str, list[tuple[CodeCell, list[int]]]] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
     uses: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
     lesson: str | None = None
 
 
@@ -54,54 +53,21 @@ class Extraction:
 def read_cells(data: bytes) -> tuple[list[CodeCell], str | None]:
     """The code cells of a notebook (format 3 or 4), and the lesson that its metadata names.
 
-    Tolerant: whatever is not as it should be inside a readable notebook is passed over.
-    Raises:
-        Unreadable: not text, not JSON, cut off, or JSON of something else.
+    An answer cell counts as code, also where it was made text. Raises Unreadable.
     """
-    if not data.strip():
-        raise Unreadable("the file is empty")
-    if data.count(b"[") + data.count(b"{") > MAX_NODES:
-        raise Unreadable(f"it has more than {MAX_NODES} parts")
-    try:
-        tree = json.loads(data.removeprefix(codecs.BOM_UTF8))
-    except UnicodeDecodeError:
-        raise Unreadable("it is not a notebook: not even text") from None
-    except json.JSONDecodeError as error:
-        cut = error.pos >= len(error.doc.rstrip()) - 1 or "Unterminated" in error.msg
-        reason = (
-            "the file is cut off" if cut and data.lstrip()[:1] == b"{" else "it is not a notebook"
-        )
-        raise Unreadable(f"{reason} (not valid JSON, line {error.lineno})") from None
-    except (RecursionError, ValueError) as error:
-        raise Unreadable(f"it is not a notebook ({type(error).__name__})") from None
-    if not isinstance(tree, dict):
-        raise Unreadable("it is JSON, but not a notebook")
-    cells = tree.get("cells")
-    if cells is None and isinstance(tree.get("worksheets"), list):
-        sheets = [sheet for sheet in tree["worksheets"] if isinstance(sheet, dict)]
-        within = [sheet.get("cells") for sheet in sheets]
-        cells = [cell for inner in within if isinstance(inner, list) for cell in inner]
-    if not isinstance(cells, list):
-        raise Unreadable("it is JSON, but not a notebook: it has no cells")
-    metadata = tree.get("metadata")
-    course = metadata.get("rlcourse") if isinstance(metadata, dict) else None
+    tree = tree_of(data)
+    course = metadata_of(tree).get("rlcourse")
     lesson = course.get("lesson") if isinstance(course, dict) else None
+    kinds = [cell.get("cell_type") for cell in tree["cells"]]
     sources = {
-        number: _source(cell)
-        for number, cell in enumerate(cells, start=1)
-        if isinstance(cell, dict) and cell.get("cell_type") == "code"
+        number: source_of(cell)
+        for number, (cell, kind) in enumerate(zip(tree["cells"], kinds, strict=True), start=1)
+        if kind == "code" or is_answer(cell)
     }
     if sum(min(len(source), MAX_CELL) for source in sources.values()) > MAX_CODE:
         raise Unreadable(f"its code has more than {MAX_CODE} characters")
-    code = [CodeCell(n, without_magics(source)) for n, source in sources.items()]
+    code = [CodeCell(n, without_magics(s), kinds[n - 1]) for n, s in sources.items()]
     return code, lesson if isinstance(lesson, str) else None
-
-
-def _source(cell: dict) -> str:
-    source = cell.get("source", cell.get("input", ""))
-    if isinstance(source, list):
-        source = "".join(part for part in source if isinstance(part, str))
-    return source if isinstance(source, str) else ""
 
 
 _MAGIC = re.compile(r"^(\s*)(?:[\w.]+\s*=\s*)?[%!?].*|^(\s*)[\w.]+\?{1,2}\s*$")
@@ -156,18 +122,31 @@ def extract(data: bytes, names: Sequence[str]) -> Extraction:
     cells, lesson = read_cells(data)
     found = Extraction(lesson=lesson)
     statements: list[_Statement] = []
-    broken: dict[str, str] = {}
+    broken: dict[str, tuple[int, str]] = {}  # exercise -> the last cell that is broken, and why
+    before: CodeCell | None = None
+
+    def breaks(cell: CodeCell, why: str) -> None:
+        defined = (name for name in names if _mentions_definition(cell.source, name))
+        broken.update((name, (cell.number, why)) for name in defined)
+
     for cell in cells:
+        if cell.kind != "code":
+            found.notes.append(
+                f"cell {cell.number} is an answer made a {cell.kind} cell: read as code"
+            )
+        if before and _goes_on_with(before, cell):
+            breaks(before, _SPLIT)
+        before = cell
         try:
             statements += _statements(cell)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            reason = _syntax(error, cell)
-            broken |= {name: reason for name in names if _mentions_definition(cell.source, name)}
+            breaks(cell, _syntax(error, cell))
     modules = {name for s in statements if s.is_import for name in s.binds}
     for name in names:
         definitions = [s for s in statements if name in s.binds and not s.is_import]
-        if name in broken and (not definitions or _is_later(broken, name, definitions, cells)):
-            found.problems[name] = broken[name]
+        number, why = broken.get(name, (0, ""))
+        if why and (not definitions or number >= definitions[-1].cell.number):
+            found.problems[name] = why
             found.sources[name] = _broken_source(cells, name)
         elif definitions:
             needed, asked = _closure(name, statements, modules)
@@ -314,12 +293,15 @@ def _mentions_definition(source: str, name: str) -> bool:
     )
 
 
-def _is_later(
-    broken: dict[str, str], name: str, definitions: list[_Statement], cells: list[CodeCell]
-) -> bool:
-    """Whether the cell that cannot be parsed comes after the last definition that can."""
-    last = max(c.number for c in cells if _mentions_definition(c.source, name))
-    return last > definitions[-1].cell.number
+_SPLIT = "was split inside its function: the rest stands in the next cell. Make one cell of both"
+
+
+def _goes_on_with(before: CodeCell, cell: CodeCell) -> bool:
+    """Whether a cell begins in the middle of the function with which the one before it ends."""
+    first = next((line for line in cell.source.split("\n") if line.strip()), "")
+    last = next((line for line in reversed(before.source.split("\n")) if line.strip()), "")
+    inside = last.startswith((" ", "\t")) or last.rstrip().endswith(":")
+    return inside and first.startswith((" ", "\t")) and not first.lstrip().startswith("#")
 
 
 def _syntax(error: Exception, cell: CodeCell) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rlcourse.lessons.paths import UsageError, lesson_of
+from rlcourse.lessons.reading import Unreadable, is_answer, metadata_of, source_of, tree_of
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -21,41 +21,88 @@ GOES_ON = "raises-exception"
 
 
 def read_notebook(path: Path) -> NotebookNode:
-    """Read a notebook in format 4.
+    """A student's notebook, in format 4.5, whatever has been at it: an answer is a code cell again.
 
     Raises:
         UsageError: no such file, or not a notebook; the message says which.
     """
-    import nbformat
 
     if path.is_dir():
         raise UsageError(f"{path} is a folder: give the notebook itself, a file ending in .ipynb.")
     try:
-        text = path.read_text(encoding="utf-8")
+        data = path.read_bytes()
     except FileNotFoundError:
         raise UsageError(f"There is no file {path}: check the name and the folder.") from None
     except OSError as error:
         raise UsageError(f"Cannot read {path}: {error.strerror or error}.") from error
-    except UnicodeDecodeError:
-        raise UsageError(
-            f"{path} is not a notebook (it is not text): give an .ipynb file of the course."
-        ) from None
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Older notebooks lack cell ids; nbformat adds them.
-            nb = nbformat.reads(text, as_version=4)
+        return _in_order(tree_of(data))
+    except Unreadable as reason:
+        raise UsageError(
+            f"{path} is not a notebook that can be read: {reason}. "
+            "Save it again in JupyterLab, or give another copy."
+        ) from None
+
+
+_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+_KINDS = ("code", "markdown", "raw")
+
+
+def _in_order(tree: dict[str, Any]) -> NotebookNode:
+    """A notebook of format 4.5 that is valid, with all that can be kept of this one."""
+    import nbformat
+
+    cells, taken = [], set()
+    for number, cell in enumerate(tree["cells"], 1):
+        kind = cell.get("cell_type")
+        kind = "code" if is_answer(cell) else kind if kind in _KINDS else "markdown"
+        name = cell.get("id")
+        if not isinstance(name, str) or not _ID.fullmatch(name) or name in taken:
+            name = f"cell-{number}"
+        taken.add(name)
+        whole = {
+            "id": name,
+            "cell_type": kind,
+            "metadata": metadata_of(cell),
+            "source": source_of(cell),
+        }
+        if kind == "code":
+            count = cell.get("execution_count")
+            outputs = cell.get("outputs")
+            whole["execution_count"] = count if type(count) is int and count >= 0 else None
+            whole["outputs"] = outputs if isinstance(outputs, list) else []
+        cells.append(whole)
+    metadata = {
+        k: v for k, v in metadata_of(tree).items() if k not in ("signature", "orig_nbformat")
+    }
+    nb = nbformat.from_dict(
+        {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
+    )
+    for part in (_without_outputs, _without_strange_metadata, _not_at_all):
+        try:
             nbformat.validate(nb)
-    except nbformat.reader.NotJSONError:
-        raise UsageError(
-            f"{path} is not a notebook, or only a part of one (not valid JSON): "
-            "save it again in JupyterLab, or give another copy."
-        ) from None
-    except Exception:  # nbformat raises many kinds on broken input; all mean the same here.
-        raise UsageError(
-            f"{path} is JSON but not a notebook: "
-            "open it in JupyterLab and save it, or give another copy."
-        ) from None
+        except nbformat.ValidationError:
+            part(nb)
+        else:
+            break
     return nb
+
+
+def _without_outputs(nb: NotebookNode) -> None:
+    for cell in nb.cells:
+        if cell.cell_type == "code":
+            cell.outputs = []
+
+
+def _without_strange_metadata(nb: NotebookNode) -> None:
+    """Leave of the metadata what the course reads itself."""
+    nb.metadata = {k: v for k, v in nb.metadata.items() if k == "rlcourse"}
+    for cell in nb.cells:
+        cell.metadata = {k: v for k, v in cell.metadata.items() if k == "nbgrader"}
+
+
+def _not_at_all(nb: NotebookNode) -> None:
+    raise Unreadable("it is JSON, but not a notebook")
 
 
 def exercise_in(cell: NotebookNode) -> str | None:

@@ -315,3 +315,12 @@ def test_a_students_zip_does_not_fill_the_memory(tmp_path, monkeypatch):
     write(tmp_path, {"anna.zip": many, "ben.ipynb": b"1"})
     files = [s.file for s in collect(tmp_path, "05", every_attempt=True) if s.student == "anna"]
     assert files == ["anna/0.ipynb", "anna/1.ipynb"]
+
+
+@pytest.mark.parametrize(
+    "name", ["anna.ipynb.json", "anna.ipynb.txt", "anna.IPYNB", "anna/05.ipynb.json"]
+)
+def test_a_notebook_with_a_second_ending_is_one(tmp_path, name):
+    assert students(write(tmp_path, {name: b"1", "essay.txt": b"0", "ben.ipynb": b"2"})) == {
+        "anna": b"1", "ben": b"2", "essay": None,
+    }  # fmt: skip
