@@ -662,7 +662,7 @@ for name, shares in problems.items():
 # - $\|Pv\|_\mu \le \|v\|_\mu$: the square of a mean is at most the mean of squares, and $\mu P = \mu$.
 # - So $w^\top A w \ge (1-\gamma)\,\|v\|_\mu^2 > 0$, and every eigenvalue λ of $A$ has a positive real part: with eigenvector $p+iq$, $\;\mathrm{Re}\,\lambda\,(\|p\|^2+\|q\|^2) = p^\top A p + q^\top A q$.
 #
-# The second line is where $\mu$ is needed. With other shares, nothing holds it. The smallest case (Tsitsiklis & Van Roy 1996): two states with features 1 and 2, values $w$ and $2w$, the first leads to the second, all rewards 0. Update the first alone: then
+# The second line is where $\mu$ is needed. With other shares, nothing holds it. The smallest case (Tsitsiklis & Van Roy 1996): two states with features 1 and 2, values $w$ and $2w$, the first leads to the second, the second to itself, all rewards 0. Update the first alone: then
 # $A = 1\cdot(1-2\gamma)$, negative from γ > ½ on. The state's own value is $w$, its label is $2\gamma w$, and raising $w$ raises the label *faster*.
 #
 # Is that a freak? 500 random chains with random features, γ = 0.99, and shares drawn at random:
@@ -789,7 +789,7 @@ for gamma in (0.8, 0.83, 0.84, 0.9, 0.95):
 # %% [markdown]
 # ## Fitted Q-iteration
 #
-# Now for control. A log of transitions $(s_i,a_i,r_i,s'_i,d_i)$, whoever made it. Lesson 05: only Q-learning's target can be computed from it. Label the whole log with the weights that we have, then *solve* the regression:
+# Now for control. A log of transitions $(s_i,a_i,r_i,s'_i,d_i)$, whoever made it. SARSA's target needs an $a'$ that the log does not hold; Q-learning's needs $s'$ alone, and aims at the best policy at once. So label the whole log by it, with the weights that we have, then *solve* the regression:
 #
 # $$\begin{aligned}
 # y_i &= r_i + \gamma\,(1-d_i)\max_{a'}\hat q(s'_i,a';w_k),\\
@@ -840,7 +840,7 @@ def fitted_q_iteration(batch, features, n_actions, gamma, iterations):
 # </details>
 # <details><summary>In which order?</summary>
 #
-# Labels for every row first, from weights that nobody has touched in this iteration; then the actions, one after the other. If you compute a label after the first action's fit, the second action has other labels.
+# Look at the index of $w$ on the right of each line of (7.8), and on the left. Then say, for a row with the second action: which weights does *your* code read when it makes the label of that row?
 # </details>
 
 # %% check="fitted_q_iteration"
@@ -924,7 +924,7 @@ plots.show(ax, alt="The cost to go over position and velocity, from fitted Q-ite
 #
 # $$\|\text{fit of the labels of } q - \text{fit of the labels of } \tilde q\| \;\le\; \|\text{labels of } q - \text{labels of } \tilde q\| \;\le\; \gamma\,\|q-\tilde q\|$$
 #
-# and (7.8) is a contraction, as in lesson 03. (The second step is lesson 03's as well: two maxima differ by no more than what they are taken of.) Such a fit is called an **averager** (Gordon 1995). Any other least squares may *extrapolate*: its answer at $s'$ can lie outside of all labels, and then nothing bounds κ by γ.
+# and (7.8) is a contraction, as in lesson 03. (The second step is lesson 03's as well: two maxima differ by no more than what they are taken of.) Such a fit is called an **averager** (Gordon 1995). Least squares on other features may *extrapolate*: its answer at $s'$ can lie outside of all labels, and then nothing bounds κ by γ.
 
 # %%
 for name, features in kinds.items():
@@ -1013,17 +1013,23 @@ plots.show(left, alt="Left: the relative error of the regressions, small for bot
 # With 300 rows an action has about a hundred of them for 144 weights. The fit meets its labels well *where the log is*. In $s'$ it is asked between them: there it extrapolates, the maximum over actions picks the largest extrapolation, and the next labels contain it. All three legs of the triad are there: tiles shared between
 # states, labels made of values, rows that no policy's visits have weighted.
 #
-# Repairs: more rows (the second run), fewer features (waves), or an averager (one tiling). And a habit: **draw the largest value beside the loss, with the bound that it cannot exceed.**
+# Repairs: more rows (the second run), fewer features (16 waves), or an averager (one tiling). The first two help; only the third is a promise. And a habit: **draw the largest value beside the loss, with the bound that it cannot exceed.**
 # </details>
 
 # %%
 growth = runs[300][-1, 1] / runs[300][-21, 1]
 crossed = 1 + int(np.argmax(runs[300][:, 1] > 100))
-rows_each = np.bincount(car.log_of_everywhere(300, np.random.default_rng(0)).action)
+short = car.log_of_everywhere(300, np.random.default_rng(0))
+rows_each = np.bincount(short.action)
 print(f"300 rows: above 100 in iteration {crossed}; over the last twenty the largest value")
 print(f"grows {growth ** (1 / 20):.2f}-fold an iteration. Rows of each action: {rows_each}")
 assert runs[300][-1, 1] > 1e4 > 100 > runs[3_000][:, 1].max()
 assert runs[300][-1, 0] < 0.3 and growth ** (1 / 20) > 1.05
+for name in ("waves", "one tiling"):
+    w = fitted_q_iteration(short, kinds[name], car.PUSHES, 0.99, 60)
+    largest = np.abs(kinds[name](short.next_obs) @ w.T).max()
+    print(f"300 rows, {name}: the largest value after 60 iterations is {largest:.0f}")
+    assert largest < 100
 
 # %% [markdown]
 # ## Talk to your neighbour

@@ -133,3 +133,11 @@ def test_the_silent_bug_is_silent_in_the_fit(lesson):
     few, many = lesson.runs[300], lesson.runs[3_000]
     assert few[5:, 0].max() < 0.3 and many[:, 0].max() < 0.1
     assert few[-1, 1] > 1e4 and many[:, 1].max() < 100
+
+
+def test_the_repairs_keep_300_rows_in_bounds(lesson):
+    for seed in range(4):
+        log = log_of(300, seed)
+        for name in ("waves", "one tiling"):
+            values = fitted(log, lesson.kinds[name], 60)(log.next_obs)
+            assert np.abs(values).max() < 100, (seed, name)
