@@ -742,6 +742,9 @@ plots.show(left, alt="Left: the derivative of half the squared error is a line, 
            "the length of a batch's gradient grows with one sample's error for the square and stays flat for Huber.")  # fmt: skip
 
 # %% [markdown]
+# The square's gradient first gets shorter: up to an error of about 12 the one sample pulls against the other 63. Then it pulls alone, the harder the more
+# it is off. With Huber it never pulls harder than a sample whose error is 1.
+#
 # Put (8.9) and (8.10) into (8.2), with a batch from the memory for the expectation. This is **the loss of DQN**:
 #
 # $$\begin{aligned}
