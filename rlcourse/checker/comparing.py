@@ -39,10 +39,20 @@ def _has(value: Any, key: str) -> bool:
     return isinstance(value, dict) and key in value
 
 
+def unpacked(exercise: Exercise, value: Any) -> Any:
+    """`value`; where several single numbers are asked for, an array of as many as a tuple of them."""
+    items = exercise.returns.items.values()
+    numbers = bool(items) and all(item.kind == "float" for item in items)
+    row = isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.shape == (len(items),)
+    return tuple(value.tolist()) if numbers and row else value
+
+
 def malformed(value: Any, form: Shape, reference: Any, name: str = "your result") -> str:
     """What is wrong with the form of `value`: its type, shape, dtype or finiteness; "" if nothing."""
     if form.kind == "anything":
         return ""
+    if form.kind == "array" and type(reference) is float:
+        form = Shape("float")  # of inputs without an axis more, one number comes out
     if value is None:
         return f"{name} is None: is a `return` missing, or one branch without it?"
     if form.kind == "tuple":

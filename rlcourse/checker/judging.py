@@ -11,12 +11,12 @@ import contextlib
 import sys
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from .comparing import same_answer
+from .comparing import same_answer, unpacked
 from .declaration import Exercise
 from .faults import Fault, fault_of
 from .harness import Case, Failure, Outcome, run
@@ -158,6 +158,7 @@ def verdict(
     repeats: whether the first case gives the same value again, for who can call the function; asked at most
     once, when nothing else explains a wrong answer. naming: whether a known mistake is looked for.
     """
+    outcomes = [replace(outcome, value=unpacked(exercise, outcome.value)) for outcome in outcomes]
     accepted = [_reference_outcomes(exercise, f, cases) for f in _right_functions(exercise)]
     faults = [
         fault_of(exercise, case, outcome, [run_of_one[i] for run_of_one in accepted])

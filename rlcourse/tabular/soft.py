@@ -26,7 +26,7 @@ def entropy(p) -> np.ndarray:
     p: (..., A), rows sum to 1, zeros allowed. Returns (...,), between 0 and log A.
     """
     p = np.asarray(p, dtype=np.float64)
-    return -np.sum(p * np.log(np.where(p > 0, p, 1.0)), axis=-1)
+    return 0.0 - np.sum(p * np.log(np.where(p > 0, p, 1.0)), axis=-1)  # 0, not −0
 
 
 def soft_value(q, pi, alpha) -> np.ndarray:
@@ -42,7 +42,7 @@ def soft_bellman_backup(q, P, R, pi, gamma, alpha) -> np.ndarray:
 
     A γ-contraction in the maximum norm (Lemma 1). The entropy of the first step is not in it.
 
-    q, R, pi: (S, A); P: (S, A, S); gamma: in [0, 1); alpha ≥ 0. Returns a new (S, A).
+    q, R, pi: (S, A); P: (S, A, S); gamma: in [0, 1]; alpha ≥ 0. Returns a new (S, A).
     """
     return q_from_v(soft_value(q, pi, alpha), P, R, gamma)
 
@@ -65,6 +65,23 @@ def soft_improvement(q, alpha) -> np.ndarray:
     """
     weight = np.exp((q - np.max(q, axis=-1, keepdims=True)) / alpha)
     return weight / weight.sum(axis=-1, keepdims=True)
+
+
+def leave_or_stay(gain, cost, n_stay, alpha) -> tuple[float, float]:
+    r"""Soft-optimal value, and probability of leaving, of one state with one way out; γ = 1.
+
+    One action ends the episode and pays `gain`; nothing comes after, no bonus either. m = `n_stay` others
+    cost `cost` each and lead back. From $V = \alpha \log \sum_a e^{Q(a)/\alpha}$, with $x = e^{V/\alpha}$:
+    $x = e^{g/\alpha} + m\,e^{-c/\alpha} x$, so $p = 1 - m\,e^{-c/\alpha}$ and $V = g - \alpha \log p$ while
+    $\alpha < c / \log m$; from there on no finite V solves it: a round pays $\alpha \log m \ge c$. The linear
+    equation in x is that of Todorov 2007.
+
+    gain: a float; cost > 0; n_stay: an int ≥ 1; alpha > 0. Returns two floats, (inf, 0.0) above the threshold.
+    """
+    stay = n_stay * np.exp(-cost / alpha)  # e^{−c/α} in each of the m ways
+    if stay >= 1:
+        return float("inf"), 0.0
+    return float(gain - alpha * np.log1p(-stay)), float(1 - stay)
 
 
 def soft_policy_iteration(P, R, gamma, alpha, tolerance) -> tuple[np.ndarray, np.ndarray, int]:
