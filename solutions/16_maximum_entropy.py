@@ -1012,13 +1012,12 @@ for x in (0.01, 0.1, 0.3, 1.0, 3.0, 10.0):
 ax = plots.axes()
 thin = dict(linewidth=0.8, linestyle="-", alpha=0.6)
 ax.plot(prices, per_state, color=plots.PALETTE["sky"], **thin)
-ax.plot(prices, per_state.mean(axis=1), color=plots.PALETTE["blue"], linewidth=3, linestyle="-",
-        label="mean (thin: each state)")  # fmt: skip
+thick = dict(linewidth=3, linestyle="-")
+ax.plot(prices, per_state.mean(axis=1), color=plots.PALETTE["blue"], **thick)
 ax.axhline(np.log(4), color=plots.INK, linewidth=1, linestyle="-")
 ax.text(0.011, np.log(4) + 0.02, "log 4")
-ax.set(xscale="log", xlabel="temperature α", ylabel="entropy of the optimal policy")
-ax.set_ylim(-0.05, 1.52)
-ax.legend(loc="upper left", bbox_to_anchor=(0, 0.88))
+ax.set(xscale="log", xlabel="temperature α", ylabel="entropy of the optimal policy",
+       title="thick: mean over the states; thin: each", ylim=(-0.05, 1.52))  # fmt: skip
 plots.show(ax, alt="Entropy of the soft-optimal policy against the temperature on a logarithmic axis: its mean over the states "
            "rises from 0 to log 4, single states a little sooner or later.")  # fmt: skip
 

@@ -1341,13 +1341,24 @@ def _iteration_cases(rng: np.random.Generator) -> list[Case]:
                 return Case(name, inputs, tags)
         raise AssertionError(f"no MDP found for {name!r}")
 
-    def beside_resting():
-        """Four states among forty that are settled from the start: all their actions are copies."""
+    def beside_resting(first=0):
+        """Four states from `first` on among forty that are settled from the start: all their actions are copies."""
         P, R = np.zeros((44, 3, 44)), np.zeros((44, 3))
-        P[:4, :, :4], R[:4] = drawn(4, 3)
-        for s in range(4, 44):
+        for s in range(44):
             P[s, :, s] = 1.0
             R[s] = rng.normal()
+        moving = slice(first, first + 4)
+        P[moving] = 0.0
+        P[moving, :, moving], R[moving] = drawn(4, 3)
+        return P, R
+
+    def aside():
+        """One entry moves, once: the last action of state 0, never the best, leads to the one state with a choice."""
+        P, R = np.zeros((3, 6, 3)), rng.normal(size=(3, 6))
+        P[:, :, 2] = 1.0
+        P[0, 5] = 0.0, 1.0, 0.0
+        R[0, 5], R[1] = -20.0, 3 * R[1]
+        R[2] = R[2, 0]
         return P, R
 
     def alike():
@@ -1399,7 +1410,9 @@ def _iteration_cases(rng: np.random.Generator) -> list[Case]:
              "a coarse tolerance"),
         case("most states at rest from the start", beside_resting, 0.9, 0.5, between(np.mean, np.max),
              "most at rest"),
-        case("most states at rest, again", beside_resting, 0.9, 0.4, between(mostly, np.max), "most at rest"),
+        case("most states at rest, again", lambda: beside_resting(40), 0.9, 0.4, between(mostly, np.max),
+             "most at rest"),
+        case("an action that is never best learns last", aside, 0.9, 0.5, lambda changes: changes[0].max() / 3),
         case("many states that move alike", alike, 0.9, 0.4, times(1.6), "all alike"),
         case("many states that move alike, again", alike, 0.9, 0.4, times(1 / 5), "all alike"),
         case("many states that move alike, γ = 0.5", alike, 0.5, 0.4, times(4), "all alike"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import jupytext
@@ -14,6 +15,13 @@ from rlcourse.lessons.running import run, seconds_allowed
 
 SOURCES = sorted((Path(__file__).parents[2] / "solutions").glob("*.py"))
 FIRST_WITH_NETWORKS = "08"
+# Lesson 00 shows a gradient of torch's and has no networks; 16 is done with tables alone.
+WITH_NETWORKS = [
+    source
+    for source in SOURCES
+    if source.stem >= FIRST_WITH_NETWORKS
+    and re.search(r"^import torch\b", source.read_text(encoding="utf-8"), re.MULTILINE)
+]
 SLOWEST = 3  # so much slower than the machine of the limits may another be
 LONGEST_LINE = 88  # letters printed in a line: a longer one breaks inside a word at 1,000 pixels
 SLIDER_SECONDS = 0.3  # a figure's answer to its slider

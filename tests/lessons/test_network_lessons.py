@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 from running import (
-    FIRST_WITH_NETWORKS,
-    SOURCES,
     WAYS,
+    WITH_NETWORKS,
     checks,
     printed,
     printed_on_stderr,
@@ -16,8 +15,6 @@ from running import (
 )
 
 from rlcourse import checker
-
-WITH_NETWORKS = [source for source in SOURCES if source.stem >= FIRST_WITH_NETWORKS]
 
 
 @pytest.mark.parametrize("solved", WAYS, ids=["solved", "unsolved"])
