@@ -61,6 +61,23 @@ def n_step_advantage(reward, value, next_value, terminated, truncated, gamma, n)
     return wrap(adv), wrap(adv + value)
 
 
+def critic_error_weights(steps, terminated, gamma, lam):
+    r"""$c_k = \partial\hat A_0 / \partial V(s_k)$ of $\hat A_0 = \sum_{k<N} (\gamma\lambda)^k \delta_k$, (N + 1,) float32.
+
+    $c_0 = -1$, $c_k = (1-\lambda)\gamma(\gamma\lambda)^{k-1}$ between, $c_N = (1-d)\gamma(\gamma\lambda)^{N-1}$: what
+    an error of the critic in $s_k$ does to the advantage in $s_0$ — the telescoping of Schulman et al. 2016, eqs.
+    11–16, collected by states.
+
+    steps: N ≥ 1; terminated: d, 1 if the step to $s_N$ ended the episode, 0 if it was cut off there.
+    """
+    c = np.zeros(steps + 1)
+    carried = (gamma * lam) ** np.arange(steps)
+    c[:-1] -= carried
+    # V(s') stands in every TD error, with γ; after a terminal end not in the last one.
+    c[1:] += gamma * carried * np.append(np.ones(steps - 1), 1 - terminated)
+    return torch.from_numpy(c).float()
+
+
 def _as_arrays(*arguments):
     """The arguments as floating arrays, and what brings a result back to where they came from."""
     value = arguments[1]

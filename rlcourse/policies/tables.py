@@ -74,6 +74,28 @@ def visits(mdp: TableMDP, logits: Tensor, gamma: float) -> np.ndarray:
     return np.linalg.solve(np.eye(len(start)) - gamma * P_pi.T, start)
 
 
+def gae_moments(mdp: TableMDP, logits: Tensor, value: np.ndarray, gamma: float, lam: float):
+    r"""Mean and second moment of $\hat A_t = \sum_k (\gamma\lambda)^k\delta_{t+k}$, given $s_t = s$ and $a_t = a$.
+
+    Of an episode recorded to its terminal end. From $\hat A_t = \delta_t + \gamma\lambda\hat A_{t+1}$, with m(s) the mean
+    of the next $\hat A$: $m = \mathbb E\delta + \gamma\lambda P m$ and
+    $M = \mathbb E[\delta^2 + 2\gamma\lambda\,\delta\,m(s')] + (\gamma\lambda)^2 P M$, two linear systems.
+
+    value: (S,), the critic, right or wrong; gamma · lam < 1, or every policy terminates. Returns two (S, A) arrays.
+    """
+    P, R, _ = (x.numpy() for x in mdp)
+    pi, carry = softmax_policy(logits).numpy(), gamma * lam
+    P_pi = tabular_mdp.policy_transition(P, pi)
+    eye, ends = np.eye(len(value)), 1 - P.sum(axis=2)
+    at_end = R - value[:, None]
+    delta = at_end[:, :, None] + gamma * value
+    mean_delta = (P * delta).sum(axis=2) + ends * at_end
+    m = np.linalg.solve(eye - carry * P_pi, (pi * mean_delta).sum(axis=1))
+    known = (P * (delta**2 + 2 * carry * delta * m)).sum(axis=2) + ends * at_end**2
+    square = np.linalg.solve(eye - carry**2 * P_pi, (pi * known).sum(axis=1))
+    return mean_delta + carry * P @ m, known + carry**2 * P @ square
+
+
 class TableWorld(gym.Env):
     """A `TableMDP` as an environment; with `blind`, every state looks like state 0."""
 
