@@ -613,7 +613,9 @@ def draw_lambda(lam):
         right.axhline(bias_2, color=plots.PALETTE["vermilion"], lw=1, ls="--", label="bias²")
     right.set(xscale="log", yscale="log", ylim=(5e-4, 10), xlabel="N, rows in the batch",
               ylabel="mean squared error", title=f"λ = {lam:g}")  # fmt: skip
-    right.legend(loc="lower left")
+    right.legend(loc="upper right")
+    right.minorticks_off()
+    left.set(xticks=[0, 3, 6, 9, 12], yticks=[-1, 0, 1])
     return panels
 
 
@@ -1080,31 +1082,33 @@ class OneMask(A2C):
         return super().update(rollout._replace(terminated=either), rng)
 
 
-def shopping(kind, seed, steps=40_000):
-    """p(stay) after every 1000 steps, and V at the end."""
+def shopping(kind, seed, steps=60_000):
+    """p(stay) now and then, after how many steps, and V at the end."""
     settings = {"gamma": 0.95, "lam": 1.0, "horizon": 40, "lr": 2e-2, "lr_end": 0.1}
     limited = lambda: gym.wrappers.TimeLimit(Shop(), 20)  # noqa: E731
     agent = kind.for_env(limited(), seed=seed, hidden=(16,), a2c_update=a2c_update, **settings)
-    stay, here = [], torch.ones(1, 1)
+    stay, when, here = [], [], torch.ones(1, 1)
 
     def look(agent, step):
         with torch.no_grad():
             stay.append(torch.softmax(agent.policy(here), 1)[0, 0].item())
+        when.append(step)
 
     train_on_policy(agent, limited, steps, seed, stop_when=look)
-    return stay, agent.v_net(here).item()
+    return stay, when, agent.v_net(here).item()
 
 
 shops = {}
 for name, kind in {"bootstrapped": A2C, "masked": OneMask}.items():
-    stay, v = zip(*(shopping(kind, seed) for seed in seeds(range(3))), strict=True)
+    stay, when, v = zip(*(shopping(kind, seed) for seed in seeds(range(3))), strict=True)
     shops[name] = np.array(stay)
     print(f"{name:12} p(stay) {shops[name][:, -1].round(3)}, V {np.round(v, 1)}")
 print("learned with " + authorship("a2c_update", "gae", "a2c_loss"))
 
 # %% tags=["hide-input"]
-ax = plots.curves(shops, x=1000 * np.arange(1, 1 + shops["masked"].shape[1]),
-                  xlabel="steps in the world", ylabel="probability of staying")  # fmt: skip
+ax = plots.curves(
+    shops, x=np.array(when[0]), xlabel="steps in the world", ylabel="probability of staying"
+)
 ax.set_ylim(0.5, 1.02)
 plots.show(
     ax,
@@ -1169,8 +1173,9 @@ for name, (_, _, scores) in results.items():
 print("learned with " + authorship("a2c_update", "gae", "a2c_loss"))
 
 # %% tags=["hide-input"]
-ax = plots.curves({"A2C, λ = 0.9": results["A2C"][1], "λ = 0": results["λ = 0"][1], "λ = 1": results["λ = 1"][1]},
-                  x=grid, xlabel="steps in the world", ylabel="return, last 20 episodes")  # fmt: skip
+by_lambda = {"λ = 0": "λ = 0", "λ = 0.9": "A2C", "λ = 1": "λ = 1"}
+ax = plots.curves({name: results[key][1] for name, key in by_lambda.items()}, x=grid,
+                  xlabel="steps in the world", ylabel="return, last 20 episodes")  # fmt: skip
 plots.show(
     ax, alt="Learning curves of A2C: λ = 0.9 and λ = 1 rise alike, λ = 0 stays near the bottom."
 )
@@ -1240,28 +1245,31 @@ for k, label in enumerate(("entropy", "explained variance")):
         for name, (agents, _, _) in diaries.items()
     }
     plots.curves(runs, smooth=15, xlabel="update", ylabel=label, ax=panels[k])
+    panels[k].get_legend().remove()
 before = {name: np.array([np.mean(a.falls[len(a.falls) // 2 :], axis=0) for a in agents])
           for name, (agents, _, _) in diaries.items()}  # fmt: skip
 plots.curves(
     before, x=np.arange(-5, 1), xlabel="steps before a fall", ylabel="mean advantage", ax=panels[2]
 )
 panels[2].axhline(0, color=plots.INK, lw=1, ls=":")
-plots.show(panels, alt="Three diaries. Entropy and explained variance of both programs are much alike; the mean advantage "
-           "before a fall is negative for all of the last steps in the right one, and positive for all but the very "
-           "last in the colleague's.")  # fmt: skip
+plots.show(panels, alt="Three diaries. The entropy of both programs falls alike; the explained variance of the colleague's critic "
+           "stays below zero, that of the other one is noisy and above; the mean advantage before a fall is negative for "
+           "all of the last steps in the right one, and positive for all but the very last in the colleague's.")  # fmt: skip
+
 
 # %% [markdown]
 # <details><summary>Where should I look?</summary>
 #
-# At the third panel. Before a fall, which of the steps deserve blame?
+# The entropy is that of a policy that learns, in both. The explained variance warns: below 0 means that a constant would be
+# a better critic. It does not say why. So look at the third panel: before a fall, which of the steps deserve blame?
 # </details>
 # <details><summary>What is it?</summary>
 #
 # A mask that is one row late: `ended[t + 1]` for `ended[t]`. The flag of row $t$ says whether step $t$ ended the
 # episode. Read one row late it cuts the recursion *before* the last step, whose large negative δ so reaches nobody but
 # itself; and the last step gets the next episode's advantages on top. The step that ends the episode is blamed alone, and those that led
-# to it are praised. Neither the loss nor the entropy tells. The advantages themselves do, if one asks them a question whose
-# answer one knows.
+# to it are praised. Neither the losses nor the entropy tell. The advantages themselves do, if one asks them a question
+# whose answer one knows.
 # </details>
 
 # %% [markdown]
