@@ -308,3 +308,26 @@ def _index(x: Any) -> Any:
     """A 0-d integer array counts as an integer."""
     is_index = isinstance(x, np.ndarray) and x.shape == () and x.dtype.kind in "iu"
     return int(x) if is_index else x
+
+
+@caller
+def summing(
+    make: Callable[..., Any], capacity: int, steps: list[tuple[Any, ...]]
+) -> dict[str, Any]:
+    """Make a tree of sums and do as the steps say: ("set", index, priority), ("total",) or ("find", mass).
+
+    A second tree is made first and filled in between: what two of them share is seen. Report: `told`, what the
+    totals and finds of the first gave, in order.
+    """
+    mismatch = signature_mismatch(make, 1)
+    if mismatch:
+        raise Misuse("signature", mismatch)
+    tree, other = make(capacity), make(capacity)
+    told = []
+    for name, *given in steps:
+        result = getattr(tree, name)(*given)
+        if name == "set":
+            other.set(capacity - 1 - given[0], 7.0)
+        else:
+            told.append(_index(plain(result)))
+    return {"told": told}

@@ -451,6 +451,23 @@ def _updated(function: Any, inputs: dict[str, Any], apart: str = "") -> dict[str
 
 
 @caller
+def refusing(function: Any, mode: str, **inputs: Any) -> dict[str, Any]:
+    """Call with a mode that there is, in second place, and with one that there is not.
+
+    Report: `value`; `refused`: what the second call raised.
+    """
+    first, *others = inputs.values()
+    value, refused = _call(function, [first, mode, *others]), "nothing"
+    try:
+        function(first, "median", *others)
+    except NotImplementedError:
+        raise
+    except Exception as error:
+        refused = type(error).__name__
+    return {"value": value, "refused": refused}
+
+
+@caller
 def policy_learning(
     function: Any, env: Any, policy: TablePolicy, lr: float, episodes: int, gamma: float,
     rng: np.random.Generator, keep_gamma_t: bool | None,

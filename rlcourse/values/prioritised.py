@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -25,22 +25,18 @@ from .dqn import DQN, dqn_target, dqn_update, taken
 # --- the equations ------------------------------------------------------------------------------
 
 
-def priority_probabilities(td_error, exponent, eps) -> Tensor:
-    r"""$P_i = p_i^\alpha / \sum_k p_k^\alpha$ with $p_i = |\delta_i| + \epsilon$ — Schaul et al. 2016, eq. 1.
+def prioritise(td_error, drawn, exponent, eps, beta) -> tuple[Tensor, Tensor]:
+    r"""$P_i = p_i^\alpha / \sum_k p_k^\alpha$, $p_i = |\delta_i| + \epsilon$, and $w_j = (n P_{i_j})^{-\beta} / \max_k (n P_{i_k})^{-\beta}$.
 
-    td_error: (n,); exponent α ≥ 0, 0 is uniform; eps > 0. Returns (n,), sums to 1.
+    Schaul et al. 2016, eq. 1 (proportional) and §3.4; the maximum is over the batch.
+
+    td_error: (n,), of all transitions in the memory; drawn: (B,) int64, the slots of a batch; exponent α ≥ 0, 0 is
+    uniform; eps > 0; beta in [0, 1]. Returns (n,), which sums to 1, and (B,), of which the largest is 1.
     """
     priority = (td_error.abs() + eps) ** exponent
-    return priority / priority.sum()
-
-
-def importance_weights(prob, n, beta) -> Tensor:
-    r"""$w_i = (n P_i)^{-\beta} / \max_j (n P_j)^{-\beta}$ — Schaul et al. 2016, §3.4; max over the batch given.
-
-    prob: (B,) > 0; n: transitions in the buffer; beta: in [0, 1]. Returns (B,), the largest is 1.
-    """
-    weight = (n * prob) ** -beta
-    return weight / weight.max()
+    prob = priority / priority.sum()
+    weight = (len(prob) * prob[drawn]) ** -beta
+    return prob, weight / weight.max()
 
 
 def per_dqn_loss(q_net, target_net, batch, weight, gamma) -> tuple[Tensor, Tensor]:
@@ -80,10 +76,6 @@ class SumTree:
             node = node >> 1
             self._sums[node] = self._sums[2 * node] + self._sums[2 * node + 1]
 
-    def get(self, index) -> np.ndarray:
-        """The priorities of these leaves."""
-        return self._sums[np.asarray(index) + self._leaves]
-
     def total(self) -> float:
         """The sum of all priorities."""
         return float(self._sums[1])
@@ -107,7 +99,7 @@ class SumTree:
 
 
 class PrioritisedBatch(NamedTuple):
-    """A `Batch`, with the slots it came from and the probabilities they were drawn with, (B,) each."""
+    """A `Batch`, with the slots it came from and the errors that these were drawn for, (B,) each."""
 
     obs: Tensor
     action: Tensor
@@ -115,36 +107,73 @@ class PrioritisedBatch(NamedTuple):
     next_obs: Tensor
     terminated: Tensor
     slot: np.ndarray
-    prob: Tensor
+    td_error: Tensor
+
+
+class OneByOne:
+    """Gives a tree whose `set` and `find` take one index, one mass, several of them in turn."""
+
+    def __init__(self, tree: Any):
+        self.tree = tree
+
+    def set(self, index, priority) -> None:
+        pairs = np.broadcast_arrays(np.atleast_1d(index), np.atleast_1d(priority))
+        for i, p in zip(*(column.tolist() for column in pairs), strict=True):
+            self.tree.set(i, p)
+
+    def total(self) -> float:
+        return float(self.tree.total())
+
+    def find(self, mass: np.ndarray) -> np.ndarray:
+        return np.array([int(self.tree.find(m)) for m in mass.tolist()])
 
 
 class PrioritisedReplay(ReplayBuffer):
-    """A replay buffer that draws slot i with probability p_i^α / Σ p_k^α; new ones get the largest p so far."""
+    """A replay buffer that draws slot i with probability p_i^α / Σ p_k^α; new ones get the largest |δ| so far.
 
-    def __init__(self, capacity, obs_dim, act_dim=None, exponent: float = 0.6, eps: float = 1e-2):
+    The tree holds p^α in units of that of an error of 1: two calls of `prioritise`, with a few errors each, say all
+    that is needed, for the sum over the whole memory is the tree's and cancels in the weights. tree: makes one
+    from the capacity, with `set`, `total`, `find`.
+    """
+
+    def __init__(
+        self, capacity, obs_dim, act_dim=None, exponent: float = 0.6, eps: float = 1e-2,
+        tree: Callable[[int], Any] = SumTree, prioritise: Callable[..., tuple[Tensor, Tensor]] = prioritise,
+    ):  # fmt: skip
         super().__init__(capacity, obs_dim, act_dim)
-        self.exponent, self.eps, self.max_priority = exponent, eps, 1.0
-        self._tree = SumTree(capacity)
+        self.exponent, self.eps, self.prioritise = exponent, eps, prioritise
+        self.largest_error = 1.0
+        self._errors = np.zeros(capacity, np.float32)
+        made = tree(capacity)
+        self._tree = made if isinstance(made, SumTree) else OneByOne(made)
 
     def _write(self, slots, *transition) -> None:
         super()._write(slots, *transition)
-        self._tree.set(slots, self.max_priority**self.exponent)
+        slots = np.atleast_1d(slots)
+        self.set_errors(slots, np.full(len(slots), self.largest_error, np.float32))
 
     def sample(self, batch_size, rng) -> PrioritisedBatch:
         """One draw from each of B equal slices of the total mass (Algorithm 1's stratification)."""
         if not self.added:
             raise ValueError("The replay buffer is empty: add transitions before sampling.")
-        total = self._tree.total()
-        mass = (np.arange(batch_size) + rng.random(batch_size)) * (total / batch_size)
-        slot = self._tree.find(mass)
-        prob = torch.from_numpy((self._tree.get(slot) / total).astype(np.float32))
-        return PrioritisedBatch(*self.rows(slot), slot, prob)
+        slice_ = self._tree.total() / batch_size
+        slot = self._tree.find((np.arange(batch_size) + rng.random(batch_size)) * slice_)
+        slot = np.minimum(slot, len(self) - 1)  # what rounding finds beyond the last one
+        return PrioritisedBatch(*self.rows(slot), slot, torch.from_numpy(self._errors[slot]))
+
+    def weights(self, batch: PrioritisedBatch, beta: float) -> Tensor:
+        """The importance weights of a batch, (B,)."""
+        everyone = torch.arange(len(batch.slot))
+        return self.prioritise(batch.td_error, everyone, self.exponent, self.eps, beta)[1]
 
     def set_errors(self, slot: np.ndarray, td_error: np.ndarray) -> None:
-        """New priorities p = |δ| + ε for these slots."""
-        priority = np.abs(td_error) + self.eps
-        self.max_priority = max(self.max_priority, float(priority.max()))
-        self._tree.set(slot, priority**self.exponent)
+        """New errors δ for these slots, and so new priorities."""
+        self._errors[slot] = td_error
+        self.largest_error = max(self.largest_error, float(np.abs(td_error).max()))
+        with_one = torch.from_numpy(np.append(td_error, 1.0).astype(np.float32))
+        prob, _ = self.prioritise(with_one, torch.zeros(1, dtype=torch.int64), self.exponent, self.eps, 0.0)  # fmt: skip
+        prob = prob.double().numpy()
+        self._tree.set(slot, prob[:-1] / prob[-1])
 
 
 @dataclass(eq=False, kw_only=True)
@@ -155,20 +184,22 @@ class PERDQN(DQN):
     priority_eps: float = 1e-2
     beta_start: float = 0.4
     beta_steps: int = 25_000
-    importance_weights: Callable[..., Tensor] = importance_weights
+    tree: Callable[[int], Any] = SumTree
+    prioritise: Callable[..., tuple[Tensor, Tensor]] = prioritise
     per_dqn_loss: Callable[..., tuple[Tensor, Tensor]] = per_dqn_loss
 
     def make_replay(self, capacity: int) -> PrioritisedReplay:
         self.replay = PrioritisedReplay(
-            capacity, self.obs_dim, exponent=self.exponent, eps=self.priority_eps
-        )
+            capacity, self.obs_dim, exponent=self.exponent, eps=self.priority_eps,
+            tree=self.tree, prioritise=self.prioritise,
+        )  # fmt: skip
         return self.replay
 
     def update(self, batch: PrioritisedBatch, rng=None) -> dict[str, Tensor]:
         """Algorithm 1, lines 9–15: weights, weighted step, new priorities."""
         self.begin_update()
         beta = min(self.beta_start + (1 - self.beta_start) * self.updates / self.beta_steps, 1.0)
-        weight = self.importance_weights(batch.prob, len(self.replay), beta)
+        weight = self.replay.weights(batch, beta)
         errors = []
 
         def weighted_loss(q_net, target_net, batch, gamma):

@@ -42,6 +42,11 @@ PLACES = {
          "values.dqn.play_step", "values.dqn.copy_factor", "values.primer.training_step"],
         ["values.dqn.taken", "tabular.control.q_learning_target", "lab.networks.QNetwork", "lab.seeding.torch_seed"],
     ),
+    "09": (
+        ["values.double_dqn.double_dqn_target", "values.ensembles.maxmin_bias", "values.prioritised.SumTree",
+         "values.prioritised.prioritise", "values.prioritised.per_dqn_loss"],
+        ["values.dqn.dqn_target", "values.dqn.taken", "lab.networks.polyak_update"],
+    ),
     "15": (
         ["continuous.td3.td3_update", "continuous.td3.td3_critic_update", "continuous.td3.delayed"],
         ["values.dqn.dqn_update", "lab.networks.polyak_update"],

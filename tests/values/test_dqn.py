@@ -174,14 +174,108 @@ def test_sum_tree_is_a_cumulative_sum(capacity):
 
 
 def test_probabilities_and_weights():
-    error = torch.tensor([-2.0, 0.0, 1.0])
-    p = (np.array([2.0, 0.0, 1.0]) + 0.1) ** 0.6
-    prob = prioritised.priority_probabilities(error, 0.6, 0.1)
+    error = torch.tensor([-2.0, 0.0, 1.0, 0.5])
+    drawn = torch.tensor([3, 0, 3])
+    p = (np.array([2.0, 0.0, 1.0, 0.5]) + 0.1) ** 0.6
+    prob, weight = prioritised.prioritise(error, drawn, 0.6, 0.1, 0.5)
     assert_close(prob, torch.tensor(p / p.sum(), dtype=torch.float32))
-    assert_close(prioritised.priority_probabilities(error, 0.0, 0.1), torch.full((3,), 1 / 3))
-    got = prioritised.importance_weights(prob, 10, 0.5)
-    assert_close(got, (prob.min() / prob) ** 0.5)
-    assert_close(prioritised.importance_weights(prob, 10, 0.0), torch.ones(3))
+    w = (4 * p / p.sum())[[3, 0, 3]] ** -0.5
+    assert_close(weight, torch.tensor(w / w.max(), dtype=torch.float32))
+    prob, weight = prioritised.prioritise(error, drawn, 0.0, 0.1, 0.0)
+    assert_close(prob, torch.full((4,), 0.25))
+    assert_close(weight, torch.ones(3))
+
+
+@pytest.mark.parametrize("exponent", [0.5, 1.0])
+def test_fully_weighted_draws_have_the_uniform_mean(exponent):
+    """Σ P_i w_i x_i is, up to the common factor, the plain mean: Schaul et al. 2016, §3.4 at β = 1."""
+    rng = np.random.default_rng(0)
+    error, x = torch.from_numpy(rng.normal(size=50)), torch.from_numpy(rng.normal(size=50))
+    prob, weight = prioritised.prioritise(error, torch.arange(50), exponent, 0.01, 1.0)
+    assert float((prob * weight * x).sum() / (prob * weight).sum()) == pytest.approx(x.mean())
+
+
+def test_an_ensemble_of_uniform_errors_has_the_bias_of_the_formula():
+    """By the binomial sum in exact fractions, by the Beta function, and by drawing."""
+    from fractions import Fraction
+    from math import comb, gamma
+
+    for m, n in [(1, 1), (1, 5), (2, 1), (2, 2), (9, 2), (9, 8), (18, 5)]:
+        t = sum(Fraction((-1) ** k * comb(m, k) * 1, 1) / (k * n + 1) for k in range(m + 1))
+        assert ensembles.maxmin_bias(3.0, m, n) == pytest.approx(3 * float(1 - 2 * t), abs=1e-12)
+        beta = gamma(1 + 1 / n) * gamma(m + 1) / gamma(m + 1 + 1 / n)
+        assert ensembles.maxmin_bias(3.0, m, n) == pytest.approx(3 * (1 - 2 * beta), abs=1e-12)
+        drawn = np.random.default_rng(0).uniform(-3, 3, size=(20_000, n, m)).min(1).max(1)
+        assert ensembles.maxmin_bias(3.0, m, n) == pytest.approx(drawn.mean(), abs=0.05)
+    assert ensembles.maxmin_bias(1.0, 9, 1) == pytest.approx(8 / 10)  # lesson 05's, of M uniforms
+
+
+def test_members_learn_from_their_own_share():
+    agent = ensembles.EnsembleDQN(obs_dim=1, n_actions=2, size=3, share=0.5, hidden=(4,), seed=1)
+    replay = agent.make_replay(400)
+    columns = np.ones((400, 1)), np.zeros(400, int), np.ones(400), np.zeros((400, 1)), np.zeros(400)
+    replay.extend(*columns)
+    batch = replay.rows(np.arange(400))
+    assert batch.mine.shape == (3, 400)
+    assert (batch.mine.mean(dim=1) - 0.5).abs().max() < 0.1
+    agree = (batch.mine[0] == batch.mine[1]).float().mean()
+    assert abs(float(agree) - 0.5) < 0.1
+    assert torch.equal(replay.rows(np.arange(400)).mine, batch.mine)  # whose it is stays
+    batch = batch._replace(mine=torch.zeros(3, 400))
+    batch.mine[1] = 1.0
+    before = [p.detach().clone() for p in agent.q_net.parameters()]
+    agent.update(batch, np.random.default_rng(0))
+    moved = [bool((p != b).any()) for p, b in zip(agent.q_net.parameters(), before, strict=True)]
+    assert not any(moved[:4] + moved[8:]) and any(moved[4:8])
+
+
+class ListTree:
+    """A tree as a student may write it: one index, one mass."""
+
+    def __init__(self, capacity):
+        self.p = [0.0] * capacity
+
+    def set(self, index, priority):
+        assert type(index) is int and type(priority) is float
+        self.p[index] = priority
+
+    def total(self):
+        return sum(self.p)
+
+    def find(self, mass):
+        assert type(mass) is float
+        return int(np.searchsorted(np.cumsum(self.p), mass, side="right"))
+
+
+def test_a_tree_and_a_function_of_ones_own_serve_the_prioritised_agent():
+    calls = []
+
+    def prioritise(*given):
+        calls.append(len(given[0]))
+        return prioritised.prioritise(*given)
+
+    runs = []
+    for settings in ({}, {"tree": ListTree, "prioritise": prioritise}):
+        agent = prioritised.PERDQN(obs_dim=1, n_actions=2, hidden=(4,), **settings)
+        replay, rng = agent.make_replay(20), np.random.default_rng(0)
+        for i in range(30):
+            replay.add([i / 30], i % 2, float(i % 3), [0.1], i % 4 == 0)
+        losses = [float(agent.update(replay.sample(8, rng))["loss"]) for _ in range(20)]
+        runs.append(losses)
+    assert runs[0] == runs[1]
+    assert set(calls) == {2, 8, 9}  # what is added, a batch to be weighed, a batch's new errors
+
+
+def test_double_dqn_takes_a_target_of_ones_own():
+    calls = []
+
+    def target(*given):
+        calls.append(given)
+        return double_dqn.double_dqn_target(*given)
+
+    agent = double_dqn.DoubleDQN(obs_dim=3, n_actions=4, double_dqn_target=target)
+    agent.update(make_batch(0))
+    assert len(calls) == 1
 
 
 def test_prioritised_replay_draws_in_proportion():
@@ -195,7 +289,9 @@ def test_prioritised_replay_draws_in_proportion():
     batch = replay.sample(64_000, rng)
     counts = np.bincount(batch.slot, minlength=8) / 64_000
     np.testing.assert_allclose(counts, expected, atol=2e-3)
-    np.testing.assert_allclose(batch.prob.numpy(), expected[batch.slot], rtol=1e-5)
+    assert np.array_equal(batch.td_error.numpy(), errors[batch.slot].astype(np.float32))
+    w = (expected[batch.slot] / expected[batch.slot].min()) ** -0.7
+    np.testing.assert_allclose(replay.weights(batch, 0.7).numpy(), w, rtol=1e-4)
     assert torch.equal(batch.reward, batch.obs[:, 0])
     assert set(batch.reward.int().tolist()) == set(range(3, 11))
 

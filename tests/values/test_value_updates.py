@@ -18,7 +18,7 @@ from rlcourse.values.prioritised import PERDQN, PrioritisedBatch, per_dqn_loss
 
 GAMMA, RHO, CLIP = 0.9, 0.7, 0.05
 SIZES = {"obs_dim": 3, "n_actions": 4, "hidden": (5,), "gamma": GAMMA, "rho": RHO}
-PROB = np.linspace(0.01, 0.2, 16).astype(np.float32)
+ERRORS = np.linspace(-0.5, 2.0, 16).astype(np.float32)
 KINDS = {
     "DQN": (DQN, {}),
     "double": (DoubleDQN, {}),
@@ -47,7 +47,7 @@ def batch_for(name, seed=1):
     batch = make_batch(seed)
     if name != "PER":
         return batch
-    return PrioritisedBatch(*batch, np.arange(16), torch.from_numpy(PROB))
+    return PrioritisedBatch(*batch, np.arange(16), torch.from_numpy(ERRORS))
 
 
 def members(net):
@@ -64,7 +64,7 @@ def expected_step(name, agent, batch):
     weight = np.ones(16)
     if name == "PER":
         beta = 0.4 + 0.6 / 10  # after one update of ten
-        weight = (16 * PROB.astype(float)) ** -beta
+        weight = ((np.abs(ERRORS) + 0.01) ** 0.6) ** -beta
         weight = weight / weight.max()
     y = []
     for _, _, r, s, d in rows:
@@ -114,8 +114,13 @@ def test_update_is_the_step_computed_apart(name):
         torch.testing.assert_close(p.detach(), new, rtol=1e-4, atol=1e-6)
         torch.testing.assert_close(t, RHO * t0 + (1 - RHO) * new, rtol=1e-4, atol=1e-6)
     if name == "PER":
-        priorities = agent.replay._tree.get(np.arange(16))
-        np.testing.assert_allclose(priorities, (np.abs(errors) + 0.01) ** 0.6, rtol=1e-4)
+        # Slice by slice of the whole mass, the tree finds each slot as often as its priority says.
+        priorities = (np.abs(errors) + 0.01) ** 0.6
+        total = agent.replay._tree.total()
+        assert total == pytest.approx(priorities.sum() / 1.01**0.6, rel=1e-4)
+        found = agent.replay._tree.find((np.arange(20_000) + 0.5) / 20_000 * total)
+        shares = np.bincount(found, minlength=16) / 20_000
+        np.testing.assert_allclose(shares, priorities / priorities.sum(), atol=2e-4)
 
 
 def run(name, agent, updates):
