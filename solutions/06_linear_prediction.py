@@ -11,15 +11,15 @@
 #
 # Part II · **06** → 07 → 08 → 09 → Part III
 #
-# - **You will be able to** learn the values of a policy where there are too many states for a table: choose features,
-#   derive gradient Monte Carlo and semi-gradient TD(0), say what semi-gradient TD leaves out of the gradient and why, find
-#   its fixed point, bound its error, and jump to it with LSTD.
+# - **You will be able to** learn the values of a policy where there are too many states for a table: choose
+#   features, derive gradient Monte Carlo and semi-gradient TD(0), say what semi-gradient TD leaves out of the
+#   gradient and why, find its fixed point, bound its error, and jump to it with LSTD.
 # - **Builds on** lesson 02 (the Bellman equation), 04 (returns and temporal differences), 05 (targets).
 # - **Time** 120 minutes alone, 75 as a lecture.
-# - **Sources** Sutton & Barto, 2nd edition, chapter 9 and §11.2–11.5; Tsitsiklis & Van Roy 1997 (TD with linear functions
-#   converges, and how far from the best); Baird 1995 (residual gradients); Bradtke & Barto 1996 (LSTD); Barnard 1993 (TD
-#   follows no gradient); Konidaris et al. 2011 (the Fourier basis); the Winter School 2024 slides on value function
-#   approximation.
+# - **Sources** Sutton & Barto, 2nd edition, chapter 9 and §11.2–11.5; Tsitsiklis & Van Roy 1997 (TD with linear
+#   functions converges, and how far from the best); Baird 1995 (residual gradients); Bradtke & Barto 1996 (LSTD);
+#   Barnard 1993 (TD follows no gradient); Konidaris et al. 2011 (the Fourier basis); the Winter School 2024 slides
+#   on value function approximation.
 
 # %%
 import numpy as np
@@ -45,25 +45,26 @@ from rlcourse.values import features, linear
 # Which part of it can no longer be computed? With $10^{20}$ positions of backgammon, the table itself. It cannot be
 # stored, and nobody visits an entry twice. So one visit has to teach us something about *other* states, too.
 #
-# We first do without the choice: the policy is given, and we only ask how good it is. Then $v(s)$ is enough, and (6.1)
-# is lesson 04's $v(s)\leftarrow v(s)+\alpha\,[\,r+\gamma(1-d)\,v(s')-v(s)\,]$. Lesson 07 brings the actions back.
+# We first do without the choice: the policy is given, and we only ask how good it is. Then $v(s)$ is enough, and
+# (6.1) is lesson 04's $v(s)\leftarrow v(s)+\alpha\,[\,r+\gamma(1-d)\,v(s')-v(s)\,]$. Lesson 07 brings the actions
+# back.
 
 # %% [markdown]
 # ## Guess first
 #
-# A walk over 1000 states begins in the middle. Each step jumps 1 to 100 states to the left or to the right, all equally
-# likely. Whoever jumps over the left end is paid −1, over the right end +1, and that is the end; γ = 1. (Sutton & Barto,
-# example 9.1.)
+# A walk over 1000 states begins in the middle. Each step jumps 1 to 100 states to the left or to the right, all
+# equally likely. Whoever jumps over the left end is paid −1, over the right end +1, and that is the end; γ = 1.
+# (Sutton & Barto, example 9.1.)
 #
-# All values start at 0, and the first walk leaves on the right. **How many of the thousand values has TD(0) changed after
-# it, with a table? And if each hundred neighbours share one number?**
+# All values start at 0, and the first walk leaves on the right. **How many of the thousand values has TD(0) changed
+# after it, with a table? And if each hundred neighbours share one number?**
 #
 # **A** 1 and 1 · **B** 1 and 100 · **C** 80 and 1000
 #
 # <details><summary>I have guessed. What happens?</summary>
 #
-# B. As long as all values are 0 and nothing is paid, every TD error is 0. Only the last step teaches something: to one
-# state in the table, to a whole group where neighbours share their number. You will count it below.
+# B. As long as all values are 0 and nothing is paid, every TD error is 0. Only the last step teaches something: to
+# one state in the table, to a whole group where neighbours share their number. You will count it below.
 # </details>
 
 # %%
@@ -81,17 +82,19 @@ def policy(s, rng):
 # %% [markdown]
 # ## A function in place of the table
 #
-# Describe each state by a few numbers, its **features** $x(s)\in\mathbb R^k$, and let the value be a weighted sum of them:
+# Describe each state by a few numbers, its **features** $x(s)\in\mathbb R^k$, and let the value be a weighted sum
+# of them:
 #
 # $$\hat v(s;w) = x(s)^\top w = \sum_i x_i(s)\,w_i,\qquad \nabla_w\hat v(s;w) = x(s) \tag{6.2}$$
 #
-# There are $k$ weights, far fewer than states. The gradient on the right is what makes *linear* functions easy: it does not
-# depend on $w$. A table is the special case with one feature a state, which is 1 there and 0 elsewhere.
+# There are $k$ weights, far fewer than states. The gradient on the right is what makes *linear* functions easy: it
+# does not depend on $w$. A table is the special case with one feature a state, which is 1 there and 0 elsewhere.
 #
 # Which features? Four kinds for a state that is a number $s$ (the first and the last are functions of the course):
 #
 # - **State aggregation**: $x_i(s)=1$ where $s$ lies in group $i$. The value is a staircase.
-# - **Polynomials** and the **Fourier** basis, the latter for $s\in[0,1]$, with $i=0,\dots,n$, where $n$ is the **order**:
+# - **Polynomials** and the **Fourier** basis, the latter for $s\in[0,1]$, with $i=0,\dots,n$, where $n$ is the
+#   **order**:
 #
 # $$x_i(s) = s^i \qquad\text{or}\qquad x_i(s) = \cos(i\pi s) \tag{6.3}$$
 #
@@ -170,25 +173,25 @@ plots.show(
 )
 
 # %% [markdown]
-# (Of groups and tiles only some are drawn.) Look at the polynomials: $s^4$ and $s^5$ are nearly the same curve. Keep that
-# in mind.
+# (Of groups and tiles only some are drawn.) Look at the polynomials: $s^4$ and $s^5$ are nearly the same curve.
+# Keep that in mind.
 
 # %% [markdown]
 # ## Which errors count? The on-policy distribution
 #
-# With ten weights we cannot be right in a thousand states. Being better in one means being worse in another, so we have to say which
-# states matter. A natural choice: those that the policy visits. Let $n(s)$ be the mean number of visits to $s$ in an
-# episode. It begins there, or comes from another state:
+# With ten weights we cannot be right in a thousand states. Being better in one means being worse in another, so we
+# have to say which states matter. A natural choice: those that the policy visits. Let $n(s)$ be the mean number of
+# visits to $s$ in an episode. It begins there, or comes from another state:
 #
 # $$n(s) = p(s_0{=}s) + \sum_{s'} n(s')\,p_\pi(s|s'),\qquad \mu(s) = \frac{n(s)}{\sum_{s'}n(s')} \tag{6.4}$$
 #
-# $\mu$ is the **on-policy distribution**, the share of time spent in each state. (It is lesson 01's occupancy with γ = 1; a
-# step that ends the episode leads nowhere, so the rows of our `P` may sum to less than 1.)
+# $\mu$ is the **on-policy distribution**, the share of time spent in each state. (It is lesson 01's occupancy with
+# γ = 1; a step that ends the episode leads nowhere, so the rows of our `P` may sum to less than 1.)
 
 # %%
-n = np.linalg.solve(np.eye(1000) - P.T, np.eye(1000)[500])  # (6.4); every walk begins in state 500
-mu = n / n.sum()
-print(f"an episode takes {n.sum():.0f} steps on average")
+visits = np.linalg.solve(np.eye(1000) - P.T, np.eye(1000)[500])  # (6.4); walks begin in 500
+mu = visits / visits.sum()
+print(f"an episode takes {visits.sum():.0f} steps on average")
 print(f"share of time: start {mu[500]:.2%}, beside it {mu[499]:.2%}, at the ends {mu[0]:.4%}")
 print(f"in the first group, its last state counts {mu[99] / mu[0]:.1f} times its first")
 assert abs(mu[500] - 0.0137) < 5e-5 and abs(mu[0] - 0.000147) < 5e-7  # the book's numbers
@@ -196,19 +199,19 @@ assert abs(mu[500] - 0.0137) < 5e-5 and abs(mu[0] - 0.000147) < 5e-7  # the book
 # %% [markdown]
 # ## The objective, and what its gradient needs
 #
-# The **mean squared value error** weighs the squared error by $\mu$. Half of it is our objective, so that no 2 is left over when
-# we differentiate:
+# The **mean squared value error** weighs the squared error by $\mu$. Half of it is our objective, so that no 2 is
+# left over when we differentiate:
 #
 # $$\overline{\mathrm{VE}}(w) = \sum_s\mu(s)\,\big[V^\pi(s)-\hat v(s;w)\big]^2,\qquad J(w) = \tfrac12\,\overline{\mathrm{VE}}(w) \tag{6.5}$$
 #
-# Its gradient, by the chain rule and (6.2), is $\nabla J(w) = -\sum_s\mu(s)\,[V^\pi(s)-\hat v(s;w)]\,x(s)$. That is a mean
-# over states that are met with probability $\mu(s)$, so one state met on the way is a *sample* of it. Going down along the
-# sample is **stochastic gradient descent** (SGD):
+# Its gradient, by the chain rule and (6.2), is $\nabla J(w) = -\sum_s\mu(s)\,[V^\pi(s)-\hat v(s;w)]\,x(s)$. That is
+# a mean over states that are met with probability $\mu(s)$, so one state met on the way is a *sample* of it. Going
+# down along the sample is **stochastic gradient descent** (SGD):
 #
 # $$w \leftarrow w + \alpha\,\big[\,V^\pi(s)-\hat v(s;w)\,\big]\,x(s) \tag{6.6}$$
 #
-# Its mean, over states drawn from $\mu$, is exactly $-\alpha\nabla J$. Check the formula for the gradient against finite
-# differences, at random weights:
+# Its mean, over states drawn from $\mu$, is exactly $-\alpha\nabla J$. Check the formula for the gradient against
+# finite differences, at random weights:
 
 
 # %%
@@ -229,19 +232,19 @@ print(
 assert np.allclose(by_formula, by_differences, atol=1e-8)
 
 # %% [markdown]
-# There is only one thing wrong with (6.6): it needs $V^\pi(s)$, the very thing we are looking for. Something has to stand
-# in for it, and the choice is the same as in lesson 04.
+# There is only one thing wrong with (6.6): it needs $V^\pi(s)$, the very thing we are looking for. Something has to
+# stand in for it, and the choice is the same as in lesson 04.
 
 # %% [markdown]
 # ## First way: the return. Gradient Monte Carlo
 #
-# The return $g_t$ that follows a visit to $s_t$ has the mean $V^\pi(s_t)$ by definition. Put it in the place of $V^\pi$: the mean
-# of the step is the same, only its noise grows.
+# The return $g_t$ that follows a visit to $s_t$ has the mean $V^\pi(s_t)$ by definition. Put it in the place of
+# $V^\pi$: the mean of the step is the same, only its noise grows.
 #
 # $$w \leftarrow w + \alpha\,\big[\,g_t - x(s_t)^\top w\,\big]\,x(s_t),\qquad g_t = \sum_{k\ge t}\gamma^{k-t}r_k \tag{6.7}$$
 #
-# So this *is* SGD on $J$, and with step sizes that become smaller it ends at the best weights there are. It has to wait for the end of the episode, to know the returns. Then it takes the
-# steps $t=0,1,\dots,T-1$ in order of time.
+# So this *is* SGD on $J$, and with step sizes that become smaller it ends at the best weights there are. It has to
+# wait for the end of the episode, to know the returns. Then it takes the steps $t=0,1,\dots,T-1$ in order of time.
 
 # %% [markdown] task="gradient_mc_episode"
 # ### Exercise 6.2 · `gradient_mc_episode`
@@ -273,12 +276,13 @@ def gradient_mc_episode(w, x, r, gamma, step_size):
 # %% [markdown] hints="gradient_mc_episode"
 # <details><summary>How do I get all returns without a double loop?</summary>
 #
-# Lesson 01: walk through the rewards from the end. The return of a step is its own reward plus the discounted return of the next.
+# Lesson 01: walk through the rewards from the end. The return of a step is its own reward plus the discounted
+# return of the next.
 # </details>
 # <details><summary>Why two loops and not one?</summary>
 #
-# Returns are easiest backwards in time, but the steps are asked for forwards, and each one changes the weights that the next one
-# predicts with. So keep the returns first.
+# Returns are easiest backwards in time, but the steps are asked for forwards, and each one changes the weights that
+# the next one predicts with. So keep the returns first.
 # </details>
 # <details><summary>My result has the wrong shape, or the input has changed.</summary>
 #
@@ -292,20 +296,22 @@ gradient_mc_episode = check("gradient_mc_episode")
 # %% [markdown]
 # ### Talk to your neighbour
 #
-# The hundred true values of the first group have the mean −0.846. One weight has to do for all of them. With a short step and many
-# walks, gradient Monte Carlo brings it near
+# The hundred true values of the first group have the mean −0.846. One weight has to do for all of them. With a
+# short step and many walks, gradient Monte Carlo brings it near
 #
 # **A** −0.846 · **B** a number nearer to 0 · **C** a number nearer to −1 · **D** that depends on α
 #
 # <details><summary>What the next cells will show</summary>
 #
-# B. The inner states of the group are met more than three times as often as the outer ones, and $\overline{\mathrm{VE}}$ weighs by visits. The best constant
-# is the mean weighted by μ. (A step size that is too long adds noise around it.)
+# B. The innermost state of the group is met three times as often as the outermost, and $\overline{\mathrm{VE}}$
+# weighs by visits. The best constant is the mean weighted by μ. (A step size that is too long adds noise around
+# it.)
 # </details>
 
 # %% [markdown]
-# What is the best there is? $J$ is a quadratic function of $w$. Where its gradient is 0, $X^\top DX\,w = X^\top D\,V^\pi$, with one row of
-# $X$ per state and $D$ the diagonal matrix of $\mu$. We can solve that here, because we know $V^\pi$.
+# What is the best there is? $J$ is a quadratic function of $w$. Where its gradient is 0,
+# $X^\top DX\,w = X^\top D\,V^\pi$, with one row of $X$ per state and $D$ the diagonal matrix of $\mu$. We can solve
+# that here, because we know $V^\pi$.
 
 
 # %%
@@ -368,9 +374,9 @@ plots.show(
 )  # fmt: skip
 
 # %% [markdown]
-# This is figure 9.1 of the book. What is left between the two runs and the best staircase is the noise of the returns, each of
-# which is +1 or −1. Of the outermost stairs it hides the inward lean, which is the difference between the two numbers printed
-# for them above.
+# This is figure 9.1 of the book. What is left between the two runs and the best staircase is the noise of the
+# returns, each of which is +1 or −1. Of the outermost stairs it hides the inward lean, which is the difference
+# between the two numbers printed for them above.
 
 # %% [markdown]
 # ## Second way: bootstrap. Semi-gradient TD(0)
@@ -379,8 +385,9 @@ plots.show(
 #
 # $$\delta = r + \gamma\,(1-d)\,x(s')^\top w - x(s)^\top w,\qquad w \leftarrow w + \alpha\,\delta\,x(s) \tag{6.8}$$
 #
-# It learns at every step, and there is less noise in it. With a table, (6.8) is letter by letter the update of lesson 04. And yet something has happened that
-# was not there in (6.7). We come to it as soon as you have written it.
+# It learns at every step, and there is less noise in it. With a table, (6.8) is letter by letter the update of
+# lesson 04. And yet something has happened that was not there in (6.7). We come to it as soon as you have written
+# it.
 
 # %% [markdown] task="semi_gradient_td_update"
 # ### Exercise 6.3 · `semi_gradient_td_update`
@@ -437,13 +444,14 @@ for name, x in {"a table": np.eye(1000), "10 groups": groups}.items():
 # %% [markdown]
 # ## What is left out of the gradient
 #
-# Let $y(w) = r+\gamma(1-d)\,x'^\top w$ be the target ($x$ for $x(s)$, $x'$ for $x(s')$). It depends on $w$, as the prediction does. So the squared TD error has a gradient with *two*
-# parts:
+# Let $y(w) = r+\gamma(1-d)\,x'^\top w$ be the target ($x$ for $x(s)$, $x'$ for $x(s')$). It depends on $w$, as the
+# prediction does. So the squared TD error has a gradient with *two* parts:
 #
 # $$\nabla_w\,\tfrac12\big[y(w)-x^\top w\big]^2 = \underbrace{-\,\delta\,x}_{\text{the prediction moves}} \;+\; \underbrace{\delta\,\gamma\,(1-d)\,x'}_{\text{the target moves}} \tag{6.9}$$
 #
-# (6.8) goes along the first part and leaves out the second: it treats the target as a constant. Hence *semi*-gradient. The full one,
-# $w\leftarrow w+\alpha\,\delta\,[\,x-\gamma(1-d)\,x'\,]$, is called the **residual gradient**. Check (6.9) by differences, and that your update is the first part:
+# (6.8) goes along the first part and leaves out the second: it treats the target as a constant. Hence
+# *semi*-gradient. The full one, $w\leftarrow w+\alpha\,\delta\,[\,x-\gamma(1-d)\,x'\,]$, is called the **residual
+# gradient**. Check (6.9) by differences, and that your update is the first part:
 
 # %%
 x, x_next, w = rng.normal(size=(3, 4))
@@ -467,8 +475,9 @@ assert np.allclose(step, delta * x)
 #
 # ### Talk to your neighbour
 #
-# A world of three states, and a weight for each: a *table*, so $V^\pi$ can be represented. A goes to B or to C, each with probability ½. B ends with reward 1, C with
-# reward 0; γ = 1. So B is worth 1, C 0, and A ½. **Full gradient descent on the mean squared TD error finds**
+# A world of three states, and a weight for each: a *table*, so $V^\pi$ can be represented. A goes to B or to C,
+# each with probability ½. B ends with reward 1, C with reward 0; γ = 1. So B is worth 1, C 0, and A ½. **Full
+# gradient descent on the mean squared TD error finds**
 #
 # **A** those values · **B** something flatter · **C** something steeper
 #
@@ -496,8 +505,9 @@ assert np.allclose(semi, [0.5, 1, 0], atol=0.05) and np.allclose(full, [0.5, 0.7
 #
 # $$\mathbb E[\delta^2\mid s] = \big(\mathbb E[\delta\mid s]\big)^2 + \mathrm{Var}\big(r+\gamma(1-d)\,\hat v(s')\mid s\big).$$
 #
-# The first part is what the Bellman equation asks for: it should be 0. The second is the noise of the next state, and it is *smaller for flat values*. In A, whoever
-# says ¾ and ¼ is less surprised by what follows than who says 1 and 0. Whoever minimises $\delta^2$ pays for surprise. Values should not.
+# The first part is what the Bellman equation asks for: it should be 0. The second is the noise of the next state,
+# and it is *smaller for flat values*. In A, whoever says ¾ and ¼ is less surprised by what follows than who says 1
+# and 0. Whoever minimises $\delta^2$ pays for surprise. Values should not.
 #
 # The walk is such a world at every step. Exactly, from the mean of $(x-\gamma x')(x-\gamma x')^\top$ over all steps:
 
@@ -524,14 +534,16 @@ averaged = value_error(groups @ residual_weights(groups, of_the_mean=True))
 print(f"10 groups, from the mean over all next states: {averaged:.2f}")
 
 # %% [markdown]
-# Even with a table, where $V^\pi$ is there to be found, it comes out far too flat. And if one could average over the next states before squaring (last line; that
-# takes a model, or two independent samples of $s'$), the noise would be gone, but ten groups would still do badly. So we keep the semi-gradient. The
-# price: it is not the gradient of *anything*. Nobody promises that it goes down. Where does it go?
+# Even with a table, where $V^\pi$ is there to be found, it comes out far too flat. And if one could average over
+# the next states before squaring (last line; that takes a model, or two independent samples of $s'$), the noise
+# would be gone, but ten groups would still do badly. So we keep the semi-gradient. The price: it is not the
+# gradient of *anything*. Nobody promises that it goes down. Where does it go?
 
 # %% [markdown]
 # ## Where TD stands still
 #
-# States are met with probability $\mu(s)$. TD(0) stands still **on average** at the weights $w$ where the mean of its step is zero:
+# States are met with probability $\mu(s)$. TD(0) stands still **on average** at the weights $w$ where the mean of
+# its step is zero:
 #
 # $$\mathbb E_{s\sim\mu,\;s'\sim p_\pi(\cdot|s)}\big[\,\delta\;x(s)\,\big] = 0 \tag{6.10}$$
 #
@@ -541,10 +553,12 @@ print(f"10 groups, from the mean over all next states: {averaged:.2f}")
 # ### Exercise 6.4 · `two_state_fixed_point`
 # **Points** 2 · **Difficulty** ●●○ · **Time** 20 min · ✎ on paper
 #
-# Two states and *one* weight: $\hat v(0)=x_0w$ and $\hat v(1)=x_1w$. From state 0 the policy goes to 1 with probability $p$, else it stays. From
-# state 1 it goes to 0 with probability $q$, else it stays. Leaving state $i$ pays $r_i$ (staying is leaving and coming back), and there is no end.
+# Two states and *one* weight: $\hat v(0)=x_0w$ and $\hat v(1)=x_1w$. From state 0 the policy goes to 1 with
+# probability $p$, else it stays. From state 1 it goes to 0 with probability $q$, else it stays. Leaving state $i$
+# pays $r_i$ (staying is leaving and coming back), and there is no end.
 #
-# Derive on paper the weight at which (6.10) holds, and write the formula as a function. You need the share of time $\mu$ in each state first. No simulation, no loop.
+# Derive on paper the weight at which (6.10) holds, and write the formula as a function. You need the share of time
+# $\mu$ in each state first. No simulation, no loop.
 
 
 # %% exercise="two_state_fixed_point" points=2
@@ -564,23 +578,27 @@ def two_state_fixed_point(x, r, p, q, gamma):
 # %% [markdown] hints="two_state_fixed_point"
 # <details><summary>How much of the time is spent in each state?</summary>
 #
-# In the long run, as many steps lead from 0 to 1 as back. How many is that per unit of time, in terms of the two shares?
+# In the long run, as many steps lead from 0 to 1 as back. How many is that per unit of time, in terms of the two
+# shares?
 # </details>
 # <details><summary>What does (6.10) look like with two states?</summary>
 #
-# A sum of two terms, one for each state: its share, its feature, and its mean TD error. In the mean TD error the next feature is a mean of both features.
+# A sum of two terms, one for each state: its share, its feature, and its mean TD error. In the mean TD error the
+# next feature is a mean of both features.
 # </details>
 # <details><summary>How can I test the formula without running anything?</summary>
 #
-# At γ = 0 it must be the weighted regression of the rewards on the features. If the features are equal, both states have the same value: the mean reward, summed up by
-# the geometric series. Then look at what stands below: can you write it as a sum of squares?
+# At γ = 0 it must be the weighted regression of the rewards on the features. If the features are equal, both states
+# have the same value: the mean reward, summed up by the geometric series. Then look at what stands below: can you
+# write it as a sum of squares?
 # </details>
 
 # %% check="two_state_fixed_point"
 two_state_fixed_point = check("two_state_fixed_point")
 
 # %% [markdown]
-# Is it true? Run your own TD(0) on such a chain, with shorter and shorter steps, beside your formula and beside the best fit to the true values:
+# Is it true? Run your own TD(0) on such a chain, with shorter and shorter steps, beside your formula and beside the
+# best fit to the true values:
 
 # %%
 chain_x, chain_r, p, q, gamma = np.array([1.0, 2.0]), np.array([1.0, -0.5]), 0.2, 0.6, 0.9
@@ -600,28 +618,31 @@ assert abs(w[0] - said) < 0.2 and abs(fit - said) > 0.4
 # %% [markdown]
 # TD's fixed point is *not* the best fit. Bootstrapping puts the function's errors into its own targets.
 #
-# If your formula is well sorted, it has a sum of squares below: $(1-\gamma)(q\,x_0^2+p\,x_1^2)+\gamma\,p\,q\,(x_0-x_1)^2$. So it is positive, and that is what makes TD(0)
-# *go* to its fixed point instead of away from it. It is a gift of $\mu$: with other shares than the policy's own, it can turn negative. Lesson 07 shows what
-# happens then.
+# If your formula is well sorted, it has a sum of squares below:
+# $(1-\gamma)(q\,x_0^2+p\,x_1^2)+\gamma\,p\,q\,(x_0-x_1)^2$. So it is positive, and that is what makes TD(0) *go* to
+# its fixed point instead of away from it. It is a gift of $\mu$: with other shares than the policy's own, it can
+# turn negative. Lesson 07 shows what happens then.
 
 # %% [markdown]
 # ## Many states, many weights
 #
-# The same in matrices. One row of $X$ per state, $D$ the diagonal matrix of $\mu$, $P$ the policy's transitions. The mean of $\delta\,x$ is
-# $X^\top D\,(r+\gamma PXw-Xw)$, so that (6.10) reads
+# The same in matrices. One row of $X$ per state, $D$ the diagonal matrix of $\mu$, $P$ the policy's transitions.
+# The mean of $\delta\,x$ is $X^\top D\,(r+\gamma PXw-Xw)$, so that (6.10) reads
 #
 # $$A\,w = b,\qquad A = X^\top D\,(X-\gamma PX),\qquad b = X^\top D\,r \tag{6.11}$$
 #
 # and the mean update is $w\leftarrow w+\alpha\,(b-Aw)$. Two things can be seen from that.
 #
-# **It converges**, for small α. Let $v=Xw$, and $\|v\|_\mu^2=\sum_s\mu(s)\,v(s)^2$. Then $w^\top A\,w=\|v\|_\mu^2-\gamma\,\langle v,Pv\rangle_\mu$. A mean squared is at
-# most the mean of squares, so $\|Pv\|_\mu^2\le\sum_s\mu(s)\sum_{s'}P_{ss'}\,v(s')^2=\sum_{s'}(\mu^\top P)(s')\,v(s')^2$. And by (6.4), $\mu^\top P\le\mu$: whoever arrives is
-# counted. So
+# **It converges**, for small α. Let $v=Xw$, and $\|v\|_\mu^2=\sum_s\mu(s)\,v(s)^2$. Then
+# $w^\top A\,w=\|v\|_\mu^2-\gamma\,\langle v,Pv\rangle_\mu$. A mean squared is at most the mean of squares, so
+# $\|Pv\|_\mu^2\le\sum_s\mu(s)\sum_{s'}P_{ss'}\,v(s')^2=\sum_{s'}(\mu^\top P)(s')\,v(s')^2$. And by (6.4),
+# $\mu^\top P\le\mu$: whoever arrives is counted. So
 #
 # $$\|Pv\|_\mu\le\|v\|_\mu \qquad\text{and}\qquad w^\top A\,w\ge(1-\gamma)\,\|v\|_\mu^2. \tag{6.12}$$
 #
-# Hence $w^\top Aw>0$ for γ < 1 and independent features, and $w-A^{-1}b$ shrinks at every small step. (At γ = 1 it still holds here, since every walk ends.) **And it follows no gradient**: $-A$ is the derivative of the mean step, and
-# a gradient's derivative is symmetric. $A$ is not.
+# Hence $w^\top Aw>0$ for γ < 1 and independent features, and $w-A^{-1}b$ shrinks at every small step. (At γ = 1 it
+# still holds here, since every walk ends.) **And it follows no gradient**: $-A$ is the derivative of the mean step,
+# and a gradient's derivative is symmetric. $A$ is not.
 
 
 # %%
@@ -662,11 +683,24 @@ assert all(np.abs(w - stands).max() < 0.1 for w in td_runs)
 assert value_error(groups @ stands) > 2 * value_error(groups @ best)
 
 # %% [markdown]
-# It does, and its error is more than twice the best one: this is figure 9.2 of the book, left. Its stairs are too flat at both ends.
-# Why? To TD a group is *one* state: who has jumped into the next group counts as a typical member of it. In truth they stand near
-# its border, and are back soon. So the walk that TD sees forgets too quickly where it was.
-#
-# **Drag the number of groups.** What becomes of the price of bootstrapping?
+# It does, and its error is more than twice the best one: this is figure 9.2 of the book, left. Its stairs are too
+# flat at both ends. Why? To TD a group is *one* state: who has jumped into the next group counts as a typical
+# member of it. In truth they stand near its border, and are back soon. So the walk that TD sees forgets too quickly
+# where it was. In numbers, for the first two groups:
+
+# %%
+grouped = (groups.T * mu) @ P @ groups / (groups.T @ mu)[:, None]  # as TD sees the walk: 10 states
+seen = np.linalg.solve(np.eye(10) - grouped, (groups.T * mu) @ r / (groups.T @ mu))
+crossed = (mu * groups[:, 0]) @ P * groups[:, 1]  # has just jumped from the first into the second
+back = (crossed / crossed.sum()) @ P @ groups[:, 0]
+print(
+    f"just come from the first group, back in it after a step: {back:.0%}; TD says {grouped[1, 0]:.0%}"
+)
+assert np.allclose(seen, stands) and back > grouped[1, 0]
+
+# %% [markdown]
+# The exact values of that walk over ten states *are* TD's fixed point (the assertion). **Drag the number of
+# groups.** What becomes of the price of bootstrapping?
 
 # %% tags=["hide-input"]
 numbers = [2, 5, 10, 20, 50, 100]
@@ -709,9 +743,10 @@ for name, x in bases.items():
 # %% [markdown]
 # ## Break
 #
-# A good place to stop. You have features, two ways of learning weights from experience, and a formula for where one of them ends. The next cell says
-# whose functions you go on with. Without looking: what is left out of which gradient, and what would it do? Three things are left: how bad the fixed point
-# can be, how to be there at once, and the whole loop.
+# A good place to stop. You have features, two ways of learning weights from experience, and a formula for where one
+# of them ends. The next cell says whose functions you go on with. Without looking: what is left out of which
+# gradient, and what would it do? Three things are left: how bad the fixed point can be, how to be there at once,
+# and the whole loop.
 
 # %%
 print("So far: " + authorship("basis_features", "gradient_mc_episode"))
@@ -720,16 +755,23 @@ print("and: " + authorship("semi_gradient_td_update", "two_state_fixed_point"))
 # %% [markdown]
 # ## How far from the best?
 #
-# Let $\Pi V$ be the best that the features can do: the *projection* of $V^\pi$, which minimises $\|V^\pi-v\|_\mu$ among all $v=Xw$. And let $Tv=r+\gamma Pv$ be lesson 02's Bellman backup. (6.11) says that $X^\top D\,(Tv-v)=0$: what the backup adds is
-# at right angles to all features. So the fixed point is its own projected backup, $v_{\text{TD}}=\Pi\,T\,v_{\text{TD}}$. Then, in three lines:
+# Let $\Pi V$ be the best that the features can do: the **projection** of $V^\pi$, which minimises $\|V^\pi-v\|_\mu$
+# among all $v=Xw$. And let $Tv=r+\gamma Pv$ be lesson 02's Bellman backup. (6.11) says that $X^\top D\,(Tv-v)=0$:
+# what the backup adds is at right angles to all features. So the fixed point is its own projected backup,
+# $v_{\text{TD}}=\Pi\,T\,v_{\text{TD}}$. Then, in three lines:
 #
 # $$\begin{aligned}
-# \|V^\pi-v_{\text{TD}}\|_\mu^2 &= \|V^\pi-\Pi V^\pi\|_\mu^2+\|\Pi V^\pi-v_{\text{TD}}\|_\mu^2 &&\text{Pythagoras}\\
-# \|\Pi V^\pi-v_{\text{TD}}\|_\mu &= \|\Pi(TV^\pi-Tv_{\text{TD}})\|_\mu \le \gamma\,\|V^\pi-v_{\text{TD}}\|_\mu &&\text{Π shortens, (6.12)}\\
-# \overline{\mathrm{VE}}(w_{\text{TD}}) &\le \frac{1}{1-\gamma^2}\,\min_w\overline{\mathrm{VE}}(w) &&\text{put in, collect}
+# \|V^\pi-v_{\text{TD}}\|_\mu^2 &= \|V^\pi-\Pi V^\pi\|_\mu^2+\|\Pi V^\pi-v_{\text{TD}}\|_\mu^2\\
+# \|\Pi V^\pi-v_{\text{TD}}\|_\mu &= \|\Pi(TV^\pi-Tv_{\text{TD}})\|_\mu \le \gamma\,\|V^\pi-v_{\text{TD}}\|_\mu\\
+# \overline{\mathrm{VE}}(w_{\text{TD}}) &\le \frac{1}{1-\gamma^2}\,\min_w\overline{\mathrm{VE}}(w)
 # \end{aligned} \tag{6.13}$$
 #
-# The book's (9.14) has $1/(1-\gamma)$, which is a little weaker. Measured on the walk, for several γ:
+# The first line is Pythagoras: the error of the best fit is at right angles to all $v=Xw$. The second:
+# $V^\pi=TV^\pi$; a projection makes nothing longer; and the difference of the two backups is
+# $\gamma P(V^\pi-v_{\text{TD}})$, so that (6.12) applies. Put the second into the first and collect: that is the
+# third.
+#
+# The book's (9.14) has $1/(1-\gamma)$, which is weaker by the factor $1+\gamma$. Measured on the walk, for several γ:
 
 # %%
 for gamma in (0.0, 0.9, 0.95, 0.99, 1.0):
@@ -746,7 +788,8 @@ for gamma in (0.0, 0.9, 0.95, 0.99, 1.0):
     assert reached / least <= bound + 1e-9
 
 # %% [markdown]
-# The walk stays far below it. Is the bound too careful? Your formula from 6.4 can tell: 20,000 random chains of two states.
+# The walk stays far below it. Is the bound too careful? Your formula from 6.4 can tell: 20,000 random chains of two
+# states.
 
 # %%
 # about 1 s
@@ -771,12 +814,14 @@ assert 4 < max(ratios) <= 1 / (1 - gamma**2)
 #
 # ## At once: LSTD
 #
-# We know the equation of the place where TD ends, (6.11). So why walk there? $A$ and $b$ are means over steps, and can be estimated from $N$ steps seen, $n=1,\dots,N$:
+# We know the equation of the place where TD ends, (6.11). So why walk there? $A$ and $b$ are means over steps, and
+# can be estimated from $N$ steps seen, $n=1,\dots,N$:
 #
 # $$\hat A = \sum_n x_n\,\big(x_n-\gamma\,(1-d_n)\,x'_n\big)^\top+\epsilon I,\qquad \hat b = \sum_n r_n\,x_n,\qquad w = \hat A^{-1}\hat b \tag{6.14}$$
 #
-# (Sums will do: a common factor $1/N$ cancels.) That is **least-squares TD**, LSTD. There is no step size. $\epsilon$ is the **ridge**, a small number that makes $\hat A$ invertible while
-# some features have not been seen. The price: $\hat A$ has $k^2$ entries, where TD needs $k$ weights.
+# (Sums will do: a common factor $1/N$ cancels.) That is **least-squares TD**, LSTD. There is no step size.
+# $\epsilon$ is the **ridge**, a small number that makes $\hat A$ invertible while some features have not been seen.
+# The price: $\hat A$ has $k^2$ entries, where TD needs $k$ weights.
 
 # %% [markdown] task="lstd"
 # ### Exercise 6.5 · `lstd`
@@ -784,7 +829,8 @@ assert 4 < max(ratios) <= 1 / (1 - gamma**2)
 #
 # Compute (6.14) from a batch of steps.
 #
-# - Row $n$ of `x` and `x_next`, and entry $n$ of `r` and `terminated` (bool or 0/1) belong to one step. Rows of `x_next` where it terminated hold any numbers.
+# - Row $n$ of `x` and `x_next`, and entry $n$ of `r` and `terminated` (bool or 0/1) belong to one step. Rows of
+#   `x_next` where it terminated hold any numbers.
 # - `ridge` is ε. Take sums, as written: beside the ridge it matters.
 
 
@@ -805,7 +851,8 @@ def lstd(x, r, x_next, terminated, gamma, ridge):
 # %% [markdown] hints="lstd"
 # <details><summary>How do I sum outer products without a loop?</summary>
 #
-# A matrix product of one matrix, transposed, with another one sums over the rows. Which of the two has the features of the state being updated? That one is first.
+# A matrix product of one matrix, transposed, with another one sums over the rows. Which of the two has the features
+# of the state being updated? That one is first.
 # </details>
 # <details><summary>How do I switch off the next state, row by row?</summary>
 #
@@ -851,17 +898,20 @@ assert np.allclose(groups[s].T @ errors, 0, atol=1e-6)  # TD errors at right ang
 #
 # What is left is the whole of semi-gradient TD(0), as an algorithm that meets the world:
 #
-# > take the weights given · *for each episode:* reset to $s$ · *until it ends:* act by the policy · see $r, s'$ and the two flags · update $w$ by (6.8) ·
-# > $s\leftarrow s'$
+# > take the weights given · *for each episode:* reset to $s$ · *until it ends:* act by the policy · see $r, s'$ and
+# > the two flags · update $w$ by (6.8) · $s\leftarrow s'$
 #
-# The box says "until it ends" and "by (6.8)". Either flag can end an episode. What does each of them do to the target? Decide before you write.
+# The box says "until it ends" and "by (6.8)". Either flag can end an episode. What does each of them do to the
+# target? Decide before you write.
 
 # %% [markdown] task="semi_gradient_td"
 # ### Exercise 6.6 · `semi_gradient_td`
 # **Points** 3 · **Difficulty** ●●● · **Time** 20 min
 #
-# - `policy(s, rng)` is asked once before every step, and nobody else uses `rng`. `features(s)` gives the `(k,)` features of a state.
-# - Call `env.reset()` once an episode, without arguments, and never step after an end. Do not change `w` itself; 0 episodes return a copy of it.
+# - `policy(s, rng)` is asked once before every step, and nobody else uses `rng`. `features(s)` gives the `(k,)`
+#   features of a state.
+# - Call `env.reset()` once an episode, without arguments, and never step after an end. Do not change `w` itself; 0
+#   episodes return a copy of it.
 # - You may call your own `semi_gradient_td_update`.
 
 
@@ -895,11 +945,13 @@ def semi_gradient_td(env, policy, features, w, episodes, step_size, gamma, rng):
 # </details>
 # <details><summary>Which flag does what?</summary>
 #
-# A time limit cuts a walk that would have gone on: is the state worth nothing because nobody watches any more? Lesson 04 has the answer.
+# A time limit cuts a walk that would have gone on: is the state worth nothing because nobody watches any more?
+# Lesson 04 has the answer.
 # </details>
 # <details><summary>The check says that the argument has changed.</summary>
 #
-# Where do your weights come from before the first episode? If they are the caller's array, an in-place operator writes into it.
+# Where do your weights come from before the first episode? If they are the caller's array, an in-place operator
+# writes into it.
 # </details>
 
 # %% check="semi_gradient_td"
@@ -908,8 +960,9 @@ semi_gradient_td = check("semi_gradient_td")
 # %% [markdown]
 # ## The experiment: walk there, or solve
 #
-# The same 300 walks for everybody, five seeds. Your loop learns with three step sizes; your `lstd` solves (6.14) with what has been
-# seen so far, ridge 10⁻³. The dotted line is the error of the fixed point, where, but for noise, they all end.
+# The same 300 walks for everybody, five seeds. Your loop learns with three step sizes; your `lstd` solves (6.14)
+# with what has been seen so far, ridge 10⁻³. The dotted line is the error of the fixed point, where, but for noise,
+# they all end.
 
 # %%
 # about 5 s
@@ -956,23 +1009,24 @@ plots.show(
 )
 
 # %% [markdown]
-# LSTD needs no step size, so it cannot have a wrong one. It does not beat the best one, either: with few walks its $\hat A$ is
-# noisy. After 300 walks its noise is gone, and what is left is the fixed point's own error. More walks do not help against that, only
-# better features.
+# LSTD needs no step size, so it cannot have a wrong one. It does not beat the best one, either: with few walks its
+# $\hat A$ is noisy. After 300 walks most of its noise is gone, and what is left is the fixed point's own error. More walks
+# do not help against that, only better features.
 
 # %% [markdown]
 # ## Polynomials against Fourier
 #
 # ### Talk to your neighbour
 #
-# In the table above, the best polynomial of order 5 is about eight times closer to $V^\pi$ than the best Fourier sum of order 5. Both now learn by gradient Monte Carlo from the same 2000 walks. **Ahead is
-# in the end**
+# In the table above, the best polynomial of order 5 is about eight times closer to $V^\pi$ than the best Fourier
+# sum of order 5. Both now learn by gradient Monte Carlo from the same 2000 walks. **Ahead is in the end**
 #
 # **A** the polynomial · **B** the Fourier sum · **C** neither
 #
 # <details><summary>What the next cells will show</summary>
 #
-# B. The best polynomial *exists*, but gradient descent does not get there in time. LSTD or any other solver would not care: it does not walk.
+# B. The best polynomial *exists*, but gradient descent does not get there in time. LSTD or any other solver would
+# not care: it does not walk.
 # </details>
 
 # %%
@@ -985,9 +1039,9 @@ for basis, name, alpha in (("polynomial", "polynomials", 1e-4), ("fourier", "Fou
         learned = (linear.gradient_mc, x, alpha, 2000)
         errors = [walked(*learned, k, moments, episode=gradient_mc_episode)[1] for k in (0, 1)]
         fits[f"{name}, order {order}"] = errors
-        curvature, w = x.T @ (n[:, None] * x), np.zeros(order + 1)
+        curvature, w = x.T @ (visits[:, None] * x), np.zeros(order + 1)
         for _ in range(2000):  # the mean step of a walk, without noise
-            w = w + alpha * (x.T @ (n * truth) - curvature @ w)
+            w = w + alpha * (x.T @ (visits * truth) - curvature @ w)
         print(f"{name:11} {order:2}: learned {np.mean(errors, axis=0)[-1]:.3f}; without noise "
               f"{value_error(x @ w):.3f}; best {value_error(x @ best_weights(x)):.4f}; "
               f"condition {np.linalg.cond(curvature):.0e}")  # fmt: skip
@@ -996,24 +1050,29 @@ last = {name: np.array(errors)[:, -1] for name, errors in fits.items()}
 assert np.all(last["Fourier, order 5"] < last["polynomials, order 5"])
 
 # %% tags=["hide-input"]
-ax = plots.curves(fits, x=moments, xlabel="walks", ylabel="root of the value error")
+ax = plots.curves(
+    fits, x=moments, xlabel="walks", ylabel="root of the value error", ax=plots.axes(size="wide")
+)
 ax.set_ylim(0, None)
+ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), title="thick: mean of 2 seeds\nthin: each")
 plots.show(
     ax,
     alt="Value error of gradient Monte Carlo over 2000 walks: both Fourier curves fall below both polynomial ones.",
 )
 
 # %% [markdown]
-# This is figure 9.5 of the book. It is not the noise: with the mean steps, which have none, polynomials are as slow. The reason is in the
-# last column. The objective's second derivative is $X^\top DX$; along a direction in which it is λ, a step multiplies the error by $1-\alpha\lambda$.
-# The **condition number** is the largest λ over the smallest. α has to suit the largest, so along the smallest it takes that many times longer.
-# Powers of $s$ look alike, so their differences are tiny and learned last. Cosines are nearly at right angles. A solver divides by λ,
+# This is figure 9.5 of the book. It is not the noise: with the mean steps, which have none, polynomials are as
+# slow. The reason is in the last column. The objective's second derivative is $X^\top DX$; along a direction in
+# which it is λ, a step multiplies the error by $1-\alpha\lambda$. The **condition number** is the largest λ over
+# the smallest. α has to suit the largest, so along the smallest it takes that many times longer. Powers of $s$ look
+# alike, so their differences are tiny and learned last. Cosines are nearly at right angles. A solver divides by λ,
 # whatever its size.
 
 # %% [markdown]
 # ## Change one thing
 #
-# **The ridge.** Change `ridges`. What to look for: a ridge that is small beside the counts on $\hat A$'s diagonal costs nothing; a large one pulls all weights towards 0.
+# **The ridge.** Change `ridges`. What to look for: a ridge that is small beside the counts on $\hat A$'s diagonal
+# costs nothing; a large one pulls all weights towards 0.
 
 # %%
 ridges = [1e-3, 1.0, 100.0]
@@ -1022,7 +1081,8 @@ for ridge in ridges:
     print(f"ridge {ridge:6}: root of the value error {value_error(groups @ w):.3f}")
 
 # %% [markdown]
-# **The mask.** Give the end of a walk to your loop as a time limit: then it bootstraps past the end, from a state that is the last one before it.
+# **The mask.** Give the end of a walk to your loop as a time limit: then it bootstraps past the end, from a state
+# that is the last one before it.
 
 
 # %%
@@ -1043,11 +1103,12 @@ for told, flags in (("LSTD", over), ("LSTD without (1 − d)", np.zeros(len(s)))
     print(f"{told}: root of the value error {value_error(groups @ w):.3g}")
 
 # %% [markdown]
-# Nothing in this world is worth more than 1. Without the mask, leaving on the right pays 1 *and* what the last group is said to be
-# worth; so that rises, and so on. In LSTD, a constant added to all values then costs nothing ($\hat A$ times ones is 0), and only
-# the ridge holds it.
+# Nothing in this world is worth more than 1. Without the mask, leaving on the right pays 1 *and* what the last
+# group is said to be worth; so that rises, and so on. In LSTD, a constant added to all values then costs nothing
+# ($\hat A$ times ones is 0), and only the ridge holds it.
 #
-# **The waves.** Which frequency? $\cos(2\pi is)$ is the same at both ends, where $V^\pi$ is not. But a forgotten π can hide:
+# **The waves.** Which frequency? $\cos(2\pi is)$ is the same at both ends, where $V^\pi$ is not. But a forgotten π
+# can hide:
 
 # %%
 for told, factor in (("cos iπs", np.pi), ("cos 2πis", 2 * np.pi), ("cos is", 1.0)):
@@ -1057,13 +1118,15 @@ for told, factor in (("cos iπs", np.pi), ("cos 2πis", 2 * np.pi), ("cos is", 1
 # %% [markdown]
 # ## Talk to your neighbour
 #
-# **1.** Ten features, and $V^\pi$ happens to be a weighted sum of them. Do TD's fixed point and the best fit still differ?
+# **1.** Ten features, and $V^\pi$ happens to be a weighted sum of them. Do TD's fixed point and the best fit still
+# differ?
 #
 # **A** yes · **B** no
 #
 # <details><summary>Answer</summary>
 #
-# B. Then the best value error is 0, and by (6.13) so is TD's (γ < 1). The price of bootstrapping is paid only where the features fall short.
+# B. Then the best value error is 0, and by (6.13) so is TD's (γ < 1). The price of bootstrapping is paid only where
+# the features fall short.
 # </details>
 #
 # **2.** A million features. A step of TD and a step of LSTD (with a new row for $\hat A$) cost about
@@ -1078,39 +1141,54 @@ for told, factor in (("cos iπs", np.pi), ("cos 2πis", 2 * np.pi), ("cos is", 1
 # %% [markdown]
 # ## Summary
 #
-# - **Linear functions** $\hat v(s;w)=x(s)^\top w$ share weights among states; their gradient is $x(s)$. What counts as a good fit is decided by the **on-policy distribution** μ.
-# - **Gradient Monte Carlo** puts the return in the place of $V^\pi$. It is SGD on the value error, and ends at the best weights.
-# - **Semi-gradient TD(0)** treats its target as a constant. The full (residual) gradient also punishes the noise of $s'$ and finds values that are too flat, even with a table.
-# - TD's **fixed point** solves $Aw=b$; it exists, and attracts, because states are weighted as the policy visits them. Its value error is at most $1/(1-\gamma^2)$ times the best.
-# - **LSTD** estimates $A$ and $b$ and solves: no step size, $k^2$ numbers. How fast gradient steps are depends on the features' **condition number**; a solver does not care.
+# - **Linear functions** $\hat v(s;w)=x(s)^\top w$ share weights among states; their gradient is $x(s)$. What counts
+#   as a good fit is decided by the **on-policy distribution** μ.
+# - **Gradient Monte Carlo** puts the return in the place of $V^\pi$. It is SGD on the value error, and ends at the
+#   best weights.
+# - **Semi-gradient TD(0)** treats its target as a constant. The full (residual) gradient also punishes the noise of
+#   $s'$ and finds values that are too flat, even with a table.
+# - TD's **fixed point** solves $Aw=b$; it exists, and attracts, because states are weighted as the policy visits
+#   them. Its value error is at most $1/(1-\gamma^2)$ times the best.
+# - **LSTD** estimates $A$ and $b$ and solves: no step size, $k^2$ numbers. How fast gradient steps are depends on
+#   the features' **condition number**; a solver does not care.
 
 # %% [markdown]
 # ## Where this went
 #
-# What later methods change in $w\leftarrow w+\alpha\,[\,r+\gamma(1-d)\,\hat v(s';w)-\hat v(s;w)\,]\,\nabla\hat v(s;w)$:
+# What later methods change in
+# $w\leftarrow w+\alpha\,[\,r+\gamma(1-d)\,\hat v(s';w)-\hat v(s;w)\,]\,\nabla\hat v(s;w)$:
 #
-# - **TD(λ)** (Tsitsiklis & Van Roy 1997): $\nabla\hat v(s;w)$ becomes a trace $z\leftarrow\gamma\lambda z+\nabla\hat v(s;w)$, and the bound on the error sinks from TD's towards Monte Carlo's as λ goes to 1.
-# - **Gradient TD** (Sutton et al. 2009) goes down the *projected* error $\|\Pi Tv-v\|_\mu$, which is 0 at the same fixed point, with a second set of weights that estimates what (6.8) leaves out. It converges off-policy as well.
-# - **LSPI** (Lagoudakis & Parr 2003): (6.14) with features of state *and* action and $a'=\arg\max$ in $x'$: LSTD learns to act.
+# - **TD(λ)** (Tsitsiklis & Van Roy 1997): $\nabla\hat v(s;w)$ becomes a trace
+#   $z\leftarrow\gamma\lambda z+\nabla\hat v(s;w)$, and the bound on the error sinks from TD's towards Monte Carlo's
+#   as λ goes to 1.
+# - **Gradient TD** (Sutton et al. 2009) goes down the *projected* error $\|\Pi Tv-v\|_\mu$, which is 0 at the same
+#   fixed point, with a second set of weights that estimates what (6.8) leaves out. It converges off-policy as well.
+# - **LSPI** (Lagoudakis & Parr 2003): (6.14) with features of state *and* action and $a'=\arg\max$ in $x'$: LSTD
+#   learns to act.
 # - **Lesson 07** puts $\hat q(s,a;w)$ in the place of $\hat v$, and takes steps from other distributions than μ.
-# - **DQN** (lesson 08) keeps the semi-gradient, for a network; the constant target becomes a copy of the network that stands still.
+# - **DQN** (lesson 08) keeps the semi-gradient, for a network; the constant target becomes a copy of the network
+#   that stands still.
 
 # %% [markdown]
 # ## For readers of the sources
 #
 # <details><summary>Where the originals need care</summary>
 #
-# - "Winter School 2024, Advanced Reinforcement Learning" (L. Brigato) defines $J(\mathbf w)$ without the ½ and puts it into the step, $-\tfrac12\alpha\nabla J$; ours has it in $J$. The steps are the same.
-# - The book writes $\mathbf w^\top\mathbf x$, $R_{t+1}$ for our $r_t$, and $\overline{\mathrm{VE}}$ as here; its μ is over non-terminal states, as ours.
-# - Its (9.14) bounds $\overline{\mathrm{VE}}$ by the factor $1/(1-\gamma)$. Tsitsiklis & Van Roy's $1/\sqrt{1-\gamma^2}$ is for the *root*, the norm; squared it is (6.13).
+# - "Winter School 2024, Advanced Reinforcement Learning" (L. Brigato) defines $J(\mathbf w)$ without the ½ and puts
+#   it into the step, $-\tfrac12\alpha\nabla J$; ours has it in $J$. The steps are the same.
+# - The book writes $\mathbf w^\top\mathbf x$, $R_{t+1}$ for our $r_t$, and $\overline{\mathrm{VE}}$ as here; its μ
+#   is over non-terminal states, as ours.
+# - Its (9.14) bounds $\overline{\mathrm{VE}}$ by the factor $1/(1-\gamma)$. Tsitsiklis & Van Roy's
+#   $1/\sqrt{1-\gamma^2}$ is for the *root*, the norm; squared it is (6.13).
 # </details>
 
 # %% [markdown]
 # ## What we hand on
 #
-# A function in the place of the table, and each step moves its weights along the gradient of what is predicted, towards a target that counts as a constant:
+# A function in the place of the table, and each step moves its weights along the gradient of what is predicted,
+# towards a target that counts as a constant:
 #
 # $$w \leftarrow w + \alpha\,\big[\,r + \gamma\,(1-d)\,\hat v(s';w) - \hat v(s;w)\,\big]\,\nabla\hat v(s;w)$$
 #
-# It judges a policy, with states met as often as that policy meets them. Lesson 07 wants to act, so it asks for $\hat q(s,a;w)$. And then the states will no
-# longer come from μ.
+# It judges a policy, with states met as often as that policy meets them. Lesson 07 wants to act, so it asks for
+# $\hat q(s,a;w)$. And then the states will no longer come from μ.

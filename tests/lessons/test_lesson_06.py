@@ -47,7 +47,7 @@ def test_figure_9_1_the_book_s_distribution_and_its_staircase(lesson):
 
 def test_gradient_monte_carlo_leans_inwards_where_groups_are_unevenly_visited(lesson):
     """The lean of the outer stairs, from the mean step: SGD's mean is the best fit by μ, not the plain mean."""
-    n, x = lesson.n, lesson.groups
+    n, x = lesson.visits, lesson.groups
     w = np.zeros(10)
     for _ in range(200_000):
         w = w + 2e-3 * (x.T @ (n * lesson.truth) - (n @ x) * w)
