@@ -18,9 +18,9 @@ def lesson():
     return SimpleNamespace(**left_by("06"))
 
 
-def learned(lesson, learn, x, step_size, episodes, checkpoints=()):
-    """Weights (seeds, k) and errors (seeds, checkpoints)."""
-    runs = [lesson.walked(learn, x, step_size, episodes, seed, checkpoints) for seed in SEEDS]
+def learned(lesson, learn, x, step_size, episodes, seeds=SEEDS):
+    """Weights (seeds, k) and errors (seeds, 1) after so many episodes."""
+    runs = [lesson.walked(learn, x, step_size, episodes, seed) for seed in seeds]
     return np.array([w for w, _ in runs]), np.array([errors for _, errors in runs])
 
 
@@ -71,11 +71,11 @@ def test_figure_9_2_td_ends_at_its_fixed_point_not_at_the_best_fit(lesson):
 
 def test_figure_9_5_fourier_is_ahead_of_polynomials(lesson):
     """The book's bands: after 2000 walks Fourier near 0.1 and below, polynomials above it at either order."""
-    for order in (5, 10):
+    for order, seeds in ((5, SEEDS), (10, SEEDS[:3])):
         ends = {}
         for basis, alpha in (("polynomial", 1e-4), ("fourier", 5e-5)):
             x = features.basis_features(lesson.place, order, basis)
-            ends[basis] = learned(lesson, linear.gradient_mc, x, alpha, 2000)[1][:, -1]
+            ends[basis] = learned(lesson, linear.gradient_mc, x, alpha, 2000, seeds)[1][:, -1]
         assert np.all(ends["fourier"] < ends["polynomial"])
         assert ends["fourier"].mean() < 0.13 < ends["polynomial"].mean() < 0.25
 
