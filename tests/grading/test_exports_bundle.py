@@ -167,8 +167,12 @@ def test_the_requirements_are_all_that_grading_imports(gradescope):
 
 def test_the_bundle_holds_the_course_and_nothing_else(tmp_path):
     for name in ("a.zip", "b.zip"):
-        assert rlcourse("bundle", "5", "--out", tmp_path / name).returncode == 0
+        told = rlcourse("bundle", "5", "--secret", "s", "--out", tmp_path / name)
+        assert told.returncode == 0
     assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
+    assert rlcourse("bundle", "5", "--out", tmp_path / "drawn.zip").returncode == 0
+    with zipfile.ZipFile(tmp_path / "drawn.zip") as archive:
+        assert len(json.loads(archive.read("settings.json"))["secret"]) == 32
     with zipfile.ZipFile(tmp_path / "a.zip") as archive:
         names = archive.namelist()
         assert json.loads(archive.read("settings.json"))["lesson"] == "05"
