@@ -120,7 +120,8 @@ def _malformed_array(value: Any, form: Shape, reference: np.ndarray, name: str) 
 def _malformed_tensor(value: Any, form: Shape, reference: Any, name: str) -> str:
     array = value.data if isinstance(value, Tensor) else value
     right = reference.data if isinstance(reference, Tensor) else reference
-    if not isinstance(value, Tensor) and (form.kind == "tensor" or not _numeric(value)):
+    tensors_only = "tensor" in (form.kind, form.dtype)
+    if not isinstance(value, Tensor) and (tensors_only or not _numeric(value)):
         return f"{name} should be a tensor; it is {describe(value)}."
     if np.shape(array) != np.shape(right):
         return f"{name} should have shape {np.shape(right)}; it has shape {np.shape(array)}."

@@ -71,10 +71,10 @@ def tensor() -> Shape:
     return Shape("tensor")
 
 
-def numbers() -> Shape:
+def numbers(as_tensor: bool = False) -> Shape:
     """An array or a tensor of numbers, of the reference's shape; whether a graph hangs on them, and which
-    gradients would flow, is not asked (`tensor` asks)."""
-    return Shape("numbers")
+    gradients would flow, is not asked (`tensor` asks). as_tensor: no array, where a lesson goes on with it."""
+    return Shape("numbers", "tensor" if as_tensor else "")
 
 
 def loss_value() -> Shape:

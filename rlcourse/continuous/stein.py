@@ -9,8 +9,10 @@ Shapes: `a`, `noise` (B, D); `mean`, `log_std` (B, D) or (D,); `q` (B,). Estimat
 a row, (B, D), so that their spread can be measured; the estimator is the mean over rows. Nothing
 here changes its arguments.
 
+`fit_policy` climbs along either of them.
+
 Sources: Williams 1992 (score function); Kingma & Welling 2014, §2.4 (pathwise); Stein 1981, Lemma 2;
-Silver et al. 2014 (deterministic policy gradient).
+Greensmith, Bartlett & Baxter 2004 (the best baseline); Silver et al. 2014 (deterministic policy gradient).
 
 Differences from the papers: diagonal Gaussians only, parametrised by mean and log of the standard
 deviation. Lecture notes that write Stein's identity for a baseline b(s) under ∇_a mean ∇_θ.
@@ -76,3 +78,56 @@ def deterministic_policy_gradient(actor, critic, obs) -> tuple[torch.Tensor, ...
     No `.grad` is touched.
     """
     return torch.autograd.grad(critic(obs, actor(obs)).mean(), tuple(actor.parameters()))
+
+
+def optimal_constant_baseline(mean, log_std, goal, height) -> tuple[torch.Tensor, torch.Tensor]:
+    r"""$b^* = c - (\mu-g)^2 - 3\sigma^2$ and $\mathrm{Var} = 8(\mu-g)^2 + 6\sigma^2$ — the general weight is
+    $\mathbb E[\xi^2 Q] / \mathbb E[\xi^2]$, Greensmith, Bartlett & Baxter 2004.
+
+    The constant b that makes the variance of $(Q(a)-b)\,\xi/\sigma$ smallest, and that variance, for
+    $Q(a) = c - (a-g)^2$, $a = \mu + \sigma\xi$ in one dimension. mean, log_std, goal (g), height (c): (B,), one
+    problem a row. Returns (B,) each.
+    """
+    variance = torch.exp(2 * log_std)
+    squared = (mean - goal).square()
+    return height - squared - 3 * variance, 8 * squared + 6 * variance
+
+
+def fit_policy(
+    q_function,
+    mean,
+    log_std,
+    noise,
+    step_size,
+    estimator,
+    *,
+    score_function_gradient=score_function_gradient,
+    pathwise_gradient=pathwise_gradient,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    r"""Climb $\mathbb E[Q(a)]$: $\mu_{k+1} = \mu_k + \eta\,\overline{g_\mu}$,
+    $\;\log\sigma_{k+1} = \log\sigma_k + \eta\,\overline{g_{\log\sigma}}$.
+
+    Bars are means over the B estimates of a step, both made from the same actions
+    $a = \mu_k + \sigma_k\xi_k$.
+
+    q_function: a (B, D) → (B,), each row by itself; mean, log_std: (D,), where to begin; noise: (K, B, D), standard
+    normal, one batch a step; step_size: η; estimator: "score" or "pathwise". Returns the policies before each step
+    and the last, (K + 1, D) each. The two estimators can be replaced. Raises ValueError for another name.
+    """
+    if estimator not in ("score", "pathwise"):
+        raise ValueError(f"estimator is 'score' or 'pathwise', not {estimator!r}")
+    mean, log_std = mean.detach(), log_std.detach()
+    path = [(mean, log_std)]
+    for xi in noise:
+        if estimator == "pathwise":
+            for_mean, for_log_std = pathwise_gradient(xi, mean, log_std, q_function)
+        else:
+            a = mean + log_std.exp() * xi
+            with torch.no_grad():
+                q = q_function(a)
+            for_mean, for_log_std = score_function_gradient(a, mean, log_std, q)
+        mean = mean + step_size * for_mean.detach().mean(dim=0)
+        log_std = log_std + step_size * for_log_std.detach().mean(dim=0)
+        path.append((mean, log_std))
+    means, log_stds = zip(*path, strict=True)
+    return torch.stack(means), torch.stack(log_stds)

@@ -438,6 +438,15 @@ def test_numbers_are_right_whatever_their_graph(right, call, slopes):
     assert judged(twice(slope), twice(right), slopes, form, call).ok
 
 
+def test_an_array_will_do_unless_a_tensor_is_asked_for(slopes):
+    def as_array(q_function, a):
+        return by_vjp(q_function, a).detach().numpy()
+
+    assert judged(slope, as_array, slopes, numbers()).ok
+    verdict = judged(slope, as_array, slopes, numbers(as_tensor=True))
+    assert verdict.rung == "form" and "should be a tensor" in verdict.explanation
+
+
 @pytest.mark.parametrize("made_up", [{"returned": 5}, {"value": 1, "gradients": 2}])
 def test_a_made_up_report_is_a_wrong_form(made_up, slopes):
     assert judged(slope, lambda *given: made_up, slopes, numbers()).rung == "form"

@@ -8,7 +8,9 @@ import torch
 
 from rlcourse.continuous.stein import (
     deterministic_policy_gradient,
+    fit_policy,
     gaussian_log_prob,
+    optimal_constant_baseline,
     pathwise_gradient,
     score_function_gradient,
     stein_residual,
@@ -130,3 +132,96 @@ def test_narrow_policies_give_the_deterministic_gradient():
         noise, torch.tensor([0.5, -0.5]), torch.full((2,), -12.0), lambda a: (a**3).sum(-1)
     )
     torch.testing.assert_close(path, torch.full((50, 2), 0.75), atol=1e-3, rtol=0)
+
+
+def test_the_best_constant_baseline_is_the_vertex_of_the_variance():
+    """The variance at three constants by quadrature is a parabola; its vertex and its lowest value."""
+    problems = [(0.0, 0.0, 1.0, 10.0), (0.5, -1.0, 1.5, 0.0), (-1.0, 0.4, 2.0, -3.0), (1.0, -6.0, 1.0, 0.0)]  # fmt: skip
+    given = [torch.tensor(column, dtype=torch.float64) for column in zip(*problems, strict=True)]
+    baseline, variance = optimal_constant_baseline(*given)
+    for i, (mean, log_std, goal, height) in enumerate(problems):
+        sigma = math.exp(log_std)
+        q = height - (mean + sigma * NODES - goal) ** 2
+
+        def spread(b, q=q, sigma=sigma):
+            each = (q - b) * NODES / sigma
+            return WEIGHTS @ each**2 - (WEIGHTS @ each) ** 2
+
+        middle, h = float(WEIGHTS @ q), sigma**2
+        low, here, high = spread(middle - h), spread(middle), spread(middle + h)
+        vertex = middle - h * (high - low) / (2 * (high - 2 * here + low))
+        assert baseline[i].item() == pytest.approx(vertex, rel=1e-6, abs=1e-9)
+        assert variance[i].item() == pytest.approx(spread(vertex), rel=1e-6)
+
+
+def climb(estimator, **more):
+    noise = torch.randn(40, 16, 2, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    goal = torch.tensor([1.0, -1.0]).double()
+    start = torch.zeros(2).double()
+    return fit_policy(
+        lambda a: -(a - goal).square().sum(-1), start, start, noise, 0.05, estimator, **more
+    )
+
+
+@pytest.mark.parametrize("estimator", ["score", "pathwise"])
+def test_the_climb_follows_the_exact_one_in_the_mean(estimator):
+    """E[Q] = c − |μ − g|² − Σσ²: exact steps are −2η(μ − g) and −2ησ². One step, many draws."""
+    goal, mean = torch.tensor([1.0, -1.0]).double(), torch.tensor([0.2, 0.5]).double()
+    log_std = torch.tensor([-0.5, 0.3]).double()
+    noise = torch.randn(
+        1, 200_000, 2, generator=torch.Generator().manual_seed(5), dtype=torch.float64
+    )
+    means, log_stds = fit_policy(
+        lambda a: 3 - (a - goal).square().sum(-1), mean, log_std, noise, 0.1, estimator
+    )
+    torch.testing.assert_close(means[0], mean)
+    torch.testing.assert_close(means[1], mean - 0.2 * (mean - goal), atol=4e-3, rtol=0)
+    torch.testing.assert_close(log_stds[1], log_std - 0.2 * (2 * log_std).exp(), atol=8e-3, rtol=0)
+
+
+def test_the_pathwise_climb_is_gradient_descent_on_the_batch():
+    means, log_stds = climb("pathwise")
+    m, s = (torch.zeros(2, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    noise = torch.randn(40, 16, 2, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    goal, optimizer = torch.tensor([1.0, -1.0]).double(), torch.optim.SGD([m, s], lr=0.05)
+    for xi in noise:
+        optimizer.zero_grad()
+        (m + s.exp() * xi - goal).square().sum(-1).mean().backward()
+        optimizer.step()
+    torch.testing.assert_close(means[-1], m.detach())
+    torch.testing.assert_close(log_stds[-1], s.detach())
+
+
+def test_the_climb_uses_the_estimators_that_it_is_given():
+    asked = []
+
+    def score(a, mean, log_std, q):
+        asked.append("score")
+        return torch.zeros_like(a), torch.ones_like(a)
+
+    means, log_stds = climb("score", score_function_gradient=score)
+    assert len(asked) == 40 and means.abs().max() == 0
+    assert log_stds[-1].tolist() == pytest.approx([2.0, 2.0])
+
+    def path(noise, mean, log_std, q_function):
+        asked.append("pathwise")
+        return torch.ones_like(noise), torch.zeros_like(noise)
+
+    assert climb("pathwise", pathwise_gradient=path)[0][-1].tolist() == pytest.approx([2.0, 2.0])
+
+
+def test_the_climb_keeps_its_path_and_what_it_was_lent():
+    net = torch.nn.Linear(2, 1)
+    mean, log_std = torch.zeros(2, requires_grad=True), torch.zeros(2)
+    noise = torch.randn(3, 5, 2, generator=torch.Generator().manual_seed(0))
+    for estimator in ("score", "pathwise"):
+        means, log_stds = fit_policy(
+            lambda a: net(a).squeeze(-1), mean, log_std, noise, 0.1, estimator
+        )
+        assert means.shape == log_stds.shape == (4, 2) and not means.requires_grad
+        assert len({tuple(row) for row in means.tolist()}) == 4
+        start = fit_policy(lambda a: net(a).squeeze(-1), mean, log_std, noise[:0], 0.1, estimator)
+        assert [part.tolist() for part in start] == [[[0, 0]], [[0, 0]]]
+    assert mean.grad is None and all(p.grad is None for p in net.parameters())
+    with pytest.raises(ValueError, match="'score' or 'pathwise'"):
+        fit_policy(lambda a: net(a).squeeze(-1), mean, log_std, noise, 0.1, "reinforce")
