@@ -640,8 +640,8 @@ assert abs(at_goal - np.log(4) / 0.05) < 1e-9
 # $$Q^\pi(s,a) = \mathbb E_{s'}\big[\,r + \gamma\,(1-d)\,V^\pi(s')\,\big] \tag{16.16}$$
 #
 # In a table: set the column $p(\text{terminal}\mid s,a)$ to 0, so that rows into the end sum to less than 1. **This is the convention of the course from here on**; lessons 17 to
-# 19 sample transitions, with a flag, and use (16.16). The lemmas need neither: steps 2 and 3 of Lemma 1 and 2 hold for rows that sum to *at most* 1. For the theorems
-# we keep to worlds that do not end.
+# 19 sample transitions, with a flag, and use (16.16). The lemmas need neither: all their steps hold for rows that sum to *at most* 1 as well. For the
+# checks by number we keep to worlds that do not end.
 #
 # The two differ in what they reward. In the first, an agent hurries to the goal, to be paid there for ever. In the second, every step *before* the end is paid for and none after it: if
 # the bonus is worth more than the steps cost, why arrive at all?
@@ -936,8 +936,8 @@ def draw(x):
     axes = plots.axes(1, 2, size=(11, 5.2))
     v = soft_value(q, policy, x)
     plots.grid_values(v, grid.shape, title=f"soft values, α = {x}", ax=axes[0], **on_the_grid)
-    plots.grid_q(100 * policy, grid.shape, title="policy, in per cent", ax=axes[1], digits=0,
-                 limit=100, arrows=False, **on_the_grid)  # fmt: skip
+    plots.grid_q(policy, grid.shape, title="policy: the darker, the likelier", ax=axes[1],
+                 digits=None, limit=1.0, arrows=False, **on_the_grid)  # fmt: skip
     return axes
 
 
@@ -1201,7 +1201,7 @@ assert (q - q_star).max() > 0.1 and (q_star - honest).min() > -1e-9 and at_zero.
 # - *Haarnoja et al. 2018a* set α = 1 in §4.1, and so do the *lecture notes* in §5.1 ("it can always be subsumed into the reward"). Equation numbers: their (2), (3), (4) are our (16.8), (16.6), (16.13); their (4) is written as a projection, the smallest
 #   $\mathrm{KL}(\pi'\|e^{Q}/Z)$ over a family of policies, which for all policies is (16.13) by (16.12).
 # - In their proof of Lemma 1 (appendix B.1; the notes repeat it) the augmented reward is $r+\mathbb E_{s'}[\mathcal H(\pi(\cdot|s'))]$, without the γ of (16.9). The lemma is true; with that reward it is another table that is found, as the silent bug shows.
-# - Their Lemma 3 claims ≥, and its proof ends with the strict $Q^{\pi^*}(s,a) > Q^\pi(s,a)$. Only ≥ is true. The proof there also takes for granted that the limit of the rounds is the softmax of its own Q; steps 1 to 4 above do not need that.
+# - Their Theorem 1, the notes' Lemma 3, claims ≥, and its proof ends with the strict $Q^{\pi^*}(s,a) > Q^\pi(s,a)$. Only ≥ is true. The proof there also takes for granted that the limit of the rounds is the softmax of its own Q; steps 1 to 4 above do not need that.
 # - The notes' equation (1) has a sum without γ; the *slides on continuous control* have it, with V and Q as in our (16.4) and (16.5).
 # </details>
 

@@ -6,8 +6,19 @@ import numpy as np
 import pytest
 import torch
 
-from rlcourse.checker import authorship, check, expected_output, get, judge, released_output, whose
+from rlcourse.checker import (
+    authorship,
+    check,
+    expected_output,
+    get,
+    judge,
+    lesson,
+    lessons,
+    released_output,
+    whose,
+)
 from rlcourse.checker.cards import as_html
+from rlcourse.checker.judging import judge_exercise
 
 
 def discounted_return(rewards, gamma):
@@ -265,3 +276,32 @@ def test_the_card_escapes_html():
 
     answer.__name__ = "discounted_return"
     assert "<script>" not in as_html(judge(answer))
+
+
+def _pairs_of_numbers():
+    """The exercises that ask for several single numbers and nothing else."""
+    for number in lessons():
+        for exercise in lesson(number):
+            kinds = {item.kind for item in exercise.returns.items.values()}
+            if kinds == {"float"} and exercise.call is None:
+                yield exercise
+
+
+def test_an_array_of_the_numbers_asked_for_is_as_good_as_a_tuple_of_them():
+    exercises = list(_pairs_of_numbers())
+    assert "leave_or_stay" in [exercise.name for exercise in exercises]
+    for exercise in exercises:
+        reference = exercise.reference
+        assert judge_exercise(lambda *x, f=reference: np.array(f(*x)), exercise).ok
+        assert not judge_exercise(lambda *x, f=reference: np.array(f(*x))[:, None], exercise).ok
+        assert not judge_exercise(lambda *x, f=reference: np.append(f(*x), 0.0), exercise).ok
+
+
+def test_one_number_is_right_where_the_input_has_no_axis_more():
+    right = get("entropy").reference
+    assert judge_exercise(
+        lambda p: np.asarray(right(p)), get("entropy")
+    ).ok  # 0-d for one distribution
+    assert judge_exercise(lambda p: float(right(p)) if p.ndim == 1 else right(p), get("entropy")).ok
+    verdict = judge_exercise(lambda p: np.atleast_1d(right(p)), get("entropy"))
+    assert (verdict.state, verdict.rung) == ("failed", "form")

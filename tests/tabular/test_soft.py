@@ -6,6 +6,7 @@ import pytest
 from rlcourse.tabular.dynamic_programming import value_iteration
 from rlcourse.tabular.soft import (
     entropy,
+    leave_or_stay,
     soft_bellman_backup,
     soft_improvement,
     soft_policy_evaluation,
@@ -130,3 +131,56 @@ def test_small_temperature_gives_the_hard_values():
     assert (q >= hard - 1e-9).all()
     assert (q - hard).max() <= alpha * np.log(3) * 9 + 1e-9
     np.testing.assert_allclose(pi, np.eye(3)[hard.argmax(axis=1)], atol=1e-6)
+
+
+def test_nothing_ever_happening_costs_nothing():
+    """An impossible action changes neither entropy nor value, and no −0 comes out of a sure policy."""
+    q, pi = np.array([[1.0, -1e5, 2.0]]), np.array([[0.25, 0.0, 0.75]])
+    np.testing.assert_array_equal(entropy(pi), entropy(pi[:, [0, 2]]))
+    np.testing.assert_array_equal(
+        soft_value(q, pi, 0.3), soft_value(q[:, [0, 2]], pi[:, [0, 2]], 0.3)
+    )
+    assert not np.signbit(entropy(np.eye(3))).any()
+
+
+def test_values_by_walking_the_tree_of_three_steps():
+    """γ so small that four steps are all there is to see: sums over every path, bonus by bonus."""
+    P, R, pi = random_mdp(np.random.default_rng(8), 3, 2)
+    gamma, alpha = 1e-4, 0.7
+
+    def v(s, depth):
+        bonus = -sum(p * np.log(p) for p in pi[s])
+        return alpha * bonus + sum(pi[s, a] * q(s, a, depth) for a in range(2))
+
+    def q(s, a, depth):
+        later = sum(P[s, a, t] * v(t, depth - 1) for t in range(3)) if depth else 0.0
+        return R[s, a] + gamma * later
+
+    solved = soft_policy_evaluation(P, R, pi, gamma, alpha)
+    walked = [[q(s, a, 3) for a in range(2)] for s in range(3)]
+    np.testing.assert_allclose(solved, walked, atol=1e-13)
+
+
+@pytest.mark.parametrize("gain", [-2.0, 0.0, 700.0])
+@pytest.mark.parametrize("n_stay", [1, 2, 5])
+def test_leave_or_stay_satisfies_its_own_equation(gain, n_stay):
+    """V = α log Σ e^{Q/α} with V in Q(stay); π = e^{(Q − V)/α}; and a sum over all numbers of rounds."""
+    cost, alpha = 1.3, 0.5
+    v, p = leave_or_stay(gain, cost, n_stay, alpha)
+    q = np.array([gain, *[v - cost] * n_stay])
+    assert np.isclose(alpha * np.logaddexp.reduce(q / alpha), v, rtol=1e-12)
+    assert np.isclose(np.exp((gain - v) / alpha), p, rtol=1e-9)
+    # what is paid, and a bonus for each visit, add up to V
+    stays = (1 - p) ** np.arange(4000)
+    rounds = (p * stays * np.arange(4000)).sum()
+    surprise = -p * np.log(p) - (1 - p) * np.log((1 - p) / n_stay)
+    assert np.isclose(gain - cost * rounds + alpha * surprise * (1 + rounds), v, rtol=1e-9)
+
+
+def test_leave_or_stay_has_its_threshold_where_a_round_pays():
+    threshold = 2.0 / np.log(3)
+    assert leave_or_stay(1.0, 2.0, 3, threshold * (1 + 1e-9)) == (np.inf, 0.0)
+    v, p = leave_or_stay(1.0, 2.0, 3, threshold * (1 - 1e-9))
+    assert np.isfinite(v) and 0 < p < 1e-7
+    assert leave_or_stay(1.0, 2.0, 1, 1e6)[1] > 0  # one way to stay: none
+    assert leave_or_stay(-5.0, 1.0, 4, 1e-3) == (-5.0, 1.0)
