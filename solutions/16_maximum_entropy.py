@@ -1061,7 +1061,7 @@ plots.show(axes, alt="Share of the discounted time in each cell of the cliff wor
 # ### And what the convention does
 #
 # The bend of your exercise, in a world with 38 states. Four free directions are worth $\alpha\log4$ a step and a step costs 1, so around $\alpha=1/\log4=0.72$ it no longer pays to arrive. **Change one argument**, the goal that leads to itself in the place of the
-# zeroed column, and the same agent hurries to the goal at every temperature, to collect its bonus there:
+# zeroed column, and the same agent hurries to the goal at each of these temperatures, to collect its bonus there:
 
 # %%
 prices = (0.3, 0.5, 0.6, 0.7, 0.8, 1.0)

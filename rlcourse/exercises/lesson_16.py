@@ -463,7 +463,7 @@ def _soft_backup(
     whose: str = "π",
     of_reward: int | None = 0,
     of_next: int = 1,
-    of_bonus: int = 1,
+    of_bonus: int | None = None,
     to: str = "expected",
     bonus_of: str = "next",
     first: str = "none",
@@ -473,7 +473,7 @@ def _soft_backup(
 ) -> Callable:
     """B^π with its parts exchangeable.
 
-    of_reward, of_next, of_bonus: powers of γ before r, E[Q] and the bonus; to: what becomes of the next states;
+    of_reward, of_next, of_bonus: powers of γ before r, E[Q] and the bonus (None: as before E[Q]); to: what becomes of the next states;
     bonus_of: whose entropy, the "next" state's or the "own"; first: what is added for the first action;
     way: "at once", or with later "rows" or "entries" reading the new values of earlier ones.
     """
@@ -484,12 +484,12 @@ def _soft_backup(
         h = price * (surprise(pi_used, zeros) * (pi_used if log_weighed else 1.0)).sum(axis=1)
 
         def whole(v):
-            if bonus_of == "next" and of_bonus == of_next:
+            if bonus_of == "next" and of_bonus is None:
                 new = looked_ahead(P, R, v + h, gamma, of_reward, of_next, to)
             else:
                 new = looked_ahead(P, R, v, gamma, of_reward, of_next, to)
                 next_h = h[:, None] if bonus_of == "own" else ahead(to, P, h)
-                new = new + float(gamma) ** of_bonus * next_h
+                new = new + float(gamma) ** (of_next if of_bonus is None else of_bonus) * next_h
             return new + price * FIRST[first](pi_used, zeros)
 
         if way == "at once":

@@ -191,7 +191,7 @@ WRONG = {
         "float32": lambda p: entr(p).sum(axis=-1).astype(np.float32),
         "rows of a table only": lambda p: entr(p).sum(axis=1),
         "changes p": cleans_p,
-        "p + 1e-7": lambda p: -(p * np.log(p + 1e-7)).sum(axis=-1),
+        "1e-7 added to p": lambda p: -(p * np.log(p + 1e-7)).sum(axis=-1),
         "cross entropy with the uniform": lambda p: -np.log(p / p.shape[-1] + 1e-300).mean(axis=-1),
         "rounded": lambda p: entr(p).sum(axis=-1).round(6),
         "a list": lambda p: entr(p).sum(axis=-1).tolist(),
@@ -210,8 +210,12 @@ WRONG = {
         "never below 0": lambda q, pi, alpha: np.maximum(value(q, pi, alpha), 0),
         "KL from uniform": lambda q, pi, alpha: (pi * q).sum(axis=1) + alpha * (h(pi) - np.log(q.shape[1])),
         "log of q": lambda q, pi, alpha: (pi * q).sum(axis=1) - alpha * np.log(np.abs(pi * q) + 1).sum(axis=1),
-        "p + 1e-8": lambda q, pi, alpha: (pi * (q - alpha * np.log(pi + 1e-8))).sum(axis=1),
+        "1e-8 added to p": lambda q, pi, alpha: (pi * (q - alpha * np.log(pi + 1e-8))).sum(axis=1),
         "likeliest action": lambda q, pi, alpha: q[np.arange(len(q)), pi.argmax(axis=1)] + alpha * h(pi),
+        "sign + mean-not-sum": lambda q, pi, alpha: (pi * q - alpha * entr(pi)).mean(axis=1),
+        "no-temperature + log-not-weighted": lambda q, pi, alpha: (
+            pi * q - np.log(np.where(pi > 0, pi, 1))
+        ).sum(axis=1),
         "max plus H": lambda q, pi, alpha: q.max(axis=1) + alpha * h(pi),
         "changes q": lambda q, pi, alpha: np.multiply(q, pi, out=q).sum(axis=1) + alpha * h(pi),
     },
@@ -228,13 +232,15 @@ WRONG = {
         "γ² for the bonus": lambda q, P, R, pi, g, a: ahead(value(q, pi, a * g), P, R, g),
         "log A for H": backup_with(lambda q, pi, a: (pi * q).sum(axis=1) + a * np.log(q.shape[1])),
         "bits": backup_with(lambda q, pi, a: (pi * q).sum(axis=1) + a * h(pi) / np.log(2)),
-        "p + 1e-8": backup_with(lambda q, pi, a: (pi * (q - a * np.log(pi + 1e-8))).sum(axis=1)),
+        "1e-8 added to p": backup_with(lambda q, pi, a: (pi * (q - a * np.log(pi + 1e-8))).sum(axis=1)),
         "mean over actions": backup_with(lambda q, pi, a: (pi * (q - a * np.log(pi + 1e-300))).mean(axis=1)),
         "the reward under π": lambda q, P, R, pi, g, a: ahead(
             value(q, pi, a), P, np.repeat((pi * R).sum(axis=1)[:, None], R.shape[1], axis=1), g
         ),
         "α on the reward": lambda q, P, R, pi, g, a: ahead(value(q, pi, a), P, R * a, g),
         "reward over α": lambda q, P, R, pi, g, a: ahead(value(q, pi, 1.0), P, R / max(a, 1e-12), g),
+        "sign + no-temperature": backup_with(lambda q, pi, a: (pi * q).sum(axis=1) - h(pi)),
+        "no-gamma + sign": lambda q, P, R, pi, g, a: ahead(value(q, pi, -a), P, R, 1.0),
         "backup minus q": lambda q, P, R, pi, g, a: ahead(value(q, pi, a), P, R, g) - q,
         "float32": lambda q, P, R, pi, g, a: ahead(value(q, pi, a), P, R, g).astype(np.float32),
         "H in the column": lambda q, P, R, pi, g, a: R
@@ -256,6 +262,7 @@ WRONG = {
             lambda q, _: ahead(value(q, pi, a), P, R, g), range(300), np.zeros(R.shape)
         ),
         "√α": lambda P, R, pi, g, a: solved(P, R, pi, g, np.sqrt(a)),
+        "sign + no-temperature": lambda P, R, pi, g, a: solved(P, R, pi, g, -1.0),
         "α/γ": lambda P, R, pi, g, a: solved(P, R, pi, g, a / g if g else 0.0),
         "uniform policy": lambda P, R, pi, g, a: solved(P, R, np.full(R.shape, 1 / R.shape[1]), g, a),
         "γ = 0.9 by heart": lambda P, R, pi, g, a: solved(P, R, pi, 0.9, a),
@@ -267,8 +274,9 @@ WRONG = {
         "clipped exponent": clipped_exponent,
         "a little uniform": lambda q, a: mixed(q, a, 1e-6),
         "float32": lambda q, a: softmax(q / a, axis=1).astype(np.float32),
-        "α + 1e-8": lambda q, a: softmax(q / (a + 1e-8), axis=1),
+        "1e-8 added to α": lambda q, a: softmax(q / (a + 1e-8), axis=1),
         "least α of 0.01": lambda q, a: softmax(q / max(a, 0.01), axis=1),
+        "sign + times-alpha": lambda q, a: softmax(-q * a, axis=1),
         "square": lambda q, a: softmax(q / a**2, axis=1),
         "base 2": lambda q, a: softmax(q / a * np.log(2), axis=1),
         "in place": improved_at_once_and_in_place,
@@ -276,7 +284,7 @@ WRONG = {
         / (q - q.min(axis=1, keepdims=True) + a).sum(axis=1, keepdims=True),
         "over A": lambda q, a: softmax(q / a, axis=1) / q.shape[1],
         "weights of the values": lambda q, a: softmax(q / a, axis=1) * q,
-        "sum + 1e-8": lambda q, a: (lambda w: w / (w.sum(axis=1, keepdims=True) + 1e-8))(
+        "1e-8 added to the sum": lambda q, a: (lambda w: w / (w.sum(axis=1, keepdims=True) + 1e-8))(
             np.exp((q - q.max(axis=1, keepdims=True)) / a)
         ),
         "soft value": lambda q, a: a * logsumexp(q / a, axis=1),
@@ -327,6 +335,10 @@ WRONG = {
         "a random start": iterated(start=lambda R: np.random.default_rng(0).dirichlet(np.ones(R.shape[1]), len(R))),
         "annealed α": iterated(improve=lambda q, a: softmax(q / (a + 1e-3), axis=1)),
         "ε-soft": iterated(improve=lambda q, a: mixed(q, a, 1e-3)),
+        "policy-settled + first-round-not-counted": iterated(
+            stop=lambda new, old, pi, old_pi, tol: (pi.argmax(axis=1) == old_pi.argmax(axis=1)).all(),
+            result=lambda pi, q, n: (pi, q, n - 1),
+        ),
         "v for q": iterated(result=lambda pi, q, n: (pi, (pi * q).sum(axis=1), n)),
         "log π": iterated(result=lambda pi, q, n: (np.log(pi + 1e-300), q, n)),
         "order": iterated(result=lambda pi, q, n: (q, pi, n)),
@@ -417,7 +429,7 @@ RIGHT = {
 NAMED = {
     "entropy": {
         "zero-log-zero/nan_to_num of the sum": lambda p: np.nan_to_num(-np.sum(p * np.log(p), axis=-1)),
-        "epsilon-inside/p + 1e-7": lambda p: -(p * np.log(p + 1e-8)).sum(axis=-1),
+        "epsilon-inside/1e-8 in one line": lambda p: -(p * np.log(p + 1e-8)).sum(axis=-1),
         "sign/xlogy": lambda p: xlogy(p, p).sum(axis=-1),
         "other-base/log2 by quotient": lambda p: h(p) / np.log(2),
         "rescaled/perplexity": lambda p: np.exp(h(p)),
@@ -434,6 +446,8 @@ NAMED = {
         + a * h(pi)[:, None],
         "entropy-of-this-state/own": lambda q, P, R, pi, g, a: R
         + g * (P @ (pi * q).sum(axis=1) + a * h(pi)[:, None]),
+        "no-gamma/anywhere": lambda q, P, R, pi, g, a: ahead(value(q, pi, a), P, R, 1.0),
+        "gamma-on-reward/all": lambda q, P, R, pi, g, a: g * ahead(value(q, pi, a), P, R, 1.0),
         "optimal-backup/scipy": lambda q, P, R, pi, g, a: R + g * P @ (a * logsumexp(q / a, axis=1)),
     },
     "soft_policy_evaluation": {
