@@ -69,6 +69,21 @@ def test_figure_9_2_td_ends_at_its_fixed_point_not_at_the_best_fit(lesson):
     assert all(gap > 0 for gap in gaps) and gaps == sorted(gaps, reverse=True)
 
 
+def test_figure_9_2_right_a_middle_n_is_best_and_a_larger_n_wants_a_smaller_step(lesson):
+    """The book's axis runs from 0.25 to 0.55: n = 4 lies lowest, under 0.3; without learning it is 0.54."""
+    alphas = np.arange(0, 1.01, 0.1)
+    u = {
+        n: np.mean([lesson.n_step_errors(n, alphas, seed) for seed in range(1000, 1015)], axis=0)
+        for n in (1, 2, 4, 8, 16, 32, 64, 512)
+    }
+    lowest = {n: errors.min() for n, errors in u.items()}
+    assert min(lowest, key=lowest.get) == 4 and 0.25 < lowest[4] < 0.3
+    assert 0.3 < lowest[1] < 0.4 and 0.45 < lowest[512] < 0.55
+    best = [alphas[errors.argmin()] for errors in u.values()]
+    assert best == sorted(best, reverse=True) and best[0] >= 0.7
+    assert np.allclose([errors[0] for errors in u.values()], 0.543, atol=1e-3)
+
+
 def test_figure_9_5_fourier_is_ahead_of_polynomials(lesson):
     """The book's bands: after 2000 walks Fourier near 0.1 and below, polynomials above it at either order."""
     for order, seeds in ((5, SEEDS), (10, SEEDS[:3])):
