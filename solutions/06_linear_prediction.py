@@ -775,7 +775,7 @@ for name, errors in by_steps.items():
 assert min(by_steps, key=lambda name: by_steps[name].min()) in ("n = 4", "n = 8")
 
 # %% tags=["hide-input"]
-ax = plots.curves(by_steps, x=step_sizes, xlabel="α", ylabel="root mean squared error, first 10 walks",
+ax = plots.curves(by_steps, x=step_sizes, xlabel="α", ylabel="error over the first 10 walks",
                   ax=plots.axes(size="wide"))  # fmt: skip
 ax.set_ylim(0.25, 0.56)
 ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
