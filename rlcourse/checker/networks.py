@@ -256,6 +256,30 @@ def recording(
     return Recording(rows.obs, rows.action, rows.reward, next_obs, *flags)
 
 
+@transferable
+@dataclass(frozen=True)
+class Reused:
+    """A `PPOBatch` of these arrays, as tensors."""
+
+    obs: np.ndarray
+    action: np.ndarray
+    log_prob_old: np.ndarray
+    adv: np.ndarray
+    returns: np.ndarray
+
+    def build(self, notes: Counter) -> Any:
+        from rlcourse.policies.ppo import PPOBatch  # which no other lesson waits for
+
+        return PPOBatch(*(torch.from_numpy(np.array(column)) for column in self._columns()))
+
+    def differs(self, now: Any) -> str:
+        pairs = zip(now, map(Tensor, self._columns()), strict=True)
+        return next(filter(None, (before.differs(column) for column, before in pairs)), "")
+
+    def _columns(self) -> tuple[np.ndarray, ...]:
+        return self.obs, self.action, self.log_prob_old, self.adv, self.returns
+
+
 # ------------------------------------------------------------------------------------- agents
 
 
@@ -294,6 +318,11 @@ class AgentState:
                 weights = [leaf for name in recipe.of for leaf in _leaves(getattr(state, name))]
                 setattr(state, key, recipe.over(weights))
         return state
+
+    def touched(self, now: Any) -> str:
+        """What became of the networks of an agent that was only asked, not trained."""
+        lent = ((r, getattr(now, k)) for k, r in self.parts.items() if hasattr(r, "touched"))
+        return next(filter(None, (recipe.touched(part) for recipe, part in lent)), "")
 
 
 @transferable
@@ -383,6 +412,22 @@ def updates(function: Any, **inputs: Any) -> dict[str, Any]:
     was called the first time.
     """
     return _updated(function, inputs)
+
+
+@caller
+def stepping(function: Any, **inputs: Any) -> dict[str, Any]:
+    """`updates` of a function that returns the losses of its steps: a list of them counts as an array."""
+
+    @functools.wraps(function)
+    def listed(*arguments: Any) -> Any:
+        losses = function(*arguments)
+        if not isinstance(losses, list | tuple) or not losses:
+            return losses
+        numbers = [loss.detach() if isinstance(loss, torch.Tensor) else loss for loss in losses]
+        single = all(np.shape(x) == () and not isinstance(x, str | bool) for x in numbers)
+        return np.array([float(x) for x in numbers]) if single else losses
+
+    return _updated(listed, inputs)
 
 
 @caller
@@ -638,6 +683,9 @@ def _leaves(part: Any) -> Iterator[torch.Tensor]:
         yield from part.parameters()
     elif isinstance(part, torch.Tensor) and (part.requires_grad or not part.is_leaf):
         yield part
+    elif isinstance(part, tuple):
+        for each in part:
+            yield from _leaves(each)
 
 
 def _parts(inputs: dict[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -29,7 +29,7 @@ from torch.nn.functional import mse_loss
 from rlcourse.lab.agents import functions_for
 from rlcourse.lab.on_policy import Rollout
 from rlcourse.lab.optim import descend
-from rlcourse.policies.agents import OnPolicyAgent, standardise
+from rlcourse.policies.agents import OnPolicyAgent, end_to_end, standardise
 from rlcourse.policies.distributions import PolicyOutput, log_prob_and_entropy, log_prob_of
 from rlcourse.policies.gae import gae
 
@@ -76,6 +76,26 @@ def gaussian_kl(mean_p: Tensor, log_std_p: Tensor, mean_q: Tensor, log_std_q: Te
     return (-difference + 0.5 * (torch.exp(2 * difference) + distance.square() - 1)).sum(dim=-1)
 
 
+def policy_kl(old: PolicyOutput, new: PolicyOutput) -> Tensor:
+    r"""$\mathrm{KL}(\pi_{old}(\cdot|s)\,\|\,\pi_\theta(\cdot|s))$ a row: how far a policy has gone from another.
+
+    Schulman et al. 2017, eq. 8. Two softmaxes by their logits (B, A) each, or two diagonal
+    Gaussians by their (mean, log_std), (B, D) each. Differentiable in both. Returns (B,).
+    """
+    return gaussian_kl(*old, *new) if isinstance(new, tuple) else categorical_kl(old, new)
+
+
+def small_step_kl(logits: Tensor, step: Tensor) -> Tensor:
+    r"""$\frac12 x^\top F x = \frac12\mathrm{Var}_{a\sim\pi}(x_a)$, $F = \mathrm{diag}(\pi) - \pi\pi^\top$.
+
+    The second order of $\mathrm{KL}(\pi_h\|\pi_{h+x})$ for π = softmax(h): F is the Fisher matrix
+    (Kakade 2001; Schulman et al. 2015, appendix C). logits: h; step: x; (B, A). Returns (B,).
+    """
+    pi = torch.softmax(logits, dim=-1)
+    centred = step - (pi * step).sum(dim=-1, keepdim=True)
+    return 0.5 * (pi * centred.square()).sum(dim=-1)
+
+
 def ppo_kl_loss(log_prob, log_prob_old, adv, kl, kl_coef) -> Tensor:
     r"""$-\frac1B\sum \rho A + \beta\,\frac1B\sum \mathrm{KL}(\pi_{old}\|\pi_\theta)$.
 
@@ -111,6 +131,23 @@ class PPOBatch(NamedTuple):
     returns: Tensor
 
 
+def ppo_batch(agent_state, rollout: Rollout, *, gae=gae) -> PPOBatch:
+    r"""What must be known before the first step: $\log\pi_{old}$, $\hat A$ and $\hat R = \hat A + V$.
+
+    Schulman et al. 2017, algorithm 1 and eq. 11; the advantages are standardised over all rows,
+    after the targets were made. agent_state: policy, v_net, gamma, lam; rollout: (T, …), or
+    (T, N, …) for N environments. `gae` may be another's. Returns the rows, N·T of them.
+    """
+    s = agent_state
+    with torch.no_grad():
+        value, next_value = s.v_net(rollout.obs), s.v_net(rollout.next_obs)
+        log_prob_old = log_prob_of(s.policy(rollout.obs), rollout.action)
+    ends = rollout.terminated, rollout.truncated
+    adv, returns = gae(rollout.reward, value, next_value, *ends, s.gamma, s.lam)
+    columns = (rollout.obs, rollout.action, log_prob_old, standardise(adv), returns)
+    return PPOBatch(*(column.flatten(0, rollout.reward.ndim - 1) for column in columns))
+
+
 def ppo_update(agent_state, batch, rng, *, ppo_clip_loss=ppo_clip_loss) -> Tensor:
     """Epochs of minibatch steps on one rollout — Schulman et al. 2017, algorithm 1 and eq. 9.
 
@@ -132,6 +169,7 @@ def ppo_kl_update(
     rng,
     *,
     ppo_kl_loss=ppo_kl_loss,
+    policy_kl=policy_kl,
     adapt_kl_coefficient=adapt_kl_coefficient,
 ) -> Tensor:
     """As `ppo_update` with the penalised surrogate; then the coefficient adapts, once.
@@ -154,11 +192,6 @@ def ppo_kl_update(
         kl = float(policy_kl(old, s.policy(batch.obs)).mean())
     s.kl_coef = adapt_kl_coefficient(s.kl_coef, kl, s.kl_target, s.beta_low, s.beta_high, s.factor)
     return losses
-
-
-def policy_kl(old: PolicyOutput, new: PolicyOutput) -> Tensor:
-    """KL(old‖new) a row, (B,), of two outputs of a policy: softmaxes or Gaussians."""
-    return gaussian_kl(*old, *new) if isinstance(new, tuple) else categorical_kl(old, new)
 
 
 def _minibatch_steps(agent_state, batch, rng, surrogate, extra: tuple[Tensor, ...] = ()) -> Tensor:
@@ -203,6 +236,7 @@ class PPO(OnPolicyAgent):
     entropy_coef: float = 0.0
     max_grad_norm: float = 0.5
     gae: Callable = gae
+    ppo_batch: Callable = ppo_batch
     ppo_clip_loss: Callable = ppo_clip_loss
     ppo_update: Callable = ppo_update
 
@@ -215,14 +249,16 @@ class PPO(OnPolicyAgent):
         return {"loss": torch.as_tensor(losses).detach().mean()}
 
     def batch(self, rollout: Rollout) -> PPOBatch:
-        """Values, advantages and log π_old of a rollout; its rows, in any order from here on."""
-        with torch.no_grad():
-            value, next_value = self.v_net(rollout.obs), self.v_net(rollout.next_obs)
-            log_prob_old = log_prob_of(self.policy(rollout.obs), rollout.action)
-        ends = rollout.terminated, rollout.truncated
-        adv, returns = self.gae(rollout.reward, value, next_value, *ends, self.gamma, self.lam)
-        columns = (rollout.obs, rollout.action, log_prob_old, standardise(adv), returns)
-        return PPOBatch(*(column.flatten(0, rollout.reward.ndim - 1) for column in columns))
+        """Values, advantages and log π_old of a rollout, by `ppo_batch`; its rows in the order of time.
+
+        `ppo_batch` gets the rollouts of all environments as one, (T, …): see `end_to_end`.
+        """
+        rows = self.ppo_batch(self, end_to_end(rollout), **functions_for(self, self.ppo_batch))
+        if rollout.reward.ndim == 1:
+            return PPOBatch(*rows)
+        lengths = rollout.reward.shape[::-1]
+        in_time = (c.unflatten(0, lengths).transpose(0, 1).flatten(0, 1) for c in rows)
+        return PPOBatch(*in_time)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -238,6 +274,7 @@ class PPOKL(PPO):
     beta_high: float = 1.5
     factor: float = 2.0
     ppo_kl_loss: Callable = ppo_kl_loss
+    policy_kl: Callable = policy_kl
     adapt_kl_coefficient: Callable = adapt_kl_coefficient
     ppo_kl_update: Callable = ppo_kl_update
 
