@@ -249,7 +249,7 @@ _POLICY_DETACHED = (
 _LOG_PROB_FOR_RATIO = (
     "You weigh the advantage with log π (or with π) in place of the ratio. Where the policy has moved that is another "
     "number and another gradient: the surrogate is the ratio times A.",
-    "What is the first factor of (12.3)?",
+    "What is the first factor of (12.4)?",
 )
 
 
@@ -259,7 +259,7 @@ ppo_clip_loss = Exercise(
     cases=_clip_cases,
     returns=tensor(),
     points=3,
-    equation="(12.6)",
+    equation="(12.7)",
     parts=["importance_ratio"],
     call="gradients",
     rtol=RTOL,
@@ -310,7 +310,7 @@ ppo_clip_loss = Exercise(
         ),
         Mistake(
             "no-clipping",
-            "This is the surrogate (12.3): nothing is clipped.",
+            "This is the surrogate (12.4): nothing is clipped.",
             "Which argument of the function have you not used?",
             _clip_loss(objective="no clip"),
         ),
@@ -456,7 +456,7 @@ small_step_kl = Exercise(
     cases=_step_cases,
     returns=tensor(),
     points=2,
-    equation="(12.8)",
+    equation="(12.9)",
     rtol=1e-6,
     atol=1e-9,
     mistakes=[
@@ -747,7 +747,7 @@ policy_kl = Exercise(
     cases=_kl_cases,
     returns=tensor(),
     points=3,
-    equation="(12.12)",
+    equation="(12.13)",
     parts=["categorical_kl", "gaussian_kl"],
     call="gradients",
     rtol=RTOL,
@@ -765,7 +765,7 @@ policy_kl = Exercise(
         ),
         Mistake(
             "swapped",
-            "This is KL(new ‖ old). KL is not symmetric: (12.12) weighs by the first policy, the one that collected "
+            "This is KL(new ‖ old). KL is not symmetric: (12.13) weighs by the first policy, the one that collected "
             "the data. (`F.kl_div(input, target)` has its arguments the other way round.)",
             "Under which policy is the mean taken in KL(old ‖ new)?",
             _kl(swap=("softmax", "gaussian")),
@@ -803,7 +803,7 @@ policy_kl = Exercise(
             "not-weighed",
             "The logarithms of the two policies are not weighed with the probabilities of the first, or with those of "
             "the second, or of both.",
-            "Over which policy's actions does (12.12) average?",
+            "Over which policy's actions does (12.13) average?",
             _kl("not weighed"),
             _kl("q-weighed"),
             _kl("both orders"),
@@ -855,7 +855,7 @@ policy_kl = Exercise(
         Mistake(
             "batch-mean",
             "You return one number for the whole batch. Asked is one KL a state, (B,).",
-            "Over which dimensions does (12.12) sum?",
+            "Over which dimensions does (12.13) sum?",
             *(
                 _kl(softmax_reduce=r, gaussian_reduce=r)
                 for r in ("batch mean", "batch sum", "mean of all")
@@ -988,7 +988,7 @@ ppo_kl_loss = Exercise(
     cases=_kl_loss_cases,
     returns=tensor(),
     points=1,
-    equation="(12.13)",
+    equation="(12.14)",
     parts=["importance_ratio"],
     call="gradients",
     rtol=RTOL,
@@ -1038,8 +1038,8 @@ ppo_kl_loss = Exercise(
         ),
         Mistake(
             "clipped-too",
-            "You clip as well. Here the penalty alone holds the policy: (12.13) has no clip.",
-            "Compare the first term of (12.13) with yours.",
+            "You clip as well. Here the penalty alone holds the policy: (12.14) has no clip.",
+            "Compare the first term of (12.14) with yours.",
             _kl_loss(objective="min"),
             _kl_loss(objective="clipped alone"),
         ),
@@ -1157,7 +1157,7 @@ adapt_kl_coefficient = Exercise(
     cases=_adapt_cases,
     returns=number(),
     points=1,
-    equation="(12.14)",
+    equation="(12.15)",
     mistakes=[
         Mistake(
             "reversed",
@@ -1212,13 +1212,13 @@ adapt_kl_coefficient = Exercise(
         Mistake(
             "one-way",
             "Your coefficient only grows, or only shrinks. It has to do both, or it ends at 0 or at infinity.",
-            "Which of the two lines of (12.14) is missing?",
+            "Which of the two lines of (12.15) is missing?",
             _adapt(below="coef"),
             _adapt(above="coef"),
         ),
         Mistake(
             "borders-count",
-            "On a border the coefficient stays: (12.14) has > and <.",
+            "On a border the coefficient stays: (12.15) has > and <.",
             "What do you return where the KL is exactly β_high·target?",
             _adapt(borders=True),
         ),
@@ -1889,7 +1889,7 @@ ppo_update = Exercise(
         ),
         Mistake(
             "not-clipped-surrogate",
-            "The policy's part of your loss is not (12.6): it is not clipped, or clipped alone, or the larger of the two "
+            "The policy's part of your loss is not (12.7): it is not clipped, or clipped alone, or the larger of the two "
             "terms, or has the other sign.",
             "Did you use your own `ppo_clip_loss`?",
             *(_update(objective=o) for o in ("no clip", "clipped alone", "max", "above only")),

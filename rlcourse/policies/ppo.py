@@ -194,21 +194,41 @@ def ppo_kl_update(
     return losses
 
 
+def clipped_value_loss(value: Tensor, value_old: Tensor, returns: Tensor, clip: float) -> Tensor:
+    r"""$\frac{1}{2B}\sum\max\big((R-V)^2,\ (R-V_{old}-\mathrm{clip}(V-V_{old},-\epsilon,\epsilon))^2\big)$.
+
+    What the authors' code does and their text has not. All (B,); the old values and returns are
+    data. Returns a scalar.
+    """
+    near = value_old + (value - value_old).clamp(-clip, clip)
+    return 0.5 * torch.maximum((returns - value).square(), (returns - near).square()).mean()
+
+
 def _minibatch_steps(agent_state, batch, rng, surrogate, extra: tuple[Tensor, ...] = ()) -> Tensor:
     """surrogate + c_v · ½ mean (R − V)² − c_e · mean entropy, a step a minibatch, shuffled anew an epoch."""
     s, losses = agent_state, []
+    value_clip = getattr(s, "value_clip", None)
+    if value_clip is not None:
+        with torch.no_grad():
+            extra = (*extra, s.v_net(batch.obs))
     for _ in range(s.epochs):
         order = torch.from_numpy(rng.permutation(len(batch.adv)))
         columns = [column[order].split(s.minibatch_size) for column in (*batch, *extra)]
         for minibatch in zip(*columns, strict=True):
             rows = PPOBatch(*minibatch[: len(batch)])
             output = s.policy(rows.obs)
-            value_loss = 0.5 * mse_loss(s.v_net(rows.obs), rows.returns)
+            more = minibatch[len(batch) :]
+            value = s.v_net(rows.obs)
+            if value_clip is None:
+                value_loss = 0.5 * mse_loss(value, rows.returns)
+            else:
+                *more, value_old = more
+                value_loss = clipped_value_loss(value, value_old, rows.returns, value_clip)
             if s.entropy_coef:
                 log_prob, entropy = log_prob_and_entropy(output, rows.action)
             else:
                 log_prob = log_prob_of(output, rows.action)
-            loss = surrogate(rows, output, log_prob, *minibatch[len(batch) :])
+            loss = surrogate(rows, output, log_prob, *more)
             loss = loss + s.value_coef * value_loss
             if s.entropy_coef:
                 loss = loss - s.entropy_coef * entropy.mean()
@@ -222,7 +242,10 @@ def _minibatch_steps(agent_state, batch, rng, surrogate, extra: tuple[Tensor, ..
 
 @dataclass(kw_only=True, eq=False)
 class PPO(OnPolicyAgent):
-    """PPO-Clip for finite sets of actions and for boxes; the presets suit the classic tasks."""
+    """PPO-Clip for finite sets of actions and for boxes; the presets suit the classic tasks.
+
+    value_clip: ε of a value that is clipped like the ratio (`clipped_value_loss`); None: it is not.
+    """
 
     n_envs: int = 8
     horizon: int | None = 64
@@ -235,6 +258,7 @@ class PPO(OnPolicyAgent):
     value_coef: float = 0.5
     entropy_coef: float = 0.0
     max_grad_norm: float = 0.5
+    value_clip: float | None = None
     gae: Callable = gae
     ppo_batch: Callable = ppo_batch
     ppo_clip_loss: Callable = ppo_clip_loss
