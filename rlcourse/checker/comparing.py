@@ -40,11 +40,10 @@ def _has(value: Any, key: str) -> bool:
 
 
 def unpacked(exercise: Exercise, value: Any) -> Any:
-    """`value`; where several single numbers are asked for, an array of as many as a tuple of them."""
-    items = exercise.returns.items.values()
-    numbers = bool(items) and all(item.kind == "float" for item in items)
-    row = isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.shape == (len(items),)
-    return tuple(value.tolist()) if numbers and row else value
+    """`value`; an array as a tuple of its numbers, where `row_of` is asked for."""
+    form = exercise.returns
+    array = isinstance(value, np.ndarray) and value.shape == (len(form.items),)
+    return tuple(value.tolist()) if form.dtype == "row" and array else value
 
 
 def malformed(value: Any, form: Shape, reference: Any, name: str = "your result") -> str:

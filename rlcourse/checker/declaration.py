@@ -37,7 +37,7 @@ class Shape:
     "numbers" (an array or a tensor), "tuple"; of updates: "loss", "figures", "anything".
 
     dtype (of arrays): "float" (float64), "any float" (float32 as well), "int" (any integer) or "mask"
-    (bool, int or float);
+    (bool, int or float); of a tuple "row" where an array of its numbers will do;
     items: name -> Shape, for tuples.
     """
 
@@ -95,6 +95,11 @@ def anything() -> Shape:
 def several(**items: Shape) -> Shape:
     """A tuple of these, in this order; the names are used in diagnoses."""
     return Shape("tuple", items=items)
+
+
+def row_of(*names: str) -> Shape:
+    """Single numbers of these names: a tuple of them, or an array of as many."""
+    return Shape("tuple", "row", {name: number() for name in names})
 
 
 # ------------------------------------------------------------------------------------- mistakes

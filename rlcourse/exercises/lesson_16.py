@@ -13,7 +13,7 @@ from rlcourse.checker.declaration import (
     array,
     composable,
     integer,
-    number,
+    row_of,
     several,
 )
 from rlcourse.checker.harness import Case
@@ -1179,7 +1179,7 @@ leave_or_stay = Exercise(
     "leave_or_stay",
     reference=soft.leave_or_stay,
     cases=_leaving_cases,
-    returns=several(value=number(), p_leave=number()),
+    returns=row_of("value", "p_leave"),
     points=2,
     equation="(16.14)",
     mistakes=[

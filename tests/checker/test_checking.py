@@ -278,17 +278,16 @@ def test_the_card_escapes_html():
     assert "<script>" not in as_html(judge(answer))
 
 
-def _pairs_of_numbers():
-    """The exercises that ask for several single numbers and nothing else."""
+def _rows():
+    """The exercises that ask for a row of numbers."""
     for number in lessons():
         for exercise in lesson(number):
-            kinds = {item.kind for item in exercise.returns.items.values()}
-            if kinds == {"float"} and exercise.call is None:
+            if exercise.returns.dtype == "row":
                 yield exercise
 
 
-def test_an_array_of_the_numbers_asked_for_is_as_good_as_a_tuple_of_them():
-    exercises = list(_pairs_of_numbers())
+def test_where_a_row_is_asked_for_an_array_is_as_good_as_a_tuple():
+    exercises = list(_rows())
     assert "leave_or_stay" in [exercise.name for exercise in exercises]
     for exercise in exercises:
         reference = exercise.reference
