@@ -80,6 +80,10 @@ _SIGN_OF_ADVANTAGE = (
     "Everything has the opposite sign: this is what was expected minus what came.",
     "Something better than expected has happened. Should the advantage be positive?",
 )
+_NO_BOOTSTRAP = (
+    "Your target is the reward alone. What comes after this step is a part of what the critic is to predict.",
+    "What does the critic say of the next state, and where does your target hold it?",
+)
 _NO_BASELINE = (
     "These are returns: V(s) is not subtracted. An advantage is what came minus what was expected.",
     "What is the advantage if exactly that comes which was expected?",
@@ -88,7 +92,14 @@ _RETURNS = (
     "The advantages are right, but the second part is not Â + V, the return that they stand for: the critic's target.",
     "If the critic were exact and nothing random, which number should the target of V(s) be?",
 )
-_BASELINE_LEFT_IN_TARGET = "adv alone"
+_PARTS_EXCHANGED = (
+    "Both parts are right, but they come back in the wrong order.",
+    "Look at the last line of the docstring.",
+)
+_STEPS_TWICE = (
+    "Every network moves exactly twice as far as it should: its optimiser steps twice, or the loss is doubled.",
+    "How often does `step()` run for one batch?",
+)
 
 _PILE_UP = (
     "The gradients of earlier calls are still there when you step: `.grad` adds up until it is cleared.",
@@ -136,6 +147,8 @@ def _pair(adv, value, returns="adv + V"):
     adv = torch.as_tensor(adv, dtype=torch.float64)
     v = value.detach().double()
     second = {"adv + V": adv + v, "adv": adv, "adv − V": adv - v, "V": v, "−adv + V": v - adv}
+    if returns == "first":
+        return (adv + v).to(value.dtype), adv.to(value.dtype)
     return adv.to(value.dtype), second[returns].to(value.dtype)
 
 
@@ -364,6 +377,7 @@ n_step_advantage = Exercise(
             _n_step(discount=False, power="0"),
         ),
         Mistake("returns-wrong", *_RETURNS, *(_n_step(returns=second) for second in _SECOND_PARTS)),
+        Mistake("parts-exchanged", *_PARTS_EXCHANGED, _n_step(returns="first")),
     ],
     also_correct=[_n_step(), _sum_of_errors(), _backups, _episodes_apart],
 )  # fmt: skip
@@ -578,6 +592,7 @@ gae = Exercise(
         ),
         Mistake("sign", *_SIGN_OF_ADVANTAGE, _gae(sign=-1.0), _gae(sign=-1.0, returns="−adv + V")),
         Mistake("returns-wrong", *_RETURNS, *(_gae(returns=second) for second in _SECOND_PARTS)),
+        Mistake("parts-exchanged", *_PARTS_EXCHANGED, _gae(returns="first")),
     ],
     also_correct=[_gae(), _gae_double_sum, _gae_by_lambda_returns, _gae_by_solving],
 )  # fmt: skip
@@ -795,224 +810,16 @@ def _log_pi(policy, batch):
     return _taken(torch.log_softmax(policy(batch.obs), dim=1), batch.action)
 
 
-def _step(optimizer, loss, clear: str) -> None:
+def _step(optimizer, loss, clear: str, times: int = 1) -> None:
     """clear: "before" backward; "never"; "after" the step, which is too late for what was there."""
     if clear == "before":
         optimizer.zero_grad()
     loss.backward()
-    optimizer.step()
+    for _ in range(times):
+        optimizer.step()
     if clear == "after":
         optimizer.zero_grad()
 
-
-# ------------------------------------------------------------------- one_step_actor_critic_update
-
-
-def _one_step_cases(rng: np.random.Generator) -> list[Case]:
-    def case(name: str, *tags: str, gamma=0.9, discounts=(1.0,), ends=(0,), lr=0.5) -> Case:
-        batches = [transitions(rng, 1, 3, n_actions=4, terminated=[d], scale=2.0) for d in ends]
-        seen = np.concatenate([b.obs for b in batches] + [b.next_obs for b in batches])
-        parts = {
-            "policy": network(rng, "logits", 3, 4),
-            "v_net": both_signs(network(rng, "v", 3), seen),
-            "policy_optimizer": Optimizer(["policy"], lr),
-            "v_optimizer": Optimizer(["v_net"], 0.6 * lr),
-        }
-        inputs = {"state": AgentState(parts), "batch": batches, "gamma": gamma}
-        return Case(name, inputs | {"discount": list(discounts)}, tags)
-
-    late, end = "I below 1", "a terminal step"
-    return [
-        case("the first step of an episode", discounts=(1.0,)),
-        case("a later step", late, discounts=(0.6,)),
-        case("a terminal step", end, ends=(1,)),
-        case("a later step, terminal", late, end, discounts=(0.4,), ends=(1,)),
-        case("three steps", late, discounts=(1.0, 0.9, 0.81), ends=(0, 0, 1)),
-        case("γ = 0", "γ = 0", late, gamma=0.0, discounts=(0.5,)),
-        case("γ = 1", "γ = 1", gamma=1.0, discounts=(1.0,)),
-        case("γ = ½", late, gamma=0.5, discounts=(0.25, 0.125), ends=(0, 0)),
-    ]
-
-
-@composable
-def _one_step(
-    *,
-    actor_i: bool = True,
-    critic_i: bool = False,
-    shrinks: str = "γI",
-    detach: bool = True,
-    weight: str = "δ",
-    weight_detached: bool = True,
-    half: float = 0.5,
-    sign: float = 1.0,
-    mask: str = "next",
-    discount_of: str = "next",
-    clear: str = "before",
-    policy_steps: bool = True,
-    critic_steps: bool = True,
-) -> Callable:
-    """The box of S&B §13.5 with its parts exchangeable; weight: what the actor is weighed with."""
-
-    def one_step_actor_critic_update(
-        policy, v_net, policy_optimizer, v_optimizer, batch, gamma, discount
-    ):
-        def error(attached=True):
-            value, ahead = v_net(batch.obs), v_net(batch.next_obs)
-            target = td_target(batch.reward, ahead, batch.terminated, gamma, mask, discount_of)
-            return target, value, (target if not detach else target.detach()) - value
-
-        target, value, delta = error()
-        v_loss = half * (discount if critic_i else 1.0) * delta.square().mean()
-        log_prob = _log_pi(policy, batch)
-        if not weight_detached:
-            policy_loss = -sign * (discount if actor_i else 1.0) * (delta * log_prob).mean()
-            for optimizer in (v_optimizer, policy_optimizer):
-                optimizer.zero_grad()
-            (v_loss + policy_loss).backward()
-            v_optimizer.step()
-            policy_optimizer.step()
-            return delta.detach(), gamma * discount
-        before = {"δ": delta, "target": target, "V": value, "r": batch.reward, "|δ|": delta.abs()}
-        given = before.get(weight, delta).detach()
-        if critic_steps:
-            _step(v_optimizer, v_loss, clear)
-        if weight == "new δ":
-            given = error()[2].detach()
-        factor = sign * (discount if actor_i else 1.0)
-        if policy_steps:
-            _step(policy_optimizer, -factor * (given * log_prob).mean(), clear)
-        left = {"γI": gamma * discount, "I": discount, "γ": gamma, "1": 1.0, "γ²I": gamma**2 * discount}  # fmt: skip
-        return (given if weight == "new δ" else delta.detach()), left[shrinks]
-
-    return one_step_actor_critic_update
-
-
-def _one_step_combined(policy, v_net, policy_optimizer, v_optimizer, batch, gamma, discount):
-    with torch.no_grad():
-        ahead = v_net(batch.next_obs)[0] if not batch.terminated[0] else 0.0
-    delta = batch.reward[0] + gamma * ahead - v_net(batch.obs)[0]
-    log_prob = torch.log_softmax(policy(batch.obs)[0], dim=0)[batch.action[0]]
-    for optimizer in (policy_optimizer, v_optimizer):
-        optimizer.zero_grad()
-    (delta**2 / 2 - discount * delta.item() * log_prob).backward()
-    v_optimizer.step()
-    policy_optimizer.step()
-    return float(delta), gamma * discount
-
-
-def _one_step_by_hand(policy, v_net, policy_optimizer, v_optimizer, batch, gamma, discount):
-    value = v_net(batch.obs)
-    ahead = v_net(batch.next_obs).detach()
-    delta = float(batch.reward + gamma * (1 - batch.terminated) * ahead - value)
-    up_v = torch.autograd.grad(value.sum(), list(v_net.parameters()))
-    up_pi = torch.autograd.grad(_log_pi(policy, batch).sum(), list(policy.parameters()))
-    for w, g in zip(policy.parameters(), up_pi, strict=True):
-        w.grad = -discount * delta * g
-    for w, g in zip(v_net.parameters(), up_v, strict=True):
-        w.grad = -delta * g
-    policy_optimizer.step()
-    v_optimizer.step()
-    return delta, gamma * discount
-
-
-def _one_step_actor_first(policy, v_net, policy_optimizer, v_optimizer, batch, gamma, discount):
-    delta = methods.td_error(
-        batch.reward, v_net(batch.obs), v_net(batch.next_obs).detach(), batch.terminated, gamma
-    )
-    policy_optimizer.zero_grad()
-    (-discount * delta.detach() * _log_pi(policy, batch)).sum().backward()
-    policy_optimizer.step()
-    v_optimizer.zero_grad()
-    (0.5 * delta.pow(2)).sum().backward()
-    v_optimizer.step()
-    return delta, gamma * discount
-
-
-one_step_actor_critic_update = Exercise(
-    "one_step_actor_critic_update",
-    reference=methods.one_step_actor_critic_update,
-    cases=_one_step_cases,
-    returns=several(td_error=loss_value(), discount=loss_value()),
-    points=3,
-    equation="(11.14)",
-    call="actor_critic",
-    rtol=RTOL,
-    atol=ATOL,
-    tells=lambda *given: _told_of_pair(
-        one_step_actor_critic_update, ("td_error", "discount"), *given
-    ),
-    mistakes=[
-        Mistake(
-            "i-forgotten",
-            "The actor's step does not know I. Steps taken later count γ^t in ∇J: that is what I has grown to, or "
-            "rather shrunk.",
-            "Which argument have you used for the second part of the result alone?",
-            _one_step(actor_i=False),
-        ),
-        Mistake(
-            "i-in-critic",
-            "I stands in the critic's loss. The critic estimates V, wherever in the episode its state is met: no γ^t "
-            "belongs there.",
-            "Whose gradient is ∇J?",
-            _one_step(critic_i=True),
-            _one_step(critic_i=True, actor_i=False),
-        ),
-        Mistake(
-            "i-not-shrunk",
-            "The second part of what you return is not γI, what the next step of the episode needs.",
-            "If this was step t of its episode, I is γ^t. And in the next step?",
-            *(_one_step(shrinks=what) for what in ("I", "γ", "1", "γ²I")),
-        ),
-        Mistake("residual-gradient", *_RESIDUAL, _one_step(detach=False)),
-        Mistake(
-            "error-recomputed",
-            "δ is computed again after the critic's step. Both steps use the same δ: that of the weights from before.",
-            "Keep the number. Where does it come from in the box?",
-            _one_step(weight="new δ"),
-        ),
-        Mistake(
-            "critic-gets-actor-gradient",
-            "The actor's loss moves the critic. In the actor's loss δ is a number: it says how far to go, and is not to "
-            "be changed by it.",
-            "Which tensor in the actor's loss has to be detached?",
-            _one_step(weight_detached=False),
-        ),
-        Mistake(
-            "other-weight",
-            "The actor is weighed with something else than δ: the target, the value or the reward alone.",
-            "The step went exactly as expected. How far should the policy move?",
-            *(_one_step(weight=what) for what in ("target", "V", "r")),
-        ),
-        Mistake(
-            "no-half",
-            "The critic goes twice as far: the ½ is missing. With ½ the gradient is the error itself, as in the box.",
-            "What is the derivative of ½ δ² for δ?",
-            _one_step(half=1.0),
-        ),
-        Mistake("sign", *_SIGN, _one_step(sign=-1.0)),
-        Mistake(
-            "terminal-bootstrap", *_TERMINAL_BOOTSTRAP, _one_step(mask="nothing")
-        ),
-        Mistake("mask-inverted", *MASK_INVERTED, _one_step(mask="inverted")),
-        Mistake("reward-masked", *REWARD_MASKED, _one_step(mask="all")),
-        Mistake("no-gamma", *_NO_GAMMA, _one_step(discount_of="nothing")),
-        Mistake("reward-discounted", *REWARD_DISCOUNTED, _one_step(discount_of="all")),
-        Mistake(
-            "gradients-pile-up",
-            *_PILE_UP,
-            _one_step(clear="never"),
-            _one_step(clear="after"),
-        ),
-        Mistake(
-            "one-network-only",
-            "Only one of the two networks has moved. The critic learns from δ, and the actor learns from δ.",
-            "How many optimisers did you get, and how many have stepped?",
-            _one_step(policy_steps=False),
-            _one_step(critic_steps=False),
-        ),
-    ],
-    also_correct=[_one_step(), _one_step_combined, _one_step_by_hand, _one_step_actor_first],
-)  # fmt: skip
 
 # -------------------------------------------------------------------------- q_actor_critic_update
 
@@ -1061,6 +868,7 @@ def _q_update(
     pick: str = "taken",
     score: str = "log π",
     returns: str = "policy, Q",
+    times: int = 1,
 ) -> Callable:
     """Seed 002's loop for a batch, with its parts exchangeable; ahead: which Q(s′, ·) the target reads."""
 
@@ -1075,6 +883,7 @@ def _q_update(
             "a": lambda: _taken(after, batch.action),
             "mean": lambda: (pi_next * after).sum(dim=1),
             "Q(s, a′)": lambda: _taken(table, next_action),
+            "nothing": lambda: torch.zeros(len(next_action)),
         }
         target = td_target(batch.reward, choose[ahead](), batch.terminated, gamma, mask, discount)
         target = target.detach() if detach else target
@@ -1112,8 +921,8 @@ def _q_update(
             _step(policy_optimizer, loss, clear)
         else:
             loss = policy_loss(q)
-            _step(q_optimizer, q_loss, clear)
-            _step(policy_optimizer, loss, clear)
+            _step(q_optimizer, q_loss, clear, times)
+            _step(policy_optimizer, loss, clear, times)
         out = loss.detach(), q_loss.detach()
         return out[::-1] if returns == "Q, policy" else out
 
@@ -1253,6 +1062,8 @@ q_actor_critic_update = Exercise(
         Mistake("reward-masked", *REWARD_MASKED, _q_update(mask="all")),
         Mistake("no-gamma", *_NO_GAMMA, _q_update(discount="nothing")),
         Mistake("reward-discounted", *REWARD_DISCOUNTED, _q_update(discount="all")),
+        Mistake("no-bootstrap", *_NO_BOOTSTRAP, _q_update(ahead="nothing")),
+        Mistake("steps-twice", *_STEPS_TWICE, _q_update(times=2)),
         Mistake(
             "gradients-pile-up", *_PILE_UP, _q_update(clear="never"), _q_update(clear="after")
         ),
@@ -1264,6 +1075,219 @@ q_actor_critic_update = Exercise(
         ),
     ],
     also_correct=[_q_update(), _q_combined, _q_actor_first],
+)  # fmt: skip
+
+# ------------------------------------------------------------------- one_step_actor_critic_update
+
+
+def _one_step_cases(rng: np.random.Generator) -> list[Case]:
+    def case(name: str, *tags: str, gamma=0.9, discounts=(1.0,), ends=(0,), lr=0.5) -> Case:
+        batches = [transitions(rng, 1, 3, n_actions=4, terminated=[d], scale=2.0) for d in ends]
+        seen = np.concatenate([b.obs for b in batches] + [b.next_obs for b in batches])
+        parts = {
+            "policy": network(rng, "logits", 3, 4),
+            "v_net": both_signs(network(rng, "v", 3), seen),
+            "policy_optimizer": Optimizer(["policy"], lr),
+            "v_optimizer": Optimizer(["v_net"], 0.6 * lr),
+        }
+        inputs = {"state": AgentState(parts), "batch": batches, "gamma": gamma}
+        return Case(name, inputs | {"discount": list(discounts)}, tags)
+
+    late, end = "I below 1", "a terminal step"
+    return [
+        case("the first step of an episode", discounts=(1.0,)),
+        case("a later step", late, discounts=(0.6,)),
+        case("a terminal step", end, ends=(1,)),
+        case("a later step, terminal", late, end, discounts=(0.4,), ends=(1,)),
+        case("three steps", late, discounts=(1.0, 0.9, 0.81), ends=(0, 0, 1)),
+        case("γ = 0", "γ = 0", late, gamma=0.0, discounts=(0.5,)),
+        case("γ = 1", "γ = 1", gamma=1.0, discounts=(1.0,)),
+        case("γ = ½", late, gamma=0.5, discounts=(0.25, 0.125), ends=(0, 0)),
+    ]
+
+
+@composable
+def _one_step(
+    *,
+    actor_i: bool = True,
+    critic_i: bool = False,
+    shrinks: str = "γI",
+    detach: bool = True,
+    weight: str = "δ",
+    weight_detached: bool = True,
+    half: float = 0.5,
+    sign: float = 1.0,
+    mask: str = "next",
+    discount_of: str = "next",
+    clear: str = "before",
+    policy_steps: bool = True,
+    critic_steps: bool = True,
+    ahead: bool = True,
+    times: int = 1,
+) -> Callable:
+    """The box of S&B §13.5 with its parts exchangeable; weight: what the actor is weighed with."""
+
+    def one_step_actor_critic_update(
+        policy, v_net, policy_optimizer, v_optimizer, batch, gamma, discount
+    ):
+        def error(attached=True):
+            value, following = v_net(batch.obs), v_net(batch.next_obs) * float(ahead)
+            target = td_target(batch.reward, following, batch.terminated, gamma, mask, discount_of)
+            return target, value, (target if not detach else target.detach()) - value
+
+        target, value, delta = error()
+        v_loss = half * (discount if critic_i else 1.0) * delta.square().mean()
+        log_prob = _log_pi(policy, batch)
+        if not weight_detached:
+            policy_loss = -sign * (discount if actor_i else 1.0) * (delta * log_prob).mean()
+            for optimizer in (v_optimizer, policy_optimizer):
+                optimizer.zero_grad()
+            (v_loss + policy_loss).backward()
+            v_optimizer.step()
+            policy_optimizer.step()
+            return delta.detach(), gamma * discount
+        before = {"δ": delta, "target": target, "V": value, "r": batch.reward, "|δ|": delta.abs()}
+        given = before.get(weight, delta).detach()
+        if critic_steps:
+            _step(v_optimizer, v_loss, clear, times)
+        if weight == "new δ":
+            given = error()[2].detach()
+        factor = sign * (discount if actor_i else 1.0)
+        if policy_steps:
+            _step(policy_optimizer, -factor * (given * log_prob).mean(), clear, times)
+        left = {"γI": gamma * discount, "I": discount, "γ": gamma, "1": 1.0, "γ²I": gamma**2 * discount}  # fmt: skip
+        return (given if weight == "new δ" else delta.detach()), left[shrinks]
+
+    return one_step_actor_critic_update
+
+
+def _one_step_combined(policy, v_net, policy_optimizer, v_optimizer, batch, gamma, discount):
+    with torch.no_grad():
+        ahead = v_net(batch.next_obs)[0] if not batch.terminated[0] else 0.0
+    delta = batch.reward[0] + gamma * ahead - v_net(batch.obs)[0]
+    log_prob = torch.log_softmax(policy(batch.obs)[0], dim=0)[batch.action[0]]
+    for optimizer in (policy_optimizer, v_optimizer):
+        optimizer.zero_grad()
+    (delta**2 / 2 - discount * delta.item() * log_prob).backward()
+    v_optimizer.step()
+    policy_optimizer.step()
+    return float(delta), gamma * discount
+
+
+def _one_step_by_hand(policy, v_net, policy_optimizer, v_optimizer, batch, gamma, discount):
+    value = v_net(batch.obs)
+    ahead = v_net(batch.next_obs).detach()
+    delta = float(batch.reward + gamma * (1 - batch.terminated) * ahead - value)
+    up_v = torch.autograd.grad(value.sum(), list(v_net.parameters()))
+    up_pi = torch.autograd.grad(_log_pi(policy, batch).sum(), list(policy.parameters()))
+    for w, g in zip(policy.parameters(), up_pi, strict=True):
+        w.grad = -discount * delta * g
+    for w, g in zip(v_net.parameters(), up_v, strict=True):
+        w.grad = -delta * g
+    policy_optimizer.step()
+    v_optimizer.step()
+    return delta, gamma * discount
+
+
+def _one_step_actor_first(policy, v_net, policy_optimizer, v_optimizer, batch, gamma, discount):
+    delta = methods.td_error(
+        batch.reward, v_net(batch.obs), v_net(batch.next_obs).detach(), batch.terminated, gamma
+    )
+    policy_optimizer.zero_grad()
+    (-discount * delta.detach() * _log_pi(policy, batch)).sum().backward()
+    policy_optimizer.step()
+    v_optimizer.zero_grad()
+    (0.5 * delta.pow(2)).sum().backward()
+    v_optimizer.step()
+    return delta, gamma * discount
+
+
+one_step_actor_critic_update = Exercise(
+    "one_step_actor_critic_update",
+    reference=methods.one_step_actor_critic_update,
+    cases=_one_step_cases,
+    returns=several(td_error=loss_value(), discount=loss_value()),
+    points=3,
+    equation="(11.14)",
+    call="actor_critic",
+    rtol=RTOL,
+    atol=ATOL,
+    tells=lambda *given: _told_of_pair(
+        one_step_actor_critic_update, ("td_error", "discount"), *given
+    ),
+    mistakes=[
+        Mistake(
+            "i-forgotten",
+            "The actor's step does not know I. Steps taken later count γ^t in ∇J: that is what I has grown to, or "
+            "rather shrunk.",
+            "Which argument have you used for the second part of the result alone?",
+            _one_step(actor_i=False),
+        ),
+        Mistake(
+            "i-in-critic",
+            "I stands in the critic's loss. The critic estimates V, wherever in the episode its state is met: no γ^t "
+            "belongs there.",
+            "Whose gradient is ∇J?",
+            _one_step(critic_i=True),
+            _one_step(critic_i=True, actor_i=False),
+        ),
+        Mistake(
+            "i-not-shrunk",
+            "The second part of what you return is not γI, what the next step of the episode needs.",
+            "If this was step t of its episode, I is γ^t. And in the next step?",
+            *(_one_step(shrinks=what) for what in ("I", "γ", "1", "γ²I")),
+        ),
+        Mistake("residual-gradient", *_RESIDUAL, _one_step(detach=False)),
+        Mistake(
+            "error-recomputed",
+            "δ is computed again after the critic's step. Both steps use the same δ: that of the weights from before.",
+            "Keep the number. Where does it come from in the box?",
+            _one_step(weight="new δ"),
+        ),
+        Mistake(
+            "critic-gets-actor-gradient",
+            "The actor's loss moves the critic. In the actor's loss δ is a number: it says how far to go, and is not to "
+            "be changed by it.",
+            "Which tensor in the actor's loss has to be detached?",
+            _one_step(weight_detached=False),
+        ),
+        Mistake(
+            "other-weight",
+            "The actor is weighed with something else than δ: the target, the value or the reward alone.",
+            "The step went exactly as expected. How far should the policy move?",
+            *(_one_step(weight=what) for what in ("target", "V", "r")),
+        ),
+        Mistake(
+            "no-half",
+            "The critic goes twice as far: the ½ is missing. With ½ the gradient is the error itself, as in the box.",
+            "What is the derivative of ½ δ² for δ?",
+            _one_step(half=1.0),
+        ),
+        Mistake("sign", *_SIGN, _one_step(sign=-1.0)),
+        Mistake(
+            "terminal-bootstrap", *_TERMINAL_BOOTSTRAP, _one_step(mask="nothing")
+        ),
+        Mistake("mask-inverted", *MASK_INVERTED, _one_step(mask="inverted")),
+        Mistake("reward-masked", *REWARD_MASKED, _one_step(mask="all")),
+        Mistake("no-gamma", *_NO_GAMMA, _one_step(discount_of="nothing")),
+        Mistake("reward-discounted", *REWARD_DISCOUNTED, _one_step(discount_of="all")),
+        Mistake("no-bootstrap", *_NO_BOOTSTRAP, _one_step(ahead=False)),
+        Mistake("steps-twice", *_STEPS_TWICE, _one_step(times=2)),
+        Mistake(
+            "gradients-pile-up",
+            *_PILE_UP,
+            _one_step(clear="never"),
+            _one_step(clear="after"),
+        ),
+        Mistake(
+            "one-network-only",
+            "Only one of the two networks has moved. The critic learns from δ, and the actor learns from δ.",
+            "How many optimisers did you get, and how many have stepped?",
+            _one_step(policy_steps=False),
+            _one_step(critic_steps=False),
+        ),
+    ],
+    also_correct=[_one_step(), _one_step_combined, _one_step_by_hand, _one_step_actor_first],
 )  # fmt: skip
 
 # --------------------------------------------------------------------------------------- a2c_loss
@@ -1500,7 +1524,7 @@ def _a2c_update_cases(rng: np.random.Generator) -> list[Case]:
 
     both, clipped = (_TERMINAL, _CUT), "the gradient is clipped"
     return [
-        case("ends of both kinds", *both),
+        case("ends of both kinds", *both, d=(2, 6), c=(4, 6)),
         case("no end", d=(), c=()),
         case("an episode that terminates", _TERMINAL, c=(), d=(3,)),
         case("an episode that is cut off", _CUT, d=(), c=(3,)),
@@ -1549,7 +1573,7 @@ def _a2c_step(
     clear: str = "first",
     target: str = "returns",
     loss_when: str = "before",
-    steps: bool = True,
+    steps: int = 1,
     lam: str = "own",
     terms: str = "all",
 ) -> Callable:
@@ -1595,7 +1619,7 @@ def _a2c_step(
         now("first")
         loss.backward()
         now("before the step")
-        if steps:
+        for _ in range(steps):
             s.optimizer.step()
         now("last")
         return (loss_now() if loss_when == "after" else loss).item()
@@ -1698,8 +1722,9 @@ a2c_update = Exercise(
             "You clear the gradients between `backward` and the step: the optimiser finds none.",
             "In which order do clear, backward, clip and step come?",
             _a2c_step(clear="before the step"),
-            _a2c_step(steps=False),
+            _a2c_step(steps=0),
         ),
+        Mistake("steps-twice", *_STEPS_TWICE, _a2c_step(steps=2)),
         Mistake(
             "loss-after-the-step",
             "The networks move as they should, but the loss that you return is that of the new weights.",
