@@ -19,6 +19,7 @@ from rlcourse.policies.actor_critic import (
     q_actor_critic_update,
     td_error,
 )
+from rlcourse.policies.agents import end_to_end
 from rlcourse.policies.distributions import log_prob_and_entropy
 
 GAMMA = 0.9
@@ -229,3 +230,25 @@ def test_a_replacement_drives_the_agent(rng):
     assert calls == [7]
     whole = A2C.for_env(Bandit(), a2c_update=lambda state, rollout: state.gamma)
     assert whole.update(make_rollout(rng, 4), rng) == {"loss": whole.gamma}
+
+
+@pytest.mark.parametrize("lam", [0.0, 0.7, 1.0])
+def test_end_to_end_is_the_same_update(rng, lam):
+    """(T, N) side by side and (N·T,) with the seams marked truncated: the same loss, the same weights."""
+    one = A2C.for_env(Bandit(), hidden=(5,), lam=lam)
+    other = copy.deepcopy(one)
+    grid = make_rollout(rng, 6, columns=3)
+    line = end_to_end(grid)
+    assert line.reward.tolist() == grid.reward.T.flatten().tolist()
+    assert line.truncated[5::6].tolist() == [1, 1, 1]
+    assert a2c_update(one, grid).item() == pytest.approx(a2c_update(other, line).item(), rel=1e-5)
+    for p, q in zip(weights_of(one.policy), weights_of(other.policy), strict=True):
+        torch.testing.assert_close(p, q)
+    assert end_to_end(line) is line
+
+
+def test_an_update_gets_the_recordings_as_one(rng):
+    seen = []
+    agent = A2C.for_env(Bandit(), a2c_update=lambda state, rollout: seen.append(rollout) or 0.0)
+    agent.update(make_rollout(rng, 4, columns=3), rng)
+    assert seen[0].reward.shape == (12,)

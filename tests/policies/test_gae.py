@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlcourse.policies.gae import gae, n_step_advantage
+from rlcourse.policies.gae import critic_error_weights, gae, n_step_advantage
 
 
 def data(seed, T, ends=0.3):
@@ -134,3 +134,27 @@ def test_flags_of_any_type_and_arguments_unchanged():
 def test_no_steps_is_no_return():
     with pytest.raises(ValueError, match="n must be at least 1"):
         n_step_advantage(*data(6, 3), 0.9, 0)
+
+
+@pytest.mark.parametrize("terminated", [0, 1])
+@pytest.mark.parametrize(("gamma", "lam"), [(0.9, 0.8), (1.0, 0.5), (0.7, 0.0), (0.9, 1.0), (0, 0)])
+def test_the_weights_of_the_critic_s_errors_are_the_change_of_an_advantage(terminated, gamma, lam):
+    """By `gae` itself, an error in one state at a time."""
+    rng, n = np.random.default_rng(7), 5
+    value, reward = rng.normal(size=n + 1), rng.normal(size=n)
+    d, c = np.zeros(n), np.zeros(n)
+    d[-1], c[-1] = terminated, 1 - terminated
+
+    def first(v):
+        return gae(reward, v[:-1], v[1:], d, c, gamma, lam)[0][0]
+
+    changes = [first(value + error) - first(value) for error in np.eye(n + 1)]
+    c_k = critic_error_weights(n, terminated, gamma, lam)
+    assert c_k.dtype == torch.float32
+    np.testing.assert_allclose(c_k.numpy(), changes, atol=1e-6)
+
+
+def test_the_weights_of_the_critic_s_errors_in_closed_form():
+    c = critic_error_weights(4, 0, 0.9, 0.5).tolist()
+    assert c == pytest.approx([-1, 0.45, 0.45 * 0.45, 0.45 * 0.45**2, 0.9 * 0.45**3])
+    assert critic_error_weights(3, 1, 0.9, 1.0).tolist() == [-1, 0, 0, 0]

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from rlcourse.policies import tables
+from rlcourse.policies.gae import gae
 from rlcourse.policies.reinforce import exact_policy_gradient, softmax_policy
 
 
@@ -124,3 +125,40 @@ def test_table_policy_draws_from_its_softmax_and_knows_its_log_probabilities(rng
     action, log_prob = policy(1, rng)
     assert log_prob.shape == () and log_prob.requires_grad
     assert float(log_prob.detach().exp()) == pytest.approx(pi[action], rel=1e-5)
+
+
+@pytest.mark.parametrize("lam", [0.0, 0.6, 1.0])
+def test_moments_of_gae_against_recorded_episodes(lam):
+    """Whole episodes, their advantages by `gae`; mean and mean square for every state and action."""
+    rng, gamma = np.random.default_rng(2), 0.9
+    mdp = tables.random_mdp(3, 2, rng, go_on=0.8)
+    logits, value = torch.from_numpy(rng.normal(size=(3, 2))), rng.normal(size=3)
+    episodes = tables.sample_episodes(mdp, logits, 40_000, rng)
+    v = np.where(episodes.alive, value[episodes.state], 0.0)
+    v_next = np.concatenate([v[:, 1:], np.zeros((len(v), 1))], axis=1)  # 0 behind a terminal end
+    last = episodes.alive & ~np.concatenate(
+        [episodes.alive[:, 1:], np.zeros((len(v), 1), bool)], axis=1
+    )
+    columns = (episodes.reward, v, v_next, last, 0 * last)
+    adv = gae(*(np.asarray(x, float).T for x in columns), gamma, lam)[0].T
+    mean, square = tables.gae_moments(mdp, logits, value, gamma, lam)
+    for s in range(3):
+        for a in range(2):
+            x = adv[episodes.alive & (episodes.state == s) & (episodes.action == a)]
+            error = x.std() / np.sqrt(len(x))
+            assert abs(x.mean() - mean[s, a]) < 5 * error
+            assert (x**2).mean() == pytest.approx(square[s, a], rel=0.08)
+
+
+def test_moments_of_gae_with_an_exact_critic_are_those_of_the_advantage():
+    rng, gamma = np.random.default_rng(3), 0.9
+    mdp = tables.random_mdp(4, 3, rng)
+    logits = torch.from_numpy(rng.normal(size=(4, 3)))
+    v = tables.state_values(mdp, logits, gamma)
+    advantage = mdp.R.numpy() + gamma * mdp.P.numpy() @ v - v[:, None]
+    squares = []
+    for lam in (0.0, 0.5, 1.0):
+        mean, square = tables.gae_moments(mdp, logits, v, gamma, lam)
+        np.testing.assert_allclose(mean, advantage, atol=1e-10)
+        squares.append(square)
+    assert (squares[0] <= squares[1]).all() and (squares[1] <= squares[2]).all()
