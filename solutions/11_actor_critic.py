@@ -528,7 +528,7 @@ for name, mdp in worlds.items():
         off[lam] = np.linalg.norm(wrong - right) / np.linalg.norm(right)
     shift = moments[0] - tables.gae_moments(mdp, theta, v, gamma, 1.0)[0]
     print(f"{name:17} λ = 1: Â shifted by {shift.min():.3f}, variance {noise:.1f} → {more:.1f}")
-    print(f"{'':17} gradient off by " + ", ".join(f"{x:.0%} at λ = {k:g}" for k, x in off.items()))
+    print("    gradient off by " + ", ".join(f"{x:.0%} at λ = {k:g}" for k, x in off.items()))
     assert off[1.0] < 1e-9 and np.allclose(shift, -3)
 share = (visited / visited.sum())[:, None] * pi  # the first world's again
 
