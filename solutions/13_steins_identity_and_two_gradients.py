@@ -693,7 +693,7 @@ for height, sigma in ((0, 1), (10, 1), (100, 1), (0, 0.1), (0, 0.01)):
 print("by " + authorship("score_function_gradient", "pathwise_gradient"))
 
 # %% [markdown]
-# Read it by columns. The score's variance grows like $c^2$, and like $1/\sigma^2$: as the policy becomes sure of itself its gradient drowns. With the mean of Q subtracted,
+# Read it by columns. The score's variance grows like $c^2$ when $c$ is large, and like $1/\sigma^2$ when σ is small: as the policy becomes sure of itself its gradient drowns. With the mean of Q subtracted,
 # $c$ is gone, but near σ = 0 the variance *stays*. The pathwise variance goes to 0.
 #
 # **Drag c** and look at single draws, in two dimensions. The hill's top is at (2, −1), the policy at 0 with σ = 1. On the left 300 score-function estimates for the mean, on the right 300
@@ -1176,7 +1176,7 @@ def fit_policy(q_function, mean, log_std, noise, step_size, estimator):
 # </details>
 # <details><summary>In which order do I update?</summary>
 #
-# Both gradients belong to one policy, the one of which the actions were drawn. Compute both before you move either.
+# J is a number that belongs to a pair, μ and log σ. Ask of each of your two gradients: of which pair's J is it the gradient? And which J is the step to climb?
 # </details>
 # <details><summary>All rows of my path are equal.</summary>
 #
@@ -1372,17 +1372,17 @@ tell("changed", *changed)
 
 
 # %%
-def colleagues_climb(sample, steps=200):
-    """Paths of μ and σ with c = 10; sample: how actions are drawn from the distribution."""
+def colleagues_climb(sample, height=10.0, step_size=0.005, steps=200):
+    """Paths of μ and σ, (steps + 1, 2, 2); sample: how actions are drawn from the distribution."""
     mean, log_std = torch.zeros(2, requires_grad=True), torch.zeros(2, requires_grad=True)
-    optimizer = torch.optim.SGD([mean, log_std], lr=0.005)
+    optimizer = torch.optim.SGD([mean, log_std], lr=step_size)
     track = []
     with torch_seed(0):
         for _ in range(steps + 1):
             track.append(torch.stack([mean, log_std.exp()]).detach().clone())
-            policy = torch.distributions.Normal(mean, log_std.exp())
+            policy = torch.distributions.Normal(mean, log_std.exp(), validate_args=False)
             a = sample(policy)
-            q = hill(a, 10.0, GOAL).detach()
+            q = hill(a, height, GOAL).detach()
             loss = -(policy.log_prob(a).sum(dim=1) * q).mean()
             optimizer.zero_grad()
             loss.backward()
@@ -1421,7 +1421,7 @@ for k in (0, 10, 50, 100, 200):
 # <details><summary>What is wrong?</summary>
 #
 # `rsample` draws $a = \mu+\sigma\xi$ *with its graph*. So in $\log\pi(a)$ the sample moves along: $(a-\mu)/\sigma = \xi$ does not change with θ at all, and what is left of (13.5) is $-\log\sigma$. The gradient is 0 for μ and
-# −Q for log σ, and with positive Q the policy shrinks about the place where it began. The score function wants its sample as data, `sample()` or one `.detach()`; the pathwise gradient wants it with its graph, and then no
+# −Q for log σ, and with positive Q the policy shrinks about the place where it began. (With negative Q it widens without end: then at least one notices.) The score function wants its sample as data, `sample()` or one `.detach()`; the pathwise gradient wants it with its graph, and then no
 # log-probability. The two must not be mixed. The next cell cures it.
 # </details>
 
@@ -1431,6 +1431,10 @@ assert abs(colleague[:, 0]).max() < 1e-5 and colleague[-1, 1].max() < 0.05
 print(f"nearest to the top: {np.linalg.norm(cured[:, 0] - GOAL.numpy(), axis=1).min():.2f} with one .detach(), "
       f"{np.linalg.norm(colleague[-1, 0] - GOAL.numpy()):.2f} without")  # fmt: skip
 assert np.linalg.norm(cured[:, 0] - GOAL.numpy(), axis=1).min() < 1
+lower = colleagues_climb(lambda policy: policy.rsample((64,)), height=0.0, step_size=0.02)
+lost = int(np.argmin(np.isfinite(lower).all(axis=(1, 2))))
+print(f"the bug with c = 0, where Q is negative, and η = 0.02: not finite after {lost} steps")
+assert 0 < lost < 30
 
 # %% [markdown]
 # ## Talk to your neighbour

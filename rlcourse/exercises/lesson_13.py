@@ -102,6 +102,9 @@ _WIDTHS: dict[str, Callable] = {
     "clamped to −20, 2": lambda s: s.clamp(-20, 2).exp(),
     "clamped to −10, 2": lambda s: s.clamp(-10, 2).exp(),
     "clamped to −5, 2": lambda s: s.clamp(-5, 2).exp(),
+    "clamped to −2, 2": lambda s: s.clamp(-2, 2).exp(),
+    "clamped to −20, 1": lambda s: s.clamp(-20, 1).exp(),
+    "clamped from −10": lambda s: s.clamp(min=-10).exp(),
     "clamped at 1e-6": lambda s: s.exp().clamp(min=1e-6),
     "clamped at 1e-5": lambda s: s.exp().clamp(min=1e-5),
 }
@@ -177,6 +180,25 @@ def _density_first(more: float, product: bool = True) -> Callable:
     if product:
         return lambda a, mean, log_std: (_density(a, mean, log_std).prod(dim=-1) + more).log()
     return lambda a, mean, log_std: (_density(a, mean, log_std) + more).log().sum(dim=-1)
+
+
+def _density_held(least: float, product: bool = True) -> Callable:
+    """The density kept above a least value, and its logarithm then."""
+    if product:
+        return lambda a, mean, log_std: _density(a, mean, log_std).prod(-1).clamp(min=least).log()
+    return lambda a, mean, log_std: _density(a, mean, log_std).clamp(min=least).log().sum(-1)
+
+
+def _minus_infinity(cases: Sequence[Case], outcomes: Sequence[Outcome]) -> bool:
+    """Far out, and nowhere else, the logarithm of 0."""
+    if len(outcomes) < len(cases):
+        return False
+
+    def infinite(outcome: Outcome) -> bool:
+        value = outcome.value.get("value") if isinstance(outcome.value, dict) else None
+        return isinstance(value, Tensor) and bool(np.isneginf(value.data).any())
+
+    return [infinite(o) for o in outcomes] == ["far out" in case.tags for case in cases]
 
 
 def _density_of_the_sum(a, mean, log_std):
@@ -294,6 +316,9 @@ gaussian_log_prob = Exercise(
             _by_normal,
             *(_density_first(more) for more in (1e-8, 1e-6, 1e-10, 1e-12)),
             *(_density_first(more, product=False) for more in (1e-8, 1e-6, 1e-10, 1e-12)),
+            *(_density_held(least) for least in (1e-8, 1e-12, 1e-30, 1e-38)),
+            *(_density_held(least, product=False) for least in (1e-8, 1e-12, 1e-30, 1e-38)),
+            shows=_minus_infinity,
         ),
         Mistake(
             "eps-in-the-width",
@@ -1080,6 +1105,8 @@ def _baseline(
     variance: str = "best",
     m4: float = 3.0,
     m6: float = 15.0,
+    m4_of_variance: float | None = None,
+    spread_of_variance: str = "",
     sign: float = -1.0,
     distance: float = -1.0,
     height: float = 1.0,
@@ -1095,8 +1122,9 @@ def _baseline(
         count = m4 if times == "best" else _TIMES[times]
         b = height * height_ + distance * u + sign * count * w
         k = {"without a baseline": height_ - u}.get(variance, count * w)
+        w = _SPREADS[spread_of_variance or spread](log_std)
         form = "with b" if variance in ("its own", "without a baseline") else variance
-        return b, _VARIANCES[form](w, u, m4, m6, k) ** power
+        return b, _VARIANCES[form](w, u, m4_of_variance or m4, m6, k) ** power
 
     return optimal_constant_baseline
 
@@ -1186,6 +1214,7 @@ optimal_constant_baseline = Exercise(
                 (1.0, 3.0), (4.0, 15.0),
             )),
             _baseline(m4=2.0),
+            *(_baseline(variance="its own", m4_of_variance=m4) for m4 in (1.0, 2.0)),
         ),
         Mistake(
             "mean-square",
@@ -1212,6 +1241,8 @@ optimal_constant_baseline = Exercise(
             _baseline(spread="σ"),
             _baseline(spread="log σ"),
             _baseline(spread="log² σ"),
+            *(_baseline(spread=w, spread_of_variance="σ²") for w in ("σ", "log σ", "log² σ")),
+            *(_baseline(spread_of_variance=w) for w in ("σ", "log σ", "log² σ")),
         ),
         Mistake(
             "deviation",
@@ -1556,7 +1587,8 @@ def _fit(
     """The climb with its parts exchangeable.
 
     actions: "now"; drawn from the "start", or with its "σ", but scored now; "start throughout" scores there as
-    well; order: "together", "mean first" or "log σ first"; frozen: a parameter that does not move.
+    well; order: "together", "mean first", "log σ first", or "actions kept", scored from the new mean;
+    frozen: a parameter that does not move.
     """
 
     def estimates(q_function, mean, log_std, a, xi, estimator):
@@ -1599,11 +1631,20 @@ def _fit(
                 return {
                     "log σ": lambda: log_std + eta * g,
                     "σ": lambda: (log_std.exp() + eta * g).log(),
+                    "σ by its own gradient": lambda: (
+                        log_std.exp() + eta * g / log_std.exp()
+                    ).log(),
                     "σ kept positive": lambda: (log_std.exp() + eta * g).clamp(min=1e-6).log(),
                 }[moves]()
 
             for_mean, for_log = gradients(mean, log_std)
-            if order == "mean first":
+            if order == "actions kept":
+                at = mean + log_std.exp() * xi
+                for_log = estimates(q_function, mean + eta * for_mean, log_std, at, xi, estimator)[
+                    1
+                ]
+                for_log = sign * _MEANS[bar](for_log)
+            elif order == "mean first":
                 for_log = gradients(mean + eta * for_mean, log_std)[1]
             elif order == "log σ first":
                 for_mean = gradients(mean, moved(log_std, for_log))[0]
@@ -1758,6 +1799,7 @@ fit_policy = Exercise(
             "How often do you draw actions in one step? Once is enough.",
             _fit(order="mean first"),
             _fit(order="log σ first"),
+            _fit(order="actions kept"),
         ),
         Mistake(
             "sigma-step",
@@ -1765,6 +1807,7 @@ fit_policy = Exercise(
             "Which of the two does (13.26) move?",
             _fit(moves="σ"),
             _fit(moves="σ kept positive"),
+            _fit(moves="σ by its own gradient"),
         ),
         Mistake(
             "estimators-exchanged",
