@@ -74,7 +74,7 @@ torch.set_num_threads(1)
 #
 # <details><summary>I have guessed. What is it?</summary>
 #
-# On the hill that you will see below, more than a thousand. With one dimension it is eight. And there is another hill, not smooth,
+# On the hill that you will see below, more than a thousand. With one dimension it is about eight. And there is another hill, not smooth,
 # on which the first is the better off.
 # </details>
 
