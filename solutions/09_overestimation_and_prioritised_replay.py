@@ -848,7 +848,6 @@ def updates_needed(n, rule, seed, exponent=1.0, eps=1e-4, most=200_000, told=Tru
 
 
 # %%
-# about 4 s
 lengths, needed = (4, 6, 8, 10, 12), {}
 ways = {
     "uniform": dict(rule="uniform"),
@@ -928,7 +927,7 @@ for name, told in {"agent 1": True, "agent 2": False}.items():
 # - `exponent` is α, `eps` is ε, `beta` is β.
 # - Return two tensors: the probabilities `(n,)` and the weights `(B,)`.
 #
-# **For you to decide:** over which transitions does each of the two sums and maxima run?
+# **For you to decide:** which of your lines are about the whole memory, and which about the batch?
 
 
 # %% exercise="prioritise" points=2
@@ -1074,7 +1073,7 @@ assert angle["w"] < 0.2 < min(angle["no weight"], angle["w²"]) / 5
 # All six checks are green. A colleague puts `PERDQN` together from these functions, for the casino, and changes one line on the way. Nothing raises, and the loss goes down. Here is the colleague's agent beside yours, with your tree, your priorities and your loss.
 
 # %%
-# about 8 s
+# about 6 s
 parts = dict(tree=SumTree, prioritise=prioritise, beta_steps=2_000)
 
 
@@ -1133,7 +1132,7 @@ plots.show(ax, alt="What two agents with prioritised replay believe against step
 #
 # <details><summary>Answer</summary>
 #
-# B. The judge's errors have mean 0, but they are larger, and so is the spread of the labels. (`EnsembleDQN(size=2, share=0.5)` is such an agent, with a coin for every transition and member; try it in the casino.)
+# B. The judge's errors have mean 0, but they are larger, and so is the spread of the labels. (`EnsembleDQN(size=2, share=0.5)` is a Maxmin of that kind: a coin for every transition and member says who learns from it. Try it in the casino.)
 # </details>
 #
 # **2.** Your prioritised memory is full, and the newest transition overwrites the oldest. Which priority does its leaf have now?
@@ -1167,9 +1166,9 @@ plots.show(ax, alt="What two agents with prioritised replay believe against step
 #
 # <details><summary>Where the originals say something else</summary>
 #
-# - The pseudocode collection (*pseudocodes* of the JoyRL book, Datawhale) prints the loss of prioritised DQN as $\frac1N\sum_j (\delta_j\,w_j)^2$ (in its own letters), with the weight inside the square. Schaul et al. accumulate $w_j\,\delta_j\,\nabla Q$: the weight to the first power. You have measured the difference above.
-# - Schaul et al. 2016 divide in §3.4 by "$\max_i w_i$" and leave open over what $i$ runs. Many programs take the batch, as we do; some the whole memory, by the smallest priority in it. The first changes from batch to batch, the second is small when one transition was ever well known.
-# - Lan et al. 2020 state theorem 1 for the bias of the *target*, with a factor γ that (9.5) leaves out, and write the product as factorials and a product of $(i + 1/N)$.
+# - The pseudocode collection (*pseudocodes* of the JoyRL book, Datawhale) prints the loss of prioritised DQN with the weight $w_j$ inside the square. Schaul et al. accumulate $w_j\,\delta_j\,\nabla Q$: the weight to the first power. You have measured the difference above.
+# - Schaul et al. 2016 divide in §3.4 by "$\max_i w_i$" and leave open over what $i$ runs. Many programs take the batch, as we do; some the whole memory, by the smallest priority in it. The first changes from batch to batch; with the second all weights are small as soon as one transition of the memory is hardly ever drawn.
+# - Lan et al. 2020 state theorem 1 for the bias of the *target*, with a factor γ that (9.5) leaves out.
 # </details>
 
 # %% [markdown]
