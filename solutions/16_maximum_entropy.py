@@ -325,8 +325,8 @@ assert abs(total.mean() - q_pi[0, 1]) < 4 * error
 # $\|q_k - Q^\pi\|_\infty \le \gamma^k\,\|q_0 - Q^\pi\|_\infty \to 0$. There is no second fixed point, as it would have to stay where it is and come
 # nearer. ∎
 #
-# Step by step by number: the augmented reward gives the same table, with its γ and not without; no pair of tables comes nearer by less than (16.10) says; and
-# a pair that differs by 1 everywhere comes nearer by exactly γ, so that there is no better constant.
+# Step by step by number: the augmented reward gives the same table, with its γ and not without; of 1000 pairs of tables
+# none is farther apart afterwards than (16.10) allows; and a pair that differs by 1 everywhere comes nearer by exactly γ, so that there is no better constant.
 
 # %%
 bonus_next = alpha * P @ entropy(pi)
@@ -502,7 +502,9 @@ soft_improvement = check("soft_improvement")
 #
 # Its name is **log-sum-exp**. It lies above the largest entry, by at most $\alpha\log A$: $Z$ is at least its largest term, and at most A times that.
 #
-# Check (16.12) with random distributions, and (16.14):
+# The two buttons of the beginning: $Q=(1,0)$, α = 1, so B is pressed with probability $e^0/(e^1+e^0)=0.27$, and the best value is $\log(e+1)=1.31$.
+#
+# Check (16.12) with random distributions, and (16.14), the buttons, and that only the price matters:
 
 
 # %%
@@ -526,6 +528,11 @@ print(f"(16.12), 500 random policies: both sides differ by at most {off:.0e}")
 print("largest entries  ", q.max(axis=1).round(3))
 print("soft maxima      ", soft_maximum(q, alpha).round(3))
 print("values of softmax", soft_value(q, m, alpha).round(3))
+buttons = np.array([[1.0, 0.0]])
+b_share, b_value = soft_improvement(buttons, 1.0)[0, 1], soft_maximum(buttons, 1.0)[0]
+print(f"buttons: B with probability {b_share:.2f}, value {b_value:.2f}")
+same = np.abs(soft_improvement(q / alpha, 1.0) - m).max()
+print(f"policy for Q/α at temperature 1, against that for Q at α: {same:.0e}")
 assert off < 1e-12 and np.allclose(soft_value(q, m, alpha), soft_maximum(q, alpha))
 assert np.allclose(m, np.exp((q - soft_maximum(q, alpha)[:, None]) / alpha))
 
