@@ -140,10 +140,13 @@ for name, moments in weights.items():
     gradient, variance[name] = of_a_sample(*moments)
     print(f"weight {name:7} variance of one sample {variance[name]:6.2f}")
     assert np.allclose(gradient, of_a_sample(A, A**2)[0])
+rest_of_the_episode = variance["G − V"] - variance["A"]
+print(f"the second term of (11.3): {rest_of_the_episode:.2f}")
+assert np.isclose(variance["G"] - variance["Q"], rest_of_the_episode)
 
 # %% [markdown]
 # All five have the same mean. A baseline alone takes little away ($G$ against $G - V$): the noise of the rest of the
-# episode stays. A critic alone, $Q$ without a baseline, is at the mercy of where zero happens to lie: $Q + 10$ is worse
+# episode stays, the second term of (11.3). A critic alone, $Q$ without a baseline, is at the mercy of where zero happens to lie: $Q + 10$ is worse
 # than $G$ itself. Both together leave next to nothing. **A baseline subtracts what was expected before the action, a
 # critic replaces what comes after it.**
 
@@ -177,7 +180,7 @@ assert np.allclose(tables.gae_moments(world, theta, V, gamma, 0.0)[0], A)
 # %% [markdown]
 # With an exact critic δ has a seventh of the variance of $G - V$, and no bias. (It is noisier than $A$: the reward
 # and the next state are still drawn.) With a critic that is off the variance is as small, and the gradient is wrong by
-# 44 per cent of its length. So there is a choice to make.
+# more than 40 per cent of its length. So there is a choice to make.
 
 # %% [markdown]
 # ## n steps
@@ -299,6 +302,7 @@ assert (summed - five[list(inside)]).abs().max() < 1e-4
 #
 # $$\hat A^{\text{GAE}(\gamma,\lambda)}_t = \sum_{k\ge0}(\gamma\lambda)^k\,\delta_{t+k} \tag{11.7}$$
 #
+# (Where the episode ends all longer windows are the same one, and the δ behind it are 0.)
 # Infinitely many n-step advantages have become one sum. It is the **λ-return** of lesson 04, minus $V$: generalised
 # advantage estimation (Schulman et al. 2016). The sum obeys a recursion, from the last row backwards. In a recording
 # with ends in it the two flags do two different things:
@@ -862,7 +866,7 @@ plots.show(ax, alt="With I the probability of action 1 rises to nearly 0.9 in 50
 #
 # $$L = -\frac1B\sum\log\pi_\theta(a|s)\,\hat A + c_v\,\frac1{2B}\sum\big(R - V_\psi(s)\big)^2 - c_e\,\frac1B\sum\mathcal H\big(\pi_\theta(\cdot|s)\big) \tag{11.15}$$
 #
-# The third is new. $\mathcal H(\pi) = -\sum_a\pi(a)\log\pi(a)$ is the **entropy** of the policy: log 2 for a fair coin, 0
+# Beside (11.2) it takes lesson 10's two liberties: no $\gamma^t$, and a mean over steps. The third term is new. $\mathcal H(\pi) = -\sum_a\pi(a)\log\pi(a)$ is the **entropy** of the policy: log 2 for a fair coin, 0
 # for a policy that is certain. A certain policy draws nothing else any more and so learns nothing (lesson 10's
 # collapse). A small reward for entropy holds against that.
 
@@ -1143,8 +1147,8 @@ for name, stay in shops.items():
     )
 
 # %% [markdown]
-# The colleague's agent has learned very well: it acts as one should in a world that ends after 20 steps, only that
-# this is not our world. It throws away about a quarter of what there is to be had. The bug made no noise.
+# The colleague's agent has learned very well: it has gone where the gradient leads in a world that ends after 20
+# steps. Only, this is not our world. It throws away about a quarter of what there is to be had. The bug made no noise.
 
 # %% [markdown]
 # ## Change one thing: λ

@@ -77,4 +77,9 @@ def test_a_mask_one_row_late_blames_the_last_step_alone(lesson):
     for agent in runs["A2C"][0]:
         late = np.mean(agent.falls[len(agent.falls) // 2 :], axis=0)
         assert late[-1] < 0 and late[-2] < 0 and late[-3] < 0
+    explained = {
+        name: [np.array(agent.pages)[100:, 1].mean() for agent in agents]
+        for name, (agents, _, _) in runs.items()
+    }
+    assert max(explained["the colleague's"]) < 0 < min(explained["A2C"])
     assert max(*runs["the colleague's"][2], *more[2]) < 0.4 * min(runs["A2C"][2])
