@@ -69,7 +69,7 @@ torch.set_num_threads(1)
 #
 # <details><summary>I have guessed. What happens?</summary>
 #
-# It learns several times faster than with one step, or it is thrown back again and again and in the end knows little:
+# It learns several times faster than with one step, or it is thrown back again and again and ends far behind:
 # that depends on one line of code. You will write it in ten minutes; why it works takes a little longer.
 # </details>
 
@@ -1307,8 +1307,9 @@ print(f"computed: {best_return:.2f}")
 # dock, and may not come back; a small last layer begins with nearly no thrust, and learns from there. Standardising
 # makes no difference that goes beyond the seeds: Adam divides every gradient by its size, and so hides the unit of
 # the rewards. (It cannot hide it where the advantage meets a number with a unit of its own: the second question
-# below.) And the clipped value does no harm here and saves nothing: Andrychowicz et al. 2021, with more worlds and
-# many more runs, found that it rather hurts.
+# below.) The clipped value
+# even looks a little better here. Andrychowicz et al. 2021, with more worlds and many more runs, found that it rather
+# hurts: three seeds of one world decide nothing of that size.
 
 # %% [markdown]
 # ## The silent bug
@@ -1415,13 +1416,13 @@ plots.show(panels, alt="Left: the colleague's returns stay far below yours. Righ
 # - **PPO** writes down log π_old, advantages and targets *once*, and then makes epochs of shuffled minibatch steps.
 #   What is asked of the policy anew is only the numerator.
 # - **Reuse pays, restraint lets you**: 20 epochs learn faster than one, and without clip or penalty the same 20
-#   epochs destroy the agent.
+#   epochs throw back what was learned.
 
 # %% [markdown]
 # ## Where this went
 #
 # What later work changes in the equation at the end of this lesson. Before it stood TRPO (Schulman et al. 2015): the
-# same surrogate under mean KL ≤ δ.
+# same surrogate under mean KL ≤ κ.
 #
 # - **Dual-clip PPO** (Ye et al. 2020): for A < 0 the objective gets a floor, $\max(\min(\cdot),\,cA)$ with $c>1$:
 #   data that are several updates old no longer pull without limit.

@@ -47,6 +47,11 @@ PLACES = {
          "values.prioritised.prioritise", "values.prioritised.per_dqn_loss"],
         ["values.dqn.dqn_target", "values.dqn.taken", "lab.networks.polyak_update"],
     ),
+    "12": (
+        ["policies.ppo.ppo_update", "policies.ppo.ppo_batch", "policies.ppo.importance_ratio", "policies.ppo.categorical_kl",
+         "policies.ppo.gaussian_kl", "policies.ppo.ppo_kl_update", "policies.agents.standardise"],
+        ["policies.gae.gae", "policies.distributions.log_prob_and_entropy", "values.dqn.dqn_update"],
+    ),
     "15": (
         ["continuous.td3.td3_update", "continuous.td3.td3_critic_update", "continuous.td3.delayed"],
         ["values.dqn.dqn_update", "lab.networks.polyak_update"],

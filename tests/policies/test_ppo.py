@@ -9,19 +9,24 @@ import torch
 from probes import Bandit, Reach
 
 from rlcourse.lab.on_policy import Rollout
+from rlcourse.policies import ppo
 from rlcourse.policies.agents import standardise
+from rlcourse.policies.gae import gae
 from rlcourse.policies.ppo import (
     PPO,
     PPOKL,
     PPOBatch,
     adapt_kl_coefficient,
     categorical_kl,
+    clipped_value_loss,
     gaussian_kl,
     importance_ratio,
+    policy_kl,
     ppo_clip_loss,
     ppo_kl_loss,
     ppo_kl_update,
     ppo_update,
+    small_step_kl,
 )
 from rlcourse.policies.reinforce import reinforce_loss
 
@@ -112,6 +117,37 @@ def test_kl_is_fisher_s_quadratic_form_nearby(rng):
     fisher = torch.diag(pi) - torch.outer(pi, pi)
     expected = 0.5 * (step @ fisher @ step.T).item()
     assert categorical_kl(h, h + step).item() == pytest.approx(expected, rel=1e-3)
+
+
+def test_small_step_kl_is_half_a_variance_and_the_second_derivative(rng):
+    h, x = torch.from_numpy(rng.normal(size=(2, 6, 5)))
+    for row, step, found in zip(h, x, small_step_kl(h, x).tolist(), strict=True):
+        pi = torch.softmax(row, 0).numpy()
+        moved = [float(categorical_kl(row[None], (row + t * step)[None])) for t in (-1e-3, 1e-3)]
+        assert found == pytest.approx(sum(moved) / 2e-6, rel=1e-5)  # the third order cancels
+        draws = rng.choice(step.numpy(), p=pi, size=200_000)
+        assert found == pytest.approx(draws.var() / 2, rel=0.03)
+    torch.testing.assert_close(small_step_kl(h, 2 * x), 4 * small_step_kl(h, x))
+    torch.testing.assert_close(small_step_kl(h, 3 + torch.zeros_like(h)), torch.zeros(6).double())
+
+
+def test_clipped_value_loss_case_by_case():
+    """V within ε of the old one, beyond it on the side of the return, and beyond it on the other."""
+    value = torch.tensor([1.1, 2.0, 0.0, 2.0], dtype=torch.float64, requires_grad=True)
+    returns = torch.tensor([3.0, 3.0, 3.0, 1.0]).double()
+    loss = clipped_value_loss(value, torch.ones(4).double(), returns, 0.2)
+    squares = [1.9**2, 1.8**2, 3.0**2, 1.0**2]
+    assert loss.item() == pytest.approx(sum(squares) / 8)
+    gradient = torch.autograd.grad(loss, value)[0]
+    assert (4 * gradient).tolist() == pytest.approx([-1.9, 0.0, -3.0, 1.0])
+
+
+def test_value_clip_is_off_unless_asked_for_and_then_used(rng):
+    clipped, plain = pair(PPO, Bandit, value_clip=0.05)[0], pair(PPO, Bandit)[0]
+    batch = ppo_batch(rng, plain, 10)
+    first = [ppo_update(a, batch, np.random.default_rng(0)) for a in (clipped, plain)]
+    assert first[0][0] == first[1][0], "nothing to clip at the first step"
+    assert not torch.allclose(*first)
 
 
 def test_penalised_loss_by_a_loop_and_its_gradients(rng):
@@ -315,6 +351,34 @@ def test_replacements_drive_the_agent(rng):
     )
     agent.update(one_rollout(rng), rng)
     assert calls == ["kl"] * 8 + ["adapt"]
+    calls.clear()
+    agent = PPOKL.for_env(
+        Bandit(),
+        policy_kl=mine("distance", policy_kl),
+        ppo_batch=mine("batch", ppo.ppo_batch),
+    )
+    agent.update(one_rollout(rng), rng)
+    # Eight minibatches, and one look at the end.
+    assert [calls.count(x) for x in ("batch", "distance")] == [1, 9]
+    calls.clear()
+    agent = PPO.for_env(Bandit(), gae=mine("gae", gae))
+    agent.update(one_rollout(rng), rng)
+    assert calls == ["gae"]
+
+
+def test_whoever_makes_the_batch_sees_one_environment_after_the_other(rng):
+    """Rollouts laid end to end give the rows that the (T, N) recursion gives, in the order of time."""
+    agent = PPO.for_env(Bandit(), hidden=(5,))
+    T, N = 6, 4
+    obs, next_obs = torch.from_numpy(rng.normal(size=(2, T, N, 1)).astype(np.float32))
+    reward = torch.from_numpy(rng.normal(size=(T, N)).astype(np.float32))
+    ends = torch.from_numpy((rng.random((2, T, N)) < 0.3).astype(np.float32))
+    rollout = Rollout(obs, torch.from_numpy(rng.integers(2, size=(T, N))), reward, next_obs, *ends)
+    seen = []
+    agent.ppo_batch = lambda me, r: (seen.append(r), ppo.ppo_batch(me, r))[1]
+    for column, expected in zip(agent.batch(rollout), ppo.ppo_batch(agent, rollout), strict=True):
+        torch.testing.assert_close(column, expected, rtol=1e-5, atol=1e-6)
+    assert seen[0].reward.shape == (T * N,) and (seen[0].truncated[T - 1 :: T] == 1).all()
 
 
 def one_rollout(rng):
