@@ -299,7 +299,7 @@ assert all(abs(float(m) - t) < 1e-4 for (m, _), t in zip(score, true_gradient(wa
 #
 # $$\int_{-L}^{L}\frac{\partial(\pi\varphi)}{\partial a_j}\,da_j = \big[\pi\varphi\big]_{a_j=-L}^{a_j=L} \tag{13.12}$$
 #
-# **Step 4.** Let $L$ grow. **If πφ → 0 at both ends**, nothing is left, for any values of the other entries, and so nothing after integrating over them either:
+# **Step 4.** Let $L$ grow (the two means in (13.13) have to exist). **If πφ → 0 at both ends**, nothing is left, for any values of the other entries, and so nothing after integrating over them either:
 #
 # $$\boxed{\;\mathbb E_\pi\big[\nabla_a\log\pi(a)\,\varphi(a)+\nabla_a\varphi(a)\big] = 0\;} \tag{13.13}$$
 #
@@ -603,7 +603,7 @@ assert path[0][1] < score[0][1] and path[1][1] < score[1][1]
 #
 # $$\boxed{\;\mathbb E\big[\nabla_\theta\log\pi_\theta(a|s)\;Q(s,a)\big] = \mathbb E\big[\nabla_\theta f_\theta(s,\xi)\;\nabla_aQ(s,a)\big]\;} \tag{13.20}$$
 #
-# with **Q held fixed** while θ moves, and for every Q with $\pi Q\to0$ at the border. (We have proved it for Gaussians. For other smooth $f_\theta$, as tanh of a
+# with **Q held fixed** while θ moves, and for every smooth Q with $\pi Q\to0$ and $\pi\,(a-\mu)\,Q\to0$ at the border. (We have proved it for Gaussians. For other smooth $f_\theta$, as tanh of a
 # Gaussian, both sides are still derivatives of one number.)
 
 # %% [markdown]
