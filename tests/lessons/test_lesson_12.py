@@ -57,8 +57,9 @@ def test_twenty_epochs_pay_with_the_clip_only(lesson):
             "no clip, 20 epochs": {"epochs": 20, "clip": 1e9},
         }.items()
     }
-    assert (scores["PPO, 20 epochs"] > 450).all()
-    assert (scores["no clip, 20 epochs"] < 400).all()
+    held, free = scores["PPO, 20 epochs"], scores["no clip, 20 epochs"]
+    assert (held > free).all() and held.mean() > free.mean() + 150
+    assert (held > 350).all()
     once = lesson["scores"](lesson["results"]["PPO, 1 epoch"][0])
     assert (once < 250).all()
 
@@ -119,7 +120,7 @@ def test_the_colleague_s_ratio_is_always_one_and_its_entropy_gone(lesson):
         outside, entropy = (
             np.array([told[x] for told in agent.seen]) for x in ("outside", "entropy")
         )
-        assert outside[:6].mean() > 2 * max(lesson["right"])
+        assert outside[:6].mean() > max(lesson["right"]) + 0.15
         assert entropy[-1] < 0.1 < min(lesson["right_entropy"])
 
 
