@@ -77,7 +77,7 @@ def make_stage(folder: Path, exercises: Collection[str]) -> Path:
     (package / "__init__.py").write_text(
         (source / "__init__.py").read_text(encoding="utf-8") + _FORBIDDEN, encoding="utf-8"
     )
-    answers, reached = _definition_of(exercises), False
+    answers, own, reached = _definition_of(exercises), _definition_of(_first(exercises)), False
     for room in ROOMS:
         texts = {
             path.stem: path.read_text(encoding="utf-8") for path in (source / room).glob("*.py")
@@ -89,8 +89,9 @@ def make_stage(folder: Path, exercises: Collection[str]) -> Path:
             (package / room / f"{name}.py").write_text(
                 sealed(text, exercises, whole), encoding="utf-8"
             )
-        # Whatever is in the rooms after the lesson's own, the course has still to come to.
-        reached = reached or (room != "lab" and bool(holders))
+        # Whatever is in the rooms after the lesson's own, the course has still to come to. (A later lesson
+        # may go back to an earlier room, as 16 does to the tables.)
+        reached = reached or (room != "lab" and any(map(own.search, texts.values())))
     for room in ("checker", "exercises"):
         (package / room).mkdir()
         (package / room / "__init__.py").write_text(_CHECKER, encoding="utf-8")
@@ -104,6 +105,12 @@ def make_stage(folder: Path, exercises: Collection[str]) -> Path:
     for name in ("worker.py", "walls.py"):
         shutil.copy(source / "grading" / name, folder / name)
     return folder
+
+
+def _first(exercises: Collection[str]) -> Collection[str]:
+    """Those of the exercises that are the earliest lesson's."""
+    own = (set(exercises) & set(registry.names(number)) for number in registry.lessons())
+    return next(filter(None, own), exercises)
 
 
 def _definition_of(names: Collection[str]) -> re.Pattern[str]:
