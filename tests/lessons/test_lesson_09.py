@@ -90,7 +90,9 @@ def test_in_the_casino_everybody_comes_down_after_having_played(lived):
 def test_double_dqn_believes_in_a_little_less_and_priorities_change_nothing_to_be_seen(lived):
     most = {name: np.array([run.believed.max() for run in those]) for name, those in lived.items()}
     assert (most["double"] < most["DQN"]).all()
-    assert np.abs(most["DQN"] - most["double"]).mean() < most["double"].std()
+    assert (most["DQN"] - most["double"]).max() < np.ptp(
+        most["double"]
+    )  # "its own seeds lie further apart"
     assert abs(most["PER"].mean() - most["DQN"].mean()) < most["DQN"].std()
 
 
