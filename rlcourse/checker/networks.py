@@ -64,7 +64,8 @@ class Network:
     """A network with one hidden layer of tanh, and these weights: [W1, b1, W2, b2].
 
     kind: "q" or "logits", obs → (B, n); "v", obs → (B,); "critic", (obs, action) → (B,);
-    "actor", obs → (B, D) in (−1, 1); "gaussian", obs → mean, log σ, each (B, D).
+    "actor", obs → (B, D) in (−1, 1); "gaussian", obs → mean, log σ, each (B, D);
+    "sampler", (obs, noise) → (B, D).
     """
 
     kind: str
@@ -98,9 +99,10 @@ class SmallNetwork(nn.Module):
                 parameter.copy_(torch.from_numpy(values))
 
     def forward(self, obs, action=None):
-        if self.kind == "critic":
+        if self.kind in ("critic", "sampler"):
             if action is None:
-                raise Misuse("no-action", "a critic takes the observations and the actions")
+                what = {"critic": "actions", "sampler": "noise"}[self.kind]
+                raise Misuse("no-action", f"a {self.kind} takes the observations and the {what}")
             obs = torch.cat([obs, action], dim=-1)
         out = self.last(torch.tanh(self.first(obs)))
         if self.kind in ("v", "critic"):

@@ -61,15 +61,18 @@ def soft_q_target(reward, v_next, terminated, gamma) -> torch.Tensor:
 
 
 def median_bandwidth(x, y) -> torch.Tensor:
-    r"""$h = \mathrm{med}^2 / \log(K+1)$, med the median distance between x and y — Liu & Wang 2016, §5.
+    r"""$h = \mathrm{med}_{ij}\|x_i-y_j\|^2 / \log(K+1)$, a particle's 0 to itself included — Liu & Wang 2016, §5.
 
-    Then $\sum_k e^{-med^2/h} ≈ 1$: a particle and all the others together weigh the same. K + 1 instead of K
-    keeps it finite for one particle; never below 10⁻³.
+    Then $\sum_k e^{-med/h} ≈ 1$: a particle and all the others together weigh the same. K + 1 instead of K, as in
+    their code, keeps it finite for one particle; never below 10⁻³. Of an even number of distances the mean of the
+    two middle ones: the lower one is 0 for two particles, which would not feel each other.
 
     x: (..., K, D), y: (..., M, D). Returns (..., 1, 1), detached.
     """
     distance2 = squared_distances(x, y).detach()
-    median = distance2.flatten(start_dim=-2).median(dim=-1).values
+    ordered = distance2.flatten(start_dim=-2).sort(dim=-1).values
+    n = ordered.shape[-1]
+    median = (ordered[..., (n - 1) // 2] + ordered[..., n // 2]) / 2
     return (median / math.log(x.shape[-2] + 1)).clamp_min(1e-3)[..., None, None]
 
 
@@ -101,6 +104,18 @@ def svgd_direction(x, score, y, bandwidth) -> torch.Tensor:
     slope = k * 2 / bandwidth  # ∇_x k = slope · (y − x)
     push = y * slope.sum(dim=-2)[..., None] - slope.transpose(-1, -2) @ x
     return (pull + push) / x.shape[-2]
+
+
+def two_particles(mean, std, bandwidth) -> tuple[float, float]:
+    r"""$x = \mu \pm \tfrac12\sqrt{h \log(1 + 4\sigma^2/h)}$: where two particles that follow `svgd_direction` stand still apart.
+
+    Target $\mathcal N(\mu, \sigma^2)$ in one dimension, kernel $e^{-(x-y)^2/h}$ with h fixed. Adding both directions leaves
+    μ in the middle; with half the distance d, $k = e^{-4d^2/h}$, either of them is 0 where $k\,(1 + 4\sigma^2/h) = 1$.
+
+    mean: μ; std: σ > 0; bandwidth: h > 0. Returns the smaller position and the larger one.
+    """
+    half = 0.5 * math.sqrt(bandwidth * math.log1p(4 * std**2 / bandwidth))
+    return mean - half, mean + half
 
 
 def soft_policy_score(q_net, obs, u, alpha) -> torch.Tensor:
@@ -140,6 +155,7 @@ def soft_q_update(
     soft_q_target=soft_q_target,
     median_bandwidth=median_bandwidth,
     svgd_direction=svgd_direction,
+    soft_policy_score=soft_policy_score,
     polyak_update=polyak_update,
 ) -> dict[str, torch.Tensor]:
     """One round of Algorithm 1, in place: Q, sampler against the new Q, target of Q.
@@ -160,9 +176,9 @@ def soft_q_update(
     descend(me.q_optimizer, q_loss)
 
     u = sample_many(me.sampler, batch.obs, noise)
-    score = soft_policy_score(me.q_net, batch.obs, u, me.alpha)
-    with torch.no_grad():
-        direction = svgd_direction(u, score, u, median_bandwidth(u, u))
+    at = u.detach()  # the direction is a label; whoever computes it may differentiate inside
+    score = soft_policy_score(me.q_net, batch.obs, at, me.alpha)
+    direction = svgd_direction(at, score, at, median_bandwidth(at, at)).detach()
     descend(me.sampler_optimizer, -(u * direction).sum(dim=-1).mean())
 
     polyak_update(me.q_targ, me.q_net, me.rho)
@@ -173,17 +189,21 @@ def soft_q_update(
 
 
 class Sampler(torch.nn.Module):
-    """Noise into actions before tanh, given the state: obs (B, obs_dim), noise (B, D) → (B, D)."""
+    """Noise into actions before tanh, given the state: obs (B, obs_dim), noise (B, D) → (B, D).
+
+    The network's output is added to the noise, so that a new sampler's actions are spread out: a network alone begins
+    as a dot, and a hill that no particle stands near is never found.
+    """
 
     def __init__(self, obs_dim: int, act_dim: int, hidden: Sequence[int] = HIDDEN) -> None:
         super().__init__()
         self.layers = mlp([obs_dim + act_dim, *hidden, act_dim])
 
     def forward(self, obs: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        return self.layers.forward(torch.cat([obs, noise], dim=-1))
+        return noise + self.layers.forward(torch.cat([obs, noise], dim=-1))
 
     def numpy(self, obs: np.ndarray, noise: np.ndarray) -> np.ndarray:
-        return self.layers.numpy(np.concatenate([obs, noise], axis=-1))
+        return noise + self.layers.numpy(np.concatenate([obs, noise], axis=-1))
 
 
 @dataclass
@@ -208,6 +228,7 @@ class SoftQ(BoxAgent):
     soft_q_target: Callable = soft_q_target
     median_bandwidth: Callable = median_bandwidth
     svgd_direction: Callable = svgd_direction
+    soft_policy_score: Callable = soft_policy_score
     polyak_update: Callable = polyak_update
     soft_q_update: Callable = soft_q_update
 

@@ -276,8 +276,7 @@ def test_soft_q():
             shift = np.eye(ACT)[j] * 1e-5
             score[i, j] = (log_p(u[i] + shift) - log_p(u[i] - shift)) / 2e-5
         distance2 = np.array([[np.sum((x - z) ** 2) for z in u] for x in u])
-        # torch's median is the lower one of an even number
-        h = max(np.sort(distance2.ravel())[(particles**2 - 1) // 2] / np.log(particles + 1), 1e-3)
+        h = max(np.median(distance2) / np.log(particles + 1), 1e-3)
         direction = np.zeros_like(u)
         for j in range(particles):
             for i in range(particles):
