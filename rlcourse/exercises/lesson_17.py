@@ -794,7 +794,12 @@ def _pair(
     """The standstill with its parts exchangeable; missing: what is returned where no root exists, "μ" or "nan"."""
 
     def two_particles(mean, std, bandwidth):
-        h = {"d²/h": bandwidth, "d²/2h²": 2 * bandwidth**2, "d²/2h": 2 * bandwidth, "d²/h²": bandwidth**2}[kernel]
+        h = {
+            "d²/h": bandwidth,
+            "d²/2h²": 2 * bandwidth**2,
+            "d²/2h": 2 * bandwidth,
+            "d²/h²": bandwidth**2,
+        }[kernel]
         x = {
             "1 + 4σ²/h": lambda: 1 + 4 * std**2 / h,
             "4σ²/h": lambda: 4 * std**2 / h,
@@ -1168,7 +1173,9 @@ soft_policy_score = Exercise(
 
 
 def _update_cases(rng: np.random.Generator) -> list[Case]:
-    def case(name, b, k, d, *tags, obs_dim=2, alpha=0.5, gamma=0.9, rho=0.7, calls=2, lr=0.1, **batch):
+    def case(
+        name, b, k, d, *tags, obs_dim=2, alpha=0.5, gamma=0.9, rho=0.7, calls=2, lr=0.1, **batch
+    ):
         state = AgentState({
             "q_net": network(rng, "critic", obs_dim + d),
             "q_targ": network(rng, "critic", obs_dim + d),
@@ -1300,7 +1307,9 @@ def _update(
 
     def actor(me, batch, noise):
         b, k, d = noise.shape
-        u = me.sampler(_ROWS[arranged("sampler")](batch.obs, k), noise.reshape(b * k, d)).view(b, k, d)
+        u = me.sampler(_ROWS[arranged("sampler")](batch.obs, k), noise.reshape(b * k, d)).view(
+            b, k, d
+        )
         phi = wanted(me, batch, u)
         moved = torch.tanh(u) if moves == "a" else u
         loss = sign * _REDUCED[total](moved * phi)
