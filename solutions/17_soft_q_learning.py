@@ -203,7 +203,9 @@ def draw_estimates(k):
     ax = plots.axes()
     ax.hist(estimates[k], bins=60, range=(-0.2, 1.5), density=True, alpha=0.6)
     ax.axvline(truth, color=plots.INK, linewidth=1.5, label="V")
-    ax.axvline(estimates[k].mean(), color=plots.PALETTE["vermilion"], linestyle="--", label="mean of V̂")
+    ax.axvline(
+        estimates[k].mean(), color=plots.PALETTE["vermilion"], linestyle="--", label="mean of V̂"
+    )
     ax.set(xlabel="V̂", ylabel="density", title=f"K = {k}: {estimates[k].mean() - truth:+.3f}")
     ax.legend(loc="upper left")
     return ax
@@ -696,7 +698,9 @@ def draw_particles(step):
     for ax, (name, film) in zip(panels, films.items(), strict=True):
         ax.plot(line, true_density, color=plots.INK, label="π")
         ax.hist(film[step], bins=30, range=(-1, 1), density=True, alpha=0.4)
-        ax.plot(film[step], np.full(50, -0.25), "|", color=plots.PALETTE["vermilion"], markersize=10)
+        ax.plot(
+            film[step], np.full(50, -0.25), "|", color=plots.PALETTE["vermilion"], markersize=10
+        )
         ax.set(title=name, xlabel="action", xlim=(-1, 1), ylim=(-0.5, 5))
     panels[0].set_ylabel(f"density, step {step}")
     return panels[0]
@@ -789,7 +793,9 @@ def report(name, draws):
     for s in (0.0, 1.0):
         left, between = hills.shares(draws(s))
         tv = hills.total_variation(draws(s), two_hills, s, ALPHA)
-        print(f"{name:22} s = {s:.0f}: left {left:.2f}, between {between:.2f}, total variation {tv:.2f}")
+        print(
+            f"{name:22} s = {s:.0f}: left {left:.2f}, between {between:.2f}, total variation {tv:.2f}"
+        )
 
 
 for s in (0.0, 1.0):
@@ -1003,9 +1009,13 @@ for path, goal in zip(paths[:50], goals[:50], strict=True):
     left_panel.plot(*path.T, color=colours[int(goal)], linewidth=0.8, alpha=0.6)
 left_panel.plot([-1, 1], [0, 0], "o", color=plots.INK, markersize=12, fillstyle="none")
 left_panel.set(title="50 episodes", xlabel="x", ylabel="y", xlim=(-1.5, 1.5), ylim=(-1.5, 1.5))
-right_panel.contour(side, side, torch.softmax(exponent, 0).view(40, 40).T, levels=6, colors=plots.INK)
+right_panel.contour(
+    side, side, torch.softmax(exponent, 0).view(40, 40).T, levels=6, colors=plots.INK
+)
 right_panel.plot(*drawn[:400].T, ".", markersize=3, color=plots.PALETTE["blue"])
-right_panel.set(title="actions at (0, 0)", xlabel="first", ylabel="second", xlim=(-1, 1), ylim=(-1, 1))
+right_panel.set(
+    title="actions at (0, 0)", xlabel="first", ylabel="second", xlim=(-1, 1), ylim=(-1, 1)
+)
 plots.show(left_panel, alt="Left: paths of 50 episodes from the middle to the two goals. Right: the density of the critic over actions at the origin, as contours, and the sampler's draws.")  # fmt: skip
 
 # %% [markdown]

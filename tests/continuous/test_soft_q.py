@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from rlcourse.continuous.soft_q import (
+    Sampler,
+    SoftQ,
     median_bandwidth,
     q_of_many,
     rbf_kernel,
@@ -14,7 +16,9 @@ from rlcourse.continuous.soft_q import (
     soft_q_target,
     soft_value_estimate,
     svgd_direction,
+    two_particles,
 )
+from rlcourse.lab.replay import Batch
 
 
 def two_bumps(a):
@@ -145,3 +149,41 @@ def test_score_by_differences():
 def test_many_actions_meet_their_own_state():
     obs, actions = torch.tensor([[1.0], [10.0]]), torch.tensor([[[1.0], [2.0]], [[3.0], [4.0]]])
     assert q_of_many(lambda s, a: (s * a)[:, 0], obs, actions).tolist() == [[1, 2], [30, 40]]
+
+
+@pytest.mark.parametrize(("std", "h"), [(0.5, 0.01), (1.0, 1.0), (2.0, 30.0)])
+def test_two_particles_do_not_move_where_they_stand_still(std, h):
+    x = torch.tensor(two_particles(0.7, std, h), dtype=torch.float64)[:, None]
+    direction = svgd_direction(x, -(x - 0.7) / std**2, x, h)
+    assert x[0] < 0.7 < x[1]
+    torch.testing.assert_close(direction, torch.zeros_like(x), atol=1e-12, rtol=0)
+
+
+def test_two_particles_feel_each_other():
+    """The median of 0, 0, 1, 1 is ½; the lower one is 0, and leaves the kernel without reach."""
+    pair = torch.tensor([[0.0], [1.0]])
+    assert median_bandwidth(pair, pair).item() == pytest.approx(0.5 / math.log(3))
+
+
+def test_a_new_sampler_is_spread_out_and_says_the_same_in_numpy():
+    sampler = Sampler(3, 2)
+    rng = np.random.default_rng(0)
+    obs, noise = (rng.standard_normal((500, n), dtype=np.float32) for n in (3, 2))
+    u = sampler(torch.from_numpy(obs), torch.from_numpy(noise)).detach().numpy()
+    assert (np.abs(u.std(axis=0) - 1) < 0.3).all()
+    np.testing.assert_allclose(sampler.numpy(obs, noise), u, rtol=1e-5, atol=1e-5)
+
+
+def test_the_score_of_the_agent_can_be_replaced():
+    asked = []
+
+    def score(q_net, obs, u, alpha):
+        asked.append(u.requires_grad)
+        return soft_policy_score(q_net, obs, u, alpha)
+
+    low, high = -np.ones(2, np.float32), np.ones(2, np.float32)
+    agent = SoftQ(3, low, high, soft_policy_score=score, particles=4)
+    rng = np.random.default_rng(0)
+    obs, action, next_obs = (torch.rand(5, n) for n in (3, 2, 3))
+    agent.update(Batch(obs, action, torch.rand(5), next_obs, torch.zeros(5)), rng)
+    assert asked == [False]
