@@ -1016,6 +1016,7 @@ right_panel.plot(*drawn[:400].T, ".", markersize=3, color=plots.PALETTE["blue"])
 right_panel.set(
     title="actions at (0, 0)", xlabel="first", ylabel="second", xlim=(-1, 1), ylim=(-1, 1)
 )
+right_panel.set_xticks([-1, -0.5, 0, 0.5, 1])
 plots.show(left_panel, alt="Left: paths of 50 episodes from the middle to the two goals. Right: the density of the critic over actions at the origin, as contours, and the sampler's draws.")  # fmt: skip
 
 # %% [markdown]
