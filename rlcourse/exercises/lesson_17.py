@@ -16,9 +16,8 @@ from rlcourse.checker.declaration import (
     Mistake,
     composable,
     figures,
-    number,
     numbers,
-    several,
+    row_of,
     tensor,
 )
 from rlcourse.checker.harness import Case, Outcome
@@ -847,7 +846,7 @@ two_particles = Exercise(
     "two_particles",
     reference=soft_q.two_particles,
     cases=_pair_cases,
-    returns=several(low=number(), high=number()),
+    returns=row_of("low", "high"),
     points=2,
     equation="(17.12)",
     mistakes=[
