@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,18 +16,27 @@ from rlcourse.lab.optim import Adam, weights_of
 from rlcourse.lab.replay import Batch
 
 
+def scale_action(action, low, high):
+    r"""$\tfrac12(low + high) + \tfrac12(high - low)\,a$: from (−1, 1) to the box of the environment.
+
+    action: (B, D) or (D,); low, high: (D,) or floats. Tensors or arrays. Nothing is clipped. ±1 land on the borders.
+    """
+    return 0.5 * (low + high) + 0.5 * (high - low) * action
+
+
 @dataclass
 class BoxAgent(OffPolicyAgent):
     r"""An agent that thinks in (−1, 1)^D and acts in the box of its environment.
 
     obs_dim: numbers an observation; action_low, action_high: (D,), the finite box of actions. A method provides
     `choose` and `learn`, in (−1, 1)^D; `act` and `update` are for the loop, in the environment's
-    units: $a_{env} = \tfrac12(low + high) + \tfrac12(high - low)\,a$.
+    units, which `scale_action` makes of the agent's; it can be replaced.
     """
 
     obs_dim: int
     action_low: np.ndarray
     action_high: np.ndarray
+    scale_action: Callable = field(default=scale_action, kw_only=True)
 
     @classmethod
     def for_env(cls, env: MakeEnv, **settings: Any):
@@ -49,8 +58,8 @@ class BoxAgent(OffPolicyAgent):
     def act(self, obs: np.ndarray, rng: np.random.Generator, explore: bool = True) -> np.ndarray:
         """Actions of the environment. obs: (N, obs_dim). Returns (N, D) float32, inside the box."""
         action = np.asarray(self.choose(np.asarray(obs, np.float32), rng, explore))
-        middle, half_width = self.middle.numpy(), self.half_width.numpy()
-        return (middle + half_width * action).clip(self.action_low, self.action_high)
+        scaled = np.asarray(self.scale_action(action, self.action_low, self.action_high))
+        return scaled.clip(self.action_low, self.action_high)
 
     def update(self, batch: Batch, rng: np.random.Generator) -> dict[str, torch.Tensor]:
         """Learn from a batch with the environment's actions. Returns the losses before the step."""

@@ -13,6 +13,7 @@ scaled to the box.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +29,19 @@ def ou_step(x, noise, theta, sigma, dt):
     (1/√time), dt (time) > 0, θ dt < 2. Tensors or arrays. Returns the new x.
     """
     return x - theta * x * dt + sigma * math.sqrt(dt) * noise
+
+
+def ou_stationary(theta, sigma, dt, lag) -> tuple[float, float]:
+    r"""$\frac{\sigma}{\sqrt{2\theta - \theta^2 dt}}$ and $(1-\theta\,dt)^{lag}$: what `ou_step` settles at.
+
+    The deviation of x, and its correlation with itself `lag` steps later, from
+    $\mathrm{Var} = (1-\theta\,dt)^2\,\mathrm{Var} + \sigma^2 dt$. As dt → 0 they are $\sigma/\sqrt{2\theta}$ and
+    $e^{-\theta t}$ — Uhlenbeck & Ornstein 1930.
+
+    theta (1/time), sigma (1/√time), dt (time) > 0, θ dt < 2; lag: steps, a whole number ≥ 0. Returns floats.
+    """
+    kept = 1 - theta * dt
+    return sigma * math.sqrt(dt / (1 - kept**2)), kept**lag
 
 
 def explore_action(action, noise, low, high):
@@ -61,19 +75,20 @@ class GaussianNoise:
 class OrnsteinUhlenbeckNoise:
     """`ou_step` over time: noise that stays on one side for about $1/(\\theta\\,dt)$ steps.
 
-    Its standard deviation is about $\\sigma/\\sqrt{2\\theta}$, in half-widths of the action box.
+    Its standard deviation is that of `ou_stationary`, in half-widths of the action box. The step can be replaced.
     """
 
     theta: float = 0.15
     sigma: float = 0.2
     dt: float = 1.0
     x: torch.Tensor | None = None
+    ou_step: Callable = ou_step
 
     def sample(self, shape: tuple[int, ...], rng: np.random.Generator) -> torch.Tensor:
         if self.x is None or self.x.shape != shape:
             self.x = torch.zeros(shape)
         xi = standard_normal(shape, rng)
-        self.x = ou_step(self.x, xi, self.theta, self.sigma, self.dt)
+        self.x = torch.as_tensor(self.ou_step(self.x, xi, self.theta, self.sigma, self.dt))
         return self.x
 
     def reset(self, rows: np.ndarray | None = None) -> None:
