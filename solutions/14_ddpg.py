@@ -214,8 +214,8 @@ for step, short in shortfall.items():
 assert shortfall[300].mean() < 0.2 * shortfall[0].mean() and shortfall[300].min() > -1e-3
 
 # %% [markdown]
-# **What to look for:** where does the climber begin, and which hill does it climb? In which states is it off the dashed line at the end, and
-# is it to blame?
+# **What to look for:** where does the climber begin, and which hill does it climb? In which states is it off the dashed line at the end? And
+# what would a jump cost a continuous function?
 
 
 # %% tags=["hide-input"]
@@ -237,8 +237,8 @@ plots.slide(
     draw_climber,
     LOOKS,
     name="step",
-    alt="Q over state and action, with two bright ridges; the line of the actor begins near the action 0 and climbs onto the "
-    "upper ridge, and stays there where the lower one is the higher hill.",
+    alt="Q over state and action, with two bright ridges; the line of the actor begins near the action 0, climbs onto the upper ridge on the left and "
+    "onto the lower one on the right, and slopes from one to the other where the best action has not jumped yet.",
     start=4,
 )
 
@@ -315,7 +315,7 @@ class Constant(nn.Module):
 
     def __init__(self, number):
         super().__init__()
-        self.number = nn.Parameter(torch.tensor(float(number)))
+        self.register_buffer("number", torch.tensor(float(number)))
 
     def forward(self, obs, action=None):
         return self.number.expand(len(obs)) if action is not None else 0 * obs
@@ -548,7 +548,7 @@ def ou_stationary(theta, sigma, dt, lag):
 ou_stationary = check("ou_stationary")
 
 # %% [markdown]
-# Your formula against your steps, for four processes, the last of which overshoots: from each side to the other one. The starred line makes the usual mistake, $dt$ for $\sqrt{dt}$ in the
+# Your formula against your steps, for four processes, the last of which overshoots: from each side to the other one. The starred number makes the usual mistake, $dt$ for $\sqrt{dt}$ in the
 # knock: as the clock gets finer, its noise dies.
 
 # %%
@@ -556,7 +556,7 @@ paths, wrong = {}, {}
 for theta, sigma, dt in ((0.15, 0.2, 1.0), (0.15, 0.2, 0.25), (0.15, 0.2, 0.05), (0.7, 1.0, 2.0)):
     x, z = np.zeros(2_000), np.zeros(2_000)
     rows = []
-    for step in range(int(40 / dt) + 60):
+    for _ in range(int(40 / dt) + 60):
         knock = rng.standard_normal(2_000)
         x = ou_step(x, knock, theta, sigma, dt)
         z = z - theta * z * dt + sigma * dt * knock
@@ -564,9 +564,9 @@ for theta, sigma, dt in ((0.15, 0.2, 1.0), (0.15, 0.2, 0.25), (0.15, 0.2, 0.05),
     rows = np.array(rows[-50:])
     says, after_5 = ou_stationary(theta, sigma, dt, 5)
     found, seen_5 = rows.std(), np.corrcoef(rows[:-5].ravel(), rows[5:].ravel())[0, 1]
-    print(f"θ = {theta}, σ = {sigma}, dt = {dt}: deviation {found:.3f} (formula {says:.3f}), "
-          f"after 5 steps {seen_5:+.3f} ({after_5:+.3f})")  # fmt: skip
-    print(f"{'*':>30}: {z.std():.3f}")
+    print(f"θ = {theta}, σ = {sigma}, dt = {dt}: deviation {found:.3f} (formula {says:.3f}; * "
+          f"{z.std():.3f})")  # fmt: skip
+    print(f"{'after five steps':>34} {seen_5:+.3f} (formula {after_5:+.3f})")
     assert abs(found / says - 1) < 0.04 and abs(seen_5 - after_5) < 0.05
 print("by " + authorship("ou_step", "ou_stationary"))
 
@@ -739,7 +739,7 @@ by_chance = pendulum.returns(UniformTorque(), *starts, 1.0).mean()
 
 # %% tags=["hide-input"]
 name = f"DDPG, {whose(*mine)} functions"
-ax = plots.curves({name: yours.score, "the course's": courses.score}, x=yours.steps,
+ax = plots.curves({"the course's": courses.score, name: yours.score}, x=yours.steps,
                   xlabel="steps in the environment", ylabel="return of the greedy policy")  # fmt: skip
 ax.axhline(by_chance, color=plots.INK, linewidth=1.5, linestyle=":")
 ax.annotate("uniform torques", (5_000, by_chance), xytext=(0, 4), textcoords="offset points", ha="right", va="bottom")  # fmt: skip
@@ -818,7 +818,9 @@ noisy = {name: watch(agent(**mine, noise=n), (0,), **TRAINING) for name, n in no
 
 # %% tags=["hide-input"]
 for name, run in noisy.items():
-    print(f"{name:20} return at the end {run.score[0, -1]:.0f}, at its best look {run.score.max():.0f}")
+    print(
+        f"{name:20} return at the end {run.score[0, -1]:.0f}, at its best look {run.score.max():.0f}"
+    )
 print(f"{'Gaussian, 0.1':20} return at the end {yours.score[:, -1].round(0)}")
 print("noise made by " + authorship("ou_step", "explore_action"))
 assert all(run.score.max() > by_chance / 2 for run in noisy.values())
@@ -842,10 +844,10 @@ change = {"rho": 0.0}
 changed = watch(agent(**(mine | change)), (0, 1), **TRAINING)
 
 # %% tags=["hide-input"]
-ax = plots.curves({"DDPG": yours.score, f"changed: {', '.join(change)}": changed.score}, x=yours.steps,
+ax = plots.curves({f"changed: {', '.join(change)}": changed.score, "DDPG": yours.score}, x=yours.steps,
                   xlabel="steps in the environment", ylabel="return of the greedy policy")  # fmt: skip
 plots.show(ax, alt="Greedy return over steps, unchanged and with one thing changed.")
-for name, run in {"DDPG": yours, "changed": changed}.items():
+for name, run in {"changed": changed, "DDPG": yours}.items():
     first = [one["critic_loss"][0] for one in run.losses]
     print(f"{name:8} critic's loss after 100 updates {np.round(first, 1)}, "
           f"return at the end {run.score[:, -1].round(0)}")  # fmt: skip
@@ -882,7 +884,7 @@ colleagues = watch(agent(**(mine | {"ddpg_update": colleagues_update})), (0, 1),
 
 # %% tags=["hide-input"]
 left, right = plots.axes(1, 2, size="wide")
-both = {"DDPG": yours, "the colleague's": colleagues}
+both = {"the colleague's": colleagues, "DDPG": yours}
 plots.curves({name: run.score for name, run in both.items()}, x=yours.steps, ax=left,
              xlabel="steps", ylabel="return of the greedy policy")  # fmt: skip
 plots.curves({name: run.believed - run.true for name, run in both.items()}, x=yours.steps, ax=right,
@@ -892,10 +894,10 @@ right.get_legend().remove()
 plots.show(right, alt="Left, the return of DDPG rises and the colleague's does not. Right, what the critics believe above the truth: DDPG's comes down to 0, "
            "the colleague's stays far above.")  # fmt: skip
 for name, run in both.items():
-    losses = {k: [round(one[k][-1], 1) for one in run.losses] for k in run.losses[0]}
+    last = {k.split("_")[0]: [round(one[k][-1], 1) for one in run.losses] for k in run.losses[0]}
     positive = [(pendulum.believed(one, met) > 0).mean()
                 for one, met in zip(run.agents, run.met, strict=True)]  # fmt: skip
-    print(f"{name}: losses at the end {losses}")
+    print(f"{name}: losses at the end {last}")
     print(f"   believed − true {(run.believed - run.true)[:, -1].round(0)}, at the border in "
           f"{run.border[:, -1].round(2)} of the states")  # fmt: skip
     print(f"   Q > 0 in {np.round(positive, 2)}; return {run.score[:, -1].round(0)}")
@@ -920,7 +922,9 @@ draw = torch.Generator().manual_seed(0)
 batch = Batch(torch.randn(64, 3, generator=draw), torch.rand(64, 1, generator=draw) * 2 - 1,
               -torch.rand(64, generator=draw), torch.randn(64, 3, generator=draw), torch.zeros(64))  # fmt: skip
 colleagues_update(flattered, batch)
-left_over = sum(float(p.grad.abs().sum()) for p in flattered.critic.parameters() if p.grad is not None)
+left_over = sum(
+    float(p.grad.abs().sum()) for p in flattered.critic.parameters() if p.grad is not None
+)
 ddpg_update(honest, batch)
 before = deepcopy(flattered.critic)
 flattered.critic_optimizer.zero_grad()  # the cure: clear right before backward()

@@ -1255,7 +1255,9 @@ def _critic_held_for_the_actor(agent_state, batch):
     me.actor_optimizer.step()
     for name in ("critic", "actor"):
         slow, fast = getattr(me, f"{name}_targ"), getattr(me, name).state_dict()
-        slow.load_state_dict({k: me.rho * v + (1 - me.rho) * fast[k] for k, v in slow.state_dict().items()})
+        slow.load_state_dict(
+            {k: me.rho * v + (1 - me.rho) * fast[k] for k, v in slow.state_dict().items()}
+        )
     return {"critic": critic_loss.item(), "actor": actor_loss.item()}  # fmt: skip
 
 
