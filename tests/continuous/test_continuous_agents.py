@@ -208,6 +208,8 @@ def test_wrong_spaces_are_refused_with_a_sentence(name):
         ("DDPG", "ddpg_target"),
         ("DDPG", "ddpg_actor_loss"),
         ("DDPG", "polyak_update"),
+        ("DDPG", "scale_action"),
+        ("DDPG", "explore_action"),
         ("TD3", "smoothed_target_action"),
         ("TD3", "clipped_double_q_target"),
         ("TD3", "td3_critic_update"),
