@@ -428,7 +428,7 @@ explore_action = check("explore_action")
 
 # %% [markdown]
 # A number to check: an action at 0.9 of the way to the border, with Gaussian noise of width 0.1, is clipped exactly if the noise is more than one deviation. That
-# has the probability 0.159. So the border is tried often, and not by chance of a bug: an actor that wants the border gets it in half of all steps.
+# has the probability 0.159. So the border itself is tried often: an actor that stands there stays there in half of all steps.
 
 # %%
 rng = np.random.default_rng(0)
@@ -826,7 +826,7 @@ print("noise made by " + authorship("ou_step", "explore_action"))
 assert all(run.score.max() > by_chance / 2 for run in noisy.values())
 
 # %% [markdown]
-# On this task they cannot be told apart: the differences are no larger than those between two seeds. Even the agent without noise learns, because 800 even draws have shown it the whole box, and
+# On this task there is nothing to choose between them: all swing the pendulum up, and from a table of single runs no order can be read. Even the agent without noise learns, because 800 even draws have shown it the whole box, and
 # while it learns its own policy changes enough. That an ablation shows nothing here does not say that noise is worth nothing. Where a reward has to be *found*, far from where one begins, memory carries: the factor
 # that you measured under (14.13).
 
@@ -855,7 +855,7 @@ for name, run in {"changed": changed, "DDPG": yours}.items():
 # %% [markdown]
 # ## Find the silent bug
 #
-# A colleague writes the update in one piece. Every line of (14.14) is there, in the right order. No error, no NaN, and both losses look ordinary. But the pendulum hangs. **What is wrong?** Look at the figure first: what does this critic have
+# A colleague writes the update in one piece. Every line of (14.14) is there, in the right order. No error, no NaN, and both losses look ordinary. But the pendulum does not come up. **What is wrong?** Look at the figure first: what does this critic have
 # that yours has not?
 
 
