@@ -931,8 +931,8 @@ flattered.critic_optimizer.zero_grad()  # the cure: clear right before backward(
 colleagues_update(flattered, batch)
 ddpg_update(honest, batch)
 pairs = zip(flattered.critic.parameters(), honest.critic.parameters(), strict=True)
-apart = max(float((p - q).abs().max()) for p, q in pairs)
-moved = max(float((p - q).abs().max()) for p, q in
+apart = max((p - q).abs().max().item() for p, q in pairs)
+moved = max((p - q).abs().max().item() for p, q in
             zip(flattered.critic.parameters(), before.parameters(), strict=True))  # fmt: skip
 print(f"waiting in the critic's .grad after a call: {left_over:.1f} in all")
 print(f"cleared first, the critic's second step is {whose('ddpg_update')} own: apart by {apart:.0e}, "
