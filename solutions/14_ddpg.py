@@ -912,7 +912,7 @@ for name, run in both.items():
 # The critic's gradients are cleared *after its step*, and then the actor's loss runs backwards through the critic and leaves its gradient there. It waits, and joins the next step of the critic: which so goes down $L(\phi)+L(\theta)$. It learns to say
 # higher values for what the actor does, in order to please. That is the flattery of (14.5).
 #
-# No number of the losses gives it away. And do not wait for the impossible either: every reward is at most 0, but a flattering Q need not be *above 0*, only above the truth. So plot what is
+# No number of the losses gives it away. And do not wait for the impossible either: every reward is at most 0, but a flattering Q need not be *above 0*, only above the truth (compare the two printed shares). So plot what is
 # believed beside what is true, whenever the truth can be had. The next cell cures it.
 # </details>
 

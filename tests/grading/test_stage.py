@@ -52,6 +52,11 @@ PLACES = {
          "policies.ppo.gaussian_kl", "policies.ppo.ppo_kl_update", "policies.agents.standardise"],
         ["policies.gae.gae", "policies.distributions.log_prob_and_entropy", "values.dqn.dqn_update"],
     ),
+    "14": (
+        ["continuous.ddpg.ddpg_update", "continuous.ddpg.ddpg_target", "continuous.noise.ou_step", "continuous.noise.ou_stationary",
+         "continuous.agent.scale_action"],
+        ["values.dqn.dqn_update", "lab.networks.polyak_update", "lab.networks.Critic"],
+    ),
     "15": (
         ["continuous.td3.td3_update", "continuous.td3.td3_critic_update", "continuous.td3.delayed"],
         ["values.dqn.dqn_update", "lab.networks.polyak_update"],
