@@ -52,18 +52,18 @@ def test_the_known_q_has_its_formula_and_its_shares():
     assert hills.total_variation(np.repeat(line, 50), two_hills, 0.0, ALPHA) > 0.3
 
 
-def test_the_bias_over_k_and_over_dimensions():
+def test_the_bias_for_many_draws_is_that_of_the_second_order():
     rng = np.random.default_rng(1)
     fine = ((torch.arange(4000, dtype=torch.float64) + 0.5) / 2000 - 1)[:, None]
     q = two_hills(torch.zeros_like(fine), fine)
     truth = float(ALPHA * (torch.logsumexp(q / ALPHA, 0) + math.log(2 / 4000)))
     w = torch.exp(q / ALPHA)
-    for k in (16, 64):
-        a = torch.from_numpy(rng.uniform(-1, 1, size=(40_000 * k, 1)))
+    for k in (64, 128):  # for fewer the next order counts as well
+        a = torch.from_numpy(rng.uniform(-1, 1, size=(20_000 * k, 1)))
         values = two_hills(torch.zeros_like(a), a).reshape(-1, k)
         v = soft_value_estimate(values, -math.log(2), ALPHA)
         predicted = -ALPHA * float(w.var() / w.mean() ** 2) / (2 * k)
-        assert float(v.mean()) - truth == pytest.approx(predicted, abs=0.002)
+        assert float(v.mean()) - truth == pytest.approx(predicted, abs=0.001)
 
 
 def test_two_particles_come_to_rest_where_the_formula_says():
