@@ -94,9 +94,41 @@ def sac_v_target(q1, q2, log_prob, alpha) -> torch.Tensor:
 def sac_q_target_v1(reward, v_next, terminated, gamma) -> torch.Tensor:
     r"""$y = r + \gamma(1-d)\, V_{\psi_{targ}}(s')$ — Haarnoja et al. 2018a, eq. 8.
 
-    All (B,); the entropy is inside V already. Returns (B,), detached.
+    All (B,); the entropy is inside V already. Returns (B,), detached from every argument.
     """
-    return torch.where(terminated == 1, reward, reward + gamma * v_next.detach())
+    return torch.where(terminated == 1, reward, reward + gamma * v_next).detach()
+
+
+def sac_v1_policy_loss(
+    policy, critic1, critic2, obs, noise, alpha, *, squashed_action=squashed_action
+) -> torch.Tensor:
+    r"""$\frac1B \sum [\alpha \log\pi_\theta(\tilde a_\theta|s) - \min_j Q_{\phi_j}(s, \tilde a_\theta)]$,
+    $\tilde a_\theta = f_\theta(\xi; s)$ — 2018a, eq. 12, whose gradient is eq. 13.
+
+    policy(obs) -> mean, log_std; critic(obs, action) -> (B,); noise: (B, D), standard normal; alpha: a
+    number. Returns a scalar; its gradient reaches the policy through the action, in Q and in log π. It
+    reaches the critics' weights too: who steps decides who moves.
+    """
+    action, log_prob = squashed_action(policy, obs, noise)
+    q = torch.minimum(critic1(obs, action), critic2(obs, action))
+    return (alpha * log_prob - q).mean()
+
+
+def factored_projection(curvature, alpha) -> tuple[np.ndarray, float]:
+    r"""$\sigma_i = \sqrt{\alpha/K_{ii}}$ and $D_{KL} = \tfrac12 (\sum_i \log K_{ii} - \log\det K)$: where the policy's
+    descent ends for $Q(a) = Q_{max} - \tfrac12 (a-m)^\top K (a-m)$ on all of $\mathbb R^D$.
+
+    $e^{Q/\alpha}/Z$ is $\mathcal N(m, \alpha K^{-1})$; among Gaussians with one σ a dimension and no correlation,
+    these σ minimise $D_{KL}(\pi \| e^{Q/\alpha}/Z)$ — 2018a, eq. 10, in a case with a closed form.
+
+    curvature: K (D, D), symmetric, positive definite; alpha > 0. Returns (D,) and nats.
+    """
+    K = np.asarray(curvature, dtype=np.float64)
+    diagonal = np.diag(K)
+    # Of the scaled matrix, whose diagonal is 1: the difference of two large logarithms would cancel.
+    scale = np.sqrt(diagonal)
+    _, log_det = np.linalg.slogdet(K / scale[:, None] / scale)
+    return np.sqrt(alpha / diagonal), max(0.0, -0.5 * float(log_det))
 
 
 def sac_v1_update(
@@ -104,10 +136,10 @@ def sac_v1_update(
     batch,
     noise,
     *,
-    squashed_log_prob=squashed_log_prob,
+    squashed_action=squashed_action,
     sac_v_target=sac_v_target,
     sac_q_target_v1=sac_q_target_v1,
-    sac_policy_loss=sac_policy_loss,
+    sac_v1_policy_loss=sac_v1_policy_loss,
     polyak_update=polyak_update,
 ) -> dict[str, torch.Tensor]:
     """One gradient step of Algorithm 1 of 2018a, in place: V, both critics, policy, target of V.
@@ -118,8 +150,8 @@ def sac_v1_update(
     V and Q have ½ mean squared errors (eqs. 5 and 7). Returns the losses before their steps.
     """
     me = agent_state
-    action, log_prob = squashed_action(me.policy, batch.obs, noise, squashed_log_prob)
     with torch.no_grad():
+        action, log_prob = squashed_action(me.policy, batch.obs, noise)
         q1, q2 = me.critic1(batch.obs, action), me.critic2(batch.obs, action)
         v_next = me.v_targ(batch.next_obs)
     v_loss = 0.5 * mse_loss(me.v_net(batch.obs), sac_v_target(q1, q2, log_prob, me.alpha))
@@ -130,9 +162,11 @@ def sac_v1_update(
     critic_loss = critic_loss + 0.5 * mse_loss(me.critic2(batch.obs, batch.action), y)
     descend(me.critic_optimizer, critic_loss)
 
-    with frozen(me.critic1, me.critic2):
-        q1, q2 = me.critic1(batch.obs, action), me.critic2(batch.obs, action)
-    policy_loss = sac_policy_loss(q1, q2, log_prob, me.alpha)
+    drawn_by = functions_for(me, sac_v1_policy_loss)
+    with frozen(me.critic1, me.critic2):  # the same noise, and a policy that has not moved: the same ã
+        policy_loss = sac_v1_policy_loss(
+            me.policy, me.critic1, me.critic2, batch.obs, noise, me.alpha, **drawn_by
+        )
     descend(me.policy_optimizer, policy_loss)
 
     polyak_update(me.v_targ, me.v_net, me.rho)
@@ -288,10 +322,10 @@ class SACWithValue(SquashedGaussianAgent):
     rho: float = 0.99
     lr: float = 1e-3
     seed: int = 0
-    squashed_log_prob: Callable = squashed_log_prob
+    squashed_action: Callable = squashed_action
     sac_v_target: Callable = sac_v_target
     sac_q_target_v1: Callable = sac_q_target_v1
-    sac_policy_loss: Callable = sac_policy_loss
+    sac_v1_policy_loss: Callable = sac_v1_policy_loss
     polyak_update: Callable = polyak_update
     sac_v1_update: Callable = sac_v1_update
 

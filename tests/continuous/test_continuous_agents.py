@@ -214,6 +214,8 @@ def test_wrong_spaces_are_refused_with_a_sentence(name):
         ("TD3", "clipped_double_q_target"),
         ("TD3", "td3_critic_update"),
         ("TD3", "ddpg_actor_loss"),
+        ("SAC with V", "squashed_action"),
+        ("SAC with V", "sac_v1_policy_loss"),
         ("SAC with V", "sac_v_target"),
         ("SAC with V", "sac_q_target_v1"),
         ("SAC, learned", "squashed_log_prob"),
