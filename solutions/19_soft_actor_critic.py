@@ -68,8 +68,13 @@ torch.set_num_threads(1)
 #
 # $$J_\pi(\theta) = \mathbb E_{s\sim\mathcal D,\;\tilde a\sim\pi_\theta}\big[\,\alpha\log\pi_\theta(\tilde a|s) - Q(s,\tilde a)\,\big] \tag{19.4}$$
 #
-# In its first form, SAC learned three kinds of networks: π, two critics Q, and a value network V with its slow copy. **α was
-# a number that somebody had to find.**
+# These two are lesson 18's. In its first form, SAC learned three kinds of networks: π, two critics Q, and a value network V with its slow copy,
+#
+# $$\begin{aligned}V_\psi(s)\;&\leftarrow\;\mathbb E_{\tilde a\sim\pi_\theta}\Big[\min_jQ_{\phi_j}(s,\tilde a)-\alpha\log\pi_\theta(\tilde a|s)\Big],\\
+# Q_{\phi_j}(s,a)\;&\leftarrow\;r+\gamma\,(1-d)\,V_{\psi_{\text{targ}}}(s'),\\
+# \pi_\theta\;&\to\;\arg\min_\pi D_{KL}\big(\pi\,\big\|\,e^{Q/\alpha}/Z\big)\end{aligned}$$
+#
+# and **α was a number that somebody had to find.**
 
 # %% [markdown]
 # Before we build on them, two of these claims by number. First (19.3): a density over $(-1,1)$ has to integrate to one, and
@@ -640,7 +645,7 @@ assert np.isclose(quadratic_temperature(np.full(100, 3.0)), quadratic_temperatur
 #
 # $$J_\pi(\theta) = \frac1B\sum_s\Big[\alpha\log\pi_\theta(\tilde a_\theta|s) - \min\big(q_1(s,\tilde a_\theta),\,q_2(s,\tilde a_\theta)\big)\Big] \tag{19.19}$$
 #
-# Four critics are at hand, two and their slow copies. Which pair is asked, the whole step will have to decide; the loss takes what it is given.
+# It is the loss of lesson 18 with its two ingredients, log π and the critics' values, handed in. Four critics are at hand, two and their slow copies. Which pair is asked, the whole step will have to decide; the loss takes what it is given.
 # To this loss, α is a number. If it were trained here as well, it would run to where $\alpha\log\pi$ is least, and not to where the constraint wants
 # it.
 
