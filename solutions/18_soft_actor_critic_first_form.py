@@ -239,7 +239,7 @@ for at in (8.0, 9.02, 10.0):
 assert abs(values[2] - (2 * math.log(2) - 20)) < 1e-4 and abs(slopes[2] + 2) < 1e-3
 
 # %% [markdown]
-# The repair has a number where the plain form has $-\infty$, but it is wrong by several nats, and its gradient is 0: nothing tells the policy to come back.
+# The repair has a number where the plain form has $-\infty$, but it is wrong, by nats, and its gradient is 0: nothing tells the policy to come back.
 
 # %% [markdown]
 # ## An action that is a function
@@ -360,9 +360,13 @@ loss = 0.5 * mse_loss(psi.expand(20_000), label)  # (18.9), one draw a term
 by_hand = (psi - q + 0.25 * log_pi).mean()  # (18.10)
 at_the_mean = 0.5 * (psi - label.mean()) ** 2
 (its_gradient,) = torch.autograd.grad(at_the_mean, psi)
-print(f"gradient: autograd {by_autograd:.6f}, (18.10) {by_hand:.6f}, of the mean label {its_gradient:.6f}")
+print(
+    f"gradient: autograd {by_autograd:.6f}, (18.10) {by_hand:.6f}, of the mean label {its_gradient:.6f}"
+)
 excess, half_variance = (loss - at_the_mean).item(), 0.5 * label.var(unbiased=False).item()
-print(f"loss {loss:.4f}, at the mean label {at_the_mean:.4f}: {excess:.4f} more; ½ Var {half_variance:.4f}")
+print(
+    f"loss {loss:.4f}, at the mean label {at_the_mean:.4f}: {excess:.4f} more; ½ Var {half_variance:.4f}"
+)
 assert abs(by_autograd - by_hand) < 1e-12 and abs(by_autograd - its_gradient) < 1e-12
 assert abs(excess - half_variance) < 1e-12
 
@@ -582,13 +586,13 @@ assert estimates["the draw detached"].mean(dim=0).abs().max() < 1e-3
 
 # %% [markdown]
 # ### Talk to your neighbour
-# In two dimensions the target is a narrow ellipse along the diagonal. Each σ of the policy that has the smallest $D_{KL}(\pi\|e^{Q/\alpha}/Z)$ is
+# In two dimensions the target is a narrow ellipse that lies askew. Each σ of the policy that has the smallest $D_{KL}(\pi\|e^{Q/\alpha}/Z)$ is
 #
 # **A** the target's own spread in that dimension · **B** smaller · **C** larger
 #
 # <details><summary>What the picture below will show</summary>
 #
-# **B.** The KL is weighed by the policy: it pays wherever the policy is and the target is not. So the policy fits *inside*.
+# **B.** The KL is weighed by the policy: it pays wherever the policy is and the target is not. Each σ is as small as the target's spread *with the other number held fixed*.
 # </details>
 
 # %% [markdown] task="factored_projection"
@@ -679,16 +683,22 @@ assert np.allclose(reached, std, rtol=0.1)
 angle = np.linspace(0, 2 * np.pi, 200)
 circle = np.stack([np.cos(angle), np.sin(angle)])
 ax = plots.axes(size=(5.4, 4.6))
-for label, root in (("target", np.linalg.cholesky(covariance)), ("policy", np.diag(reached.numpy()))):
+for label, root in (
+    ("target", np.linalg.cholesky(covariance)),
+    ("policy", np.diag(reached.numpy())),
+):
     centre = m.numpy() if label == "target" else mean.tanh().numpy()[0]
     ax.plot(*(centre[:, None] + root @ circle), label=label)
 ax.set(xlabel="action 1", ylabel="action 2", aspect="equal")
 ax.legend(loc="upper right")
-plots.show(ax, alt="The target's ellipse lies askew; the policy's is upright and fits inside it.")
+plots.show(
+    ax,
+    alt="The target's ellipse lies askew; the policy's is a circle about its middle, far narrower than the long axis.",
+)
 
 # %% [markdown]
-# The ellipses of one standard deviation. Other divergences choose otherwise: the KL the other way round would give the target's own spreads, a
-# larger ellipse that reaches where the target is not.
+# The ellipses of one standard deviation. They meet straight above, below, left and right of the middle: each σ is the target's spread with the other action
+# held fixed. Other divergences choose otherwise: the KL the other way round would give the target's own spreads, a larger ellipse that reaches where the target is not.
 #
 # **One hump or two.** Back in one dimension, with tanh, and the KL by integration over the grid. First a $Q$ with one hump, though not a Gaussian's; then
 # the two humps of the guess. Three starts each.
@@ -728,13 +738,18 @@ for name, q_of, alpha in (("one hump", one_hump, 0.25), ("two humps", two_humps,
         assert abs(J - alpha * kl + alpha * log_z) < 1e-3
 places = [math.tanh(x) for x in ended["two humps"][0][:, 0]]
 print("two humps: tanh μ ends at", *(f"{x:.3f}" for x in places))
+share = integral(np.exp(log_p) * (a_grid > 0))  # of the right hump
+print(f"share of the left and right hump {1 - share:.3f}, {share:.3f};", end=" ")
+print(f"minus their logarithms {-math.log(1 - share):.3f}, {-math.log(share):.3f}")
 
 # %% tags=["hide-input"]
 panels = plots.axes(1, 2, size="wide")
 for ax, (name, q_of, alpha) in zip(
     panels, (("one hump", one_hump, 0.25), ("two humps", two_humps, 0.2)), strict=True
 ):
-    ax.fill_between(a_grid, np.exp(target_density(q_of, alpha)[0]), color=plots.INK, alpha=0.25, lw=0)
+    ax.fill_between(
+        a_grid, np.exp(target_density(q_of, alpha)[0]), color=plots.INK, alpha=0.25, lw=0
+    )
     for start, x, s in zip(starts[:, 0], *ended[name], strict=True):
         ax.plot(a_grid, np.exp(on_grid(x.item(), s.item())), label=f"from μ = {start:.1f}")
     ax.set(xlabel="action", ylabel="density", title=name, xlim=(-1, 1), ylim=(0, None))
@@ -744,7 +759,7 @@ plots.show(panels[0], alt="Left: one hump; three policies end on it, one upon th
 
 # %% [markdown]
 # With one hump (grey: the target) the start does not matter, and nearly nothing is left. With two, the policy *chooses*: a policy that is on one hump pays
-# $\log2$ or so for the one that it forgets, and would pay far more for the valley on the way to the other. That is what this lesson gives up against lesson 17's
+# little more than minus the logarithm of that hump's share for the one that it forgets, and would pay far more for the valley on the way to the other. That is what this lesson gives up against lesson 17's
 # particles. It gains a $\log\pi$ in closed form.
 
 # %% [markdown]
@@ -902,7 +917,9 @@ yours = {
 # about 8 s
 mine, looks_mine = train(0, **yours)
 final = evaluate(mine, "Pendulum-v1", 20, seed=200).mean()
-print(f"return over 20 episodes: {final:.0f}; learned with", authorship("squashed_log_prob", *yours))
+print(
+    f"return over 20 episodes: {final:.0f}; learned with", authorship("squashed_log_prob", *yours)
+)
 
 # %% [markdown]
 # ### Talk to your neighbour
@@ -926,7 +943,9 @@ looks_of = {"α = 0.2": looks_mine}
 for alpha in (2.0, 0.001):
     looks_of[f"α = {alpha}"] = train(0, alpha=alpha, **yours)[1]
 for name, looks in looks_of.items():
-    print(f"{name:10}: return {looks[-1, 0]:6.0f}, V {looks[-1, 1]:6.1f}, entropy {looks[-1, 2]:5.2f}")
+    print(
+        f"{name:10}: return {looks[-1, 0]:6.0f}, V {looks[-1, 1]:6.1f}, entropy {looks[-1, 2]:5.2f}"
+    )
 print("learned with", authorship("squashed_log_prob", *yours))
 
 # %% tags=["hide-input"]
@@ -974,15 +993,15 @@ left.legend().set_visible(False)
 plots.show(left, alt="Return and mean V over steps, the colleague's agent beside the right one.")
 
 # %% [markdown]
-# In the same time it has learned less than the right one; with more time it would come as far. **Which curve looks odd, and what is wrong?**
+# The returns do not give it away: it learns, and two seeds may differ as much. **Which curve looks odd, and what is wrong?**
 #
 # <details><summary>Answer</summary>
 #
-# V. It falls far below what any policy of Pendulum deserves, in the first thousand updates, and takes the rest of the time to come back: its label asks the critics,
+# V. It falls about twice as deep as the right one in the first few hundred updates, and takes the rest of the time to come back: its label asks the critics,
 # theirs asks V's copy, and the copy is not slow: ρ and $1-\rho$ are exchanged. Errors go round the circle at full speed; the minimum of two critics makes them errors
-# *downwards*. Meanwhile the policy climbs critics that say little.
+# *downwards*. Here rewards are large and soon pull V back; do not rely on that.
 #
-# The return alone would have you look for a better learning rate. **Look at V beside the returns it should predict**, and measure what one call of a Polyak average does: next cell.
+# The return alone would have you look for a better learning rate. **Look at V as well**, and measure what one call of a Polyak average does: next cell.
 # </details>
 
 # %%
@@ -1016,11 +1035,13 @@ with torch.no_grad():
     truth = draws.mean(dim=0)
     of_network = (mine.v_net(obs) - truth).square().mean().sqrt().item()
     of_one_draw = (draws - truth).square().mean().sqrt().item()
-print(f"error of V as a network {of_network:.2f}, of one draw {of_one_draw:.2f} (root mean squares)")
+print(
+    f"error of V as a network {of_network:.2f}, of one draw {of_one_draw:.2f} (root mean squares)"
+)
 print("with", authorship("squashed_log_prob", *yours))
 
 # %% [markdown]
-# The network is a third regression with an error of its own, and that error is not averaged away by the next draw. Lesson 19 does without V, puts the draw in its place, and lets α find itself.
+# The network is a third regression with an error of its own, the larger of the two here, and that error is not averaged away by the next draw. Lesson 19 does without V, puts the draw in its place, and lets α find itself.
 
 # %% [markdown]
 # ## Talk to your neighbour
@@ -1048,7 +1069,7 @@ print("with", authorship("squashed_log_prob", *yours))
 # - Squashing by tanh divides the density by the slope $1-\tanh^2u$ in each dimension; its logarithm is taken as $2(\log2-u-\mathrm{softplus}(-2u))$, at the $u$ that was drawn.
 # - V regresses on one fresh draw, $\min_jQ_{\phi_j}-\alpha\log\pi$; the critics regress at old actions on $r+\gamma(1-d)V_{\psi_{\text{targ}}}(s')$, with no bonus of their own.
 # - The policy goes down $\alpha\log\pi-\min_jQ_{\phi_j}$ *through the action*; the normaliser drops out, the critics' weights stay, and Q's slope is what teaches.
-# - This KL is weighed by the policy: it makes a policy of the wrong shape fit inside the target, $\sigma_i=\sqrt{\alpha/K_{ii}}$, and choose one of two humps.
+# - This KL is weighed by the policy: it makes a policy of the wrong shape narrower than the target, $\sigma_i=\sqrt{\alpha/K_{ii}}$, and choose one of two humps.
 
 # %% [markdown]
 # ## Where this went

@@ -163,7 +163,9 @@ def sac_v1_update(
     descend(me.critic_optimizer, critic_loss)
 
     drawn_by = functions_for(me, sac_v1_policy_loss)
-    with frozen(me.critic1, me.critic2):  # the same noise, and a policy that has not moved: the same ã
+    with frozen(
+        me.critic1, me.critic2
+    ):  # the same noise, and a policy that has not moved: the same ã
         policy_loss = sac_v1_policy_loss(
             me.policy, me.critic1, me.critic2, batch.obs, noise, me.alpha, **drawn_by
         )

@@ -64,6 +64,7 @@ def _density_cases(rng: np.random.Generator) -> list[Case]:
         return Case(name, {k: made(x, grad=True) for k, x in given.items()}, tags)
 
     signs = rng.choice([-1.0, 1.0], size=(4, 2))
+    centre = rng.normal(size=(4, 2))
     far = signs * rng.uniform(9.5, 20.0, size=(4, 2))
     near_there = signs * rng.uniform(4.5, 8.0, size=(4, 2))
     return [
@@ -71,6 +72,8 @@ def _density_cases(rng: np.random.Generator) -> list[Case]:
         case("actions of one number", 6, 1, "D = 1"),
         case("as many rows as dimensions", 3, 3, "B = D"),
         case("one row", 1, 2, "B = 1"),
+        case("draws far from the mean", 4, 2, u=centre, mean=centre + 7 * signs,
+             log_std=rng.uniform(-0.6, -0.3, size=(4, 2))),
         case("u = 0, where tanh has slope 1", 4, 2, "u = 0", u=np.zeros((4, 2))),
         case("u far out, beyond 9", 4, 2, "far out", u=far, mean=far + rng.normal(size=(4, 2)),
              log_std=rng.uniform(-0.3, 0.6, size=(4, 2))),
@@ -219,7 +222,13 @@ squashed_log_prob = Exercise(
             *(
                 _density(name)
                 for name in (
-                    "plain", "ε = 1e-6", "ε = 1e-7", "ε = 1e-8", "ε = 1e-4", "ε in relu", "clamped",
+                    "plain",
+                    "ε = 1e-6",
+                    "ε = 1e-7",
+                    "ε = 1e-8",
+                    "ε = 1e-4",
+                    "ε in relu",
+                    "clamped",
                     "of the clamped action",
                 )
             ),
@@ -524,7 +533,9 @@ def _v_cases(rng: np.random.Generator) -> list[Case]:
         if n > 1:
             q1[0], q1[1] = q2[0] - 1.0, q2[1] + 1.0  # each critic is the smaller one somewhere
         given = {"q1": q1, "q2": q2, "log_prob": rng.normal(size=n)}
-        return Case(name, {k: made(x, grad=True) for k, x in given.items()} | {"alpha": alpha}, tags)
+        return Case(
+            name, {k: made(x, grad=True) for k, x in given.items()} | {"alpha": alpha}, tags
+        )
 
     return [
         case("a batch of eight", 8, 0.3),
@@ -559,9 +570,7 @@ def _v_target(
     """V's label with its parts exchangeable; cut: which of the arguments alone are detached."""
 
     def sac_v_target(q1, q2, log_prob, alpha):
-        q1, q2, log_prob = (
-            x.detach() if i in cut else x for i, x in enumerate((q1, q2, log_prob))
-        )
+        q1, q2, log_prob = (x.detach() if i in cut else x for i, x in enumerate((q1, q2, log_prob)))
         label = _SOFT[soft](PICKS[critic](q1, q2), alpha, log_prob)
         return label.detach() if detach else label
 
@@ -662,7 +671,11 @@ sac_v_target = Exercise(
             "How many comparisons does your minimum make?",
             *(
                 f
-                for pick in ("smallest of all", "critic of the smallest", "critic of the smaller mean")
+                for pick in (
+                    "smallest of all",
+                    "critic of the smallest",
+                    "critic of the smaller mean",
+                )
                 for f in _either_v(critic=pick)
             ),
         ),
@@ -1131,7 +1144,11 @@ def _by_schur(curvature, alpha):
     for i in range(D):
         rest = np.delete(np.arange(D), i)
         inner, across = covariance[np.ix_(rest, rest)], covariance[rest, i]
-        variances[i] = covariance[i, i] - across @ np.linalg.solve(inner, across) if D > 1 else covariance[i, i]
+        variances[i] = (
+            covariance[i, i] - across @ np.linalg.solve(inner, across)
+            if D > 1
+            else covariance[i, i]
+        )
     trace = np.trace(curvature @ np.diag(variances)) / alpha
     log_ratio = np.linalg.slogdet(covariance)[1] - np.log(variances).sum()
     return np.sqrt(variances), 0.5 * (trace - D + log_ratio)  # fmt: skip
@@ -1256,9 +1273,7 @@ def _update_cases(rng: np.random.Generator) -> list[Case]:
         flags = None if terminated is None else [terminated] * n
         inputs = {
             "agent_state": AgentState(parts),
-            "batch": [
-                transitions(rng, n, 3, act_dim=dim, terminated=flags) for _ in range(calls)
-            ],
+            "batch": [transitions(rng, n, 3, act_dim=dim, terminated=flags) for _ in range(calls)],
             "noise": [made(x) for x in rng.normal(size=(calls, n, dim))],
         }
         return Case(name, inputs, tags)
@@ -1347,11 +1362,17 @@ def _update(
         error = mse_loss(me.v_net(batch.obs), label_of(me, batch, noise))
         return (0.5 if "v" in half else 1.0) * error
 
-    def critic_loss(me, batch, noise):
+    def critic_loss(me, batch, noise, early=None):
         with torch.no_grad():
-            v = getattr(me, next_v)(getattr(batch, next_at))
+            if early is None:
+                v = getattr(me, next_v)(getattr(batch, next_at))
+            else:
+                v = early
             if twice:
-                v = v - me.alpha * draw(me, batch.next_obs if twice == "s'" else batch.obs, noise)[1]
+                v = (
+                    v
+                    - me.alpha * draw(me, batch.next_obs if twice == "s'" else batch.obs, noise)[1]
+                )
             y = td_target(batch.reward, v, batch.terminated, me.gamma, mask, discount)
         action = batch.action
         if regressed == "the policy's":
@@ -1377,7 +1398,9 @@ def _update(
             me.critic_optimizer.step()
 
     def sac_v1_update(agent_state, batch, noise):
-        me = agent_state
+        me, early = agent_state, None
+        if next_v == "v_net, before its step":
+            early = me.v_net(batch.next_obs).detach()
         for part in order.split(", "):
             if part == "v" and label_joint:
                 for name in ("v", "critic"):
@@ -1388,7 +1411,7 @@ def _update(
             elif part == "v":
                 step(me, "v", v_loss(me, batch, noise))
             elif part == "critics" and not label_joint:
-                step(me, "critic", critic_loss(me, batch, noise))
+                step(me, "critic", critic_loss(me, batch, noise, early))
             elif part == "policy":
                 move_policy(me, batch, noise)
             elif part == "slow":
@@ -1432,7 +1455,9 @@ def _by_autograd(agent_state, batch, noise):
 
     def down(optimizer, loss, *networks):
         weights = [w for net in networks for w in net.parameters()]
-        for w, g in zip(weights, torch.autograd.grad(loss, weights, retain_graph=True), strict=True):
+        for w, g in zip(
+            weights, torch.autograd.grad(loss, weights, retain_graph=True), strict=True
+        ):
             w.grad = g
         optimizer.step()
 
@@ -1479,6 +1504,7 @@ sac_v1_update = Exercise(
             "Your y asks `v_net`, which moves with every step: the critics chase their own tail (lesson 08).",
             "Which of the two value networks stands in (18.11)?",
             _update(next_v="v_net"),
+            _update(next_v="v_net, before its step"),
         ),
         Mistake(
             "v-of-s",

@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 from rlcourse.continuous.sac import (
     default_target_entropy,
+    factored_projection,
     quadratic_temperature,
     sac_policy_loss,
     sac_q_target_v1,
     sac_target,
+    sac_v1_policy_loss,
     sac_v_target,
     squashed_action,
     squashed_log_prob,
@@ -184,3 +186,65 @@ def test_quadratic_temperature_in_many_dimensions(power):
     assert stretched == pytest.approx(
         7 * quadratic_temperature(np.full(3, 10.0**power), -2.0), rel=1e-12
     )
+
+
+def test_no_gradient_flows_through_the_first_forms_target():
+    r, v = tensors(7, 2, grad=True)
+    assert not sac_q_target_v1(r, v, torch.zeros(5).double(), 0.9).requires_grad
+
+
+def test_the_first_forms_policy_loss_by_loops_and_its_gradient_by_differences():
+    rng = torch.Generator().manual_seed(8)
+    noise, w1, w2 = torch.randn(3, 4, 2, dtype=torch.float64, generator=rng)
+    parameters = torch.randn(2, 4, 2, dtype=torch.float64, generator=rng).requires_grad_()
+
+    def loss(p):
+        return sac_v1_policy_loss(
+            lambda obs: (p[0], p[1]),
+            lambda obs, a: (w1 * a).sum(-1),
+            lambda obs, a: (w2 * a).square().sum(-1),
+            None,
+            noise,
+            0.3,
+        )
+
+    rows = []
+    for i in range(4):
+        m, s = parameters[0, i].tolist(), parameters[1, i].tolist()
+        u = [m[j] + math.exp(s[j]) * noise[i, j].item() for j in range(2)]
+        log_pi = sum(
+            -0.5 * noise[i, j].item() ** 2
+            - s[j]
+            - 0.5 * math.log(2 * math.pi)
+            - math.log(1 - math.tanh(u[j]) ** 2)
+            for j in range(2)
+        )
+        q1 = sum(w1[i, j].item() * math.tanh(u[j]) for j in range(2))
+        q2 = sum((w2[i, j].item() * math.tanh(u[j])) ** 2 for j in range(2))
+        rows.append(0.3 * log_pi - min(q1, q2))
+    assert loss(parameters).item() == pytest.approx(np.mean(rows))
+    assert torch.autograd.gradcheck(loss, [parameters])
+
+
+@pytest.mark.parametrize("r", [0.0, 0.5, 0.8, 0.9, 0.99])
+def test_the_projection_of_two_coupled_dimensions(r):
+    std, kl = factored_projection(np.array([[4.0, 6 * r], [6 * r, 9.0]]), 0.5)
+    np.testing.assert_allclose(std, [math.sqrt(0.125), math.sqrt(0.5 / 9)])
+    assert kl == pytest.approx(-0.5 * math.log(1 - r**2), abs=1e-12)
+
+
+def test_no_other_widths_are_nearer():
+    rng = np.random.default_rng(0)
+    root = rng.normal(size=(4, 4))
+    K, alpha = root @ root.T + np.eye(4), 0.7
+    covariance = alpha * np.linalg.inv(K)
+
+    def divergence(std):  # of two Gaussians with one mean
+        trace = (np.diag(K) * std**2).sum() / alpha
+        log_ratio = np.linalg.slogdet(covariance)[1] - 2 * np.log(std).sum()
+        return 0.5 * (trace - 4 + log_ratio)
+
+    std, kl = factored_projection(K, alpha)
+    assert divergence(std) == pytest.approx(kl, rel=1e-10)
+    for _ in range(50):
+        assert divergence(std * np.exp(0.1 * rng.normal(size=4))) > kl
