@@ -61,6 +61,11 @@ PLACES = {
         ["continuous.td3.td3_update", "continuous.td3.td3_critic_update", "continuous.td3.delayed"],
         ["values.dqn.dqn_update", "lab.networks.polyak_update"],
     ),
+    "18": (
+        ["continuous.sac.sac_v1_update", "continuous.sac.squashed_log_prob", "continuous.sac.squashed_action",
+         "continuous.sac.factored_projection"],
+        ["continuous.td3.td3_update", "lab.networks.polyak_update"],
+    ),
     "19": (
         ["continuous.sac.sac_update", "continuous.sac.default_target_entropy"],
         ["continuous.sac.squashed_action", "continuous.td3.td3_update", "values.dqn.dqn_update", "lab.networks.polyak_update"],
