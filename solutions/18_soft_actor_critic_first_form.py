@@ -80,8 +80,8 @@ torch.set_num_threads(1)
 #
 # with $D_{KL}(\pi\|p)=\mathbb E_\pi[\log\pi-\log p]$, which is 0 for $\pi=p$ and positive otherwise. Read (18.3) in two ways:
 #
-# - **As a value.** For the best policy the KL is 0, and the average *is* the integral: one draw from π estimates $\alpha\log Z$
-#   without bias. For another policy the average is that policy's own soft value, which is what policy evaluation asks for.
+# - **As a value.** For the best policy the KL is 0, and the average *is* the integral: one draw from π gives $\alpha\log Z$, with no
+#   proposal and no bias. For another policy the average is that policy's own soft value, which is what policy evaluation asks for.
 # - **As a goal.** $\alpha\log Z$ does not depend on π. To make the soft value large is to make the KL small: soft policy
 #   improvement, among the policies that we can have.
 #
@@ -1058,8 +1058,8 @@ print("with", authorship("squashed_log_prob", *yours))
 #
 # <details><summary>Answer</summary>
 #
-# The bonus of $s'$: V has it already. With α = 0.2 and entropies near −1 nat that is a shift of a few tenths a step, small beside costs of up to 16: the curve of returns will hardly tell. Their agent behaves
-# as one with about twice the α.
+# The bonus of $s'$: V has it already. With α = 0.2 and entropies between 0 and −1 nat it is at most 0.2 a step, small beside costs of up to 16: the curve of returns will hardly tell. In their Q
+# every later bonus counts twice.
 # </details>
 
 # %% [markdown]
