@@ -29,6 +29,9 @@ ifeq ($(shell id -u),0)
 ALLOW_ROOT := --allow-root
 endif
 
+# Two threads gain nothing on the course's small matrices; on a busy machine they wait for each other.
+export OMP_NUM_THREADS ?= 1
+
 .PHONY: help lab setup test test-all build lessons bench lint clean moved
 
 help:

@@ -21,7 +21,7 @@ import torch
 from torch import nn
 
 from rlcourse.lab.on_policy import Rollout
-from rlcourse.lab.replay import Batch
+from rlcourse.lab.replay import Batch, PPOBatch
 from rlcourse.lab.seeding import torch_seed
 
 from .harness import caller, signature_mismatch
@@ -270,8 +270,6 @@ class Reused:
     returns: np.ndarray
 
     def build(self, notes: Counter) -> Any:
-        from rlcourse.policies.ppo import PPOBatch  # which no other lesson waits for
-
         return PPOBatch(*(torch.from_numpy(np.array(column)) for column in self._columns()))
 
     def differs(self, now: Any) -> str:

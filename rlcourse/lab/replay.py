@@ -24,6 +24,16 @@ class Batch(NamedTuple):
     terminated: Tensor
 
 
+class PPOBatch(NamedTuple):
+    """The rows of a rollout as PPO uses them again and again: (N, …) each, none with gradient."""
+
+    obs: Tensor
+    action: Tensor
+    log_prob_old: Tensor
+    adv: Tensor
+    returns: Tensor
+
+
 class ReplayBuffer:
     """The last `capacity` transitions; the n-th one added (from 0) lies in slot n mod capacity.
 

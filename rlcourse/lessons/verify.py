@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from rlcourse.lessons.extract import extract
 from rlcourse.lessons.notebook import GOES_ON, check_in, check_source, lesson_in, read_notebook
 from rlcourse.lessons.paths import UsageError
+from rlcourse.lessons.running import ONE_THREAD
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -159,7 +160,7 @@ def _run(
         records.touch()
         package = str(Path(__file__).resolve().parents[2])
         environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
-        environment |= {
+        environment |= ONE_THREAD | {
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
             "PYTHONPATH": os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")])),
             "RLCOURSE_VERIFY_RECORDS": str(records),

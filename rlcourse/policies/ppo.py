@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -29,6 +28,7 @@ from torch.nn.functional import mse_loss
 from rlcourse.lab.agents import functions_for
 from rlcourse.lab.on_policy import Rollout
 from rlcourse.lab.optim import descend
+from rlcourse.lab.replay import PPOBatch
 from rlcourse.policies.agents import OnPolicyAgent, end_to_end, standardise
 from rlcourse.policies.distributions import PolicyOutput, log_prob_and_entropy, log_prob_of
 from rlcourse.policies.gae import gae
@@ -119,16 +119,6 @@ def adapt_kl_coefficient(coef, kl, target, beta_low, beta_high, factor) -> float
 
 
 # -------------------------------------------------------------------------------------- updates
-
-
-class PPOBatch(NamedTuple):
-    """The rows of a rollout as PPO uses them again and again: (N, …) each, none with gradient."""
-
-    obs: Tensor
-    action: Tensor
-    log_prob_old: Tensor
-    adv: Tensor
-    returns: Tensor
 
 
 def ppo_batch(agent_state, rollout: Rollout, *, gae=gae) -> PPOBatch:
