@@ -315,7 +315,8 @@ assert (summed - five[list(inside)]).abs().max() < 1e-4
 #
 # The two ends of λ are old friends:
 #
-# $$\lambda = 0:\ \hat A_t = \delta_t\qquad\qquad \lambda = 1:\ \hat A_t = \text{the return, bootstrapped where it was cut} - V(s_t) \tag{11.9}$$
+# $$\begin{aligned}\lambda = 0:\quad \hat A_t &= \delta_t\\
+# \lambda = 1:\quad \hat A_t &= \text{the return, bootstrapped where it was cut} - V(s_t)\end{aligned} \tag{11.9}$$
 
 # %% [markdown] task="gae"
 # ### Exercise 11.2 · `gae`
