@@ -17,9 +17,8 @@ from rlcourse.checker.declaration import (
     Mistake,
     composable,
     figures,
-    number,
     numbers,
-    several,
+    row_of,
 )
 from rlcourse.checker.declaration import tensor as tensor_form
 from rlcourse.checker.harness import Case
@@ -973,7 +972,7 @@ ou_stationary = Exercise(
     "ou_stationary",
     reference=noise.ou_stationary,
     cases=_stationary_cases,
-    returns=several(deviation=number(), correlation=number()),
+    returns=row_of("deviation", "correlation"),
     points=2,
     equation="(14.12)",
     mistakes=[
