@@ -11,10 +11,10 @@ import contextlib
 import functools
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -152,9 +152,25 @@ def _lowered(values: Network, inputs: np.ndarray) -> Network:
 # ----------------------------------------------------------------------------------- batches
 
 
+class _Columns:
+    """Arrays that become the columns, tensors, of a named tuple `made`."""
+
+    made: ClassVar[Callable[..., Any]]
+
+    def build(self, notes: Counter) -> Any:
+        return self.made(*(torch.from_numpy(np.array(column)) for column in self._columns()))
+
+    def differs(self, now: Any) -> str:
+        pairs = zip(now, map(Tensor, self._columns()), strict=True)
+        return next(filter(None, (before.differs(column) for column, before in pairs)), "")
+
+    def _columns(self) -> list[np.ndarray]:
+        return [getattr(self, column.name) for column in fields(self)]
+
+
 @transferable
 @dataclass(frozen=True)
-class Transitions:
+class Transitions(_Columns):
     """A `Batch` of these arrays, as tensors."""
 
     obs: np.ndarray
@@ -163,15 +179,7 @@ class Transitions:
     next_obs: np.ndarray
     terminated: np.ndarray
 
-    def build(self, notes: Counter) -> Batch:
-        return Batch(*(torch.from_numpy(np.array(column)) for column in self._columns()))
-
-    def differs(self, now: Any) -> str:
-        pairs = zip(now, map(Tensor, self._columns()), strict=True)
-        return next(filter(None, (before.differs(column) for column, before in pairs)), "")
-
-    def _columns(self) -> tuple[np.ndarray, ...]:
-        return self.obs, self.action, self.reward, self.next_obs, self.terminated
+    made: ClassVar = Batch
 
 
 def transitions(
@@ -211,7 +219,7 @@ def transitions(
 
 @transferable
 @dataclass(frozen=True)
-class Recording:
+class Recording(_Columns):
     """A `Rollout` of one environment, (T, …), of these arrays, as tensors."""
 
     obs: np.ndarray
@@ -221,17 +229,7 @@ class Recording:
     terminated: np.ndarray
     truncated: np.ndarray
 
-    def build(self, notes: Counter) -> Rollout:
-        return Rollout(*(torch.from_numpy(np.array(column)) for column in self._columns()))
-
-    def differs(self, now: Any) -> str:
-        pairs = zip(now, map(Tensor, self._columns()), strict=True)
-        return next(filter(None, (before.differs(column) for column, before in pairs)), "")
-
-    def _columns(self) -> tuple[np.ndarray, ...]:
-        return (
-            self.obs, self.action, self.reward, self.next_obs, self.terminated, self.truncated
-        )  # fmt: skip
+    made: ClassVar = Rollout
 
 
 def recording(
@@ -260,7 +258,7 @@ def recording(
 
 @transferable
 @dataclass(frozen=True)
-class Reused:
+class Reused(_Columns):
     """A `PPOBatch` of these arrays, as tensors."""
 
     obs: np.ndarray
@@ -269,15 +267,7 @@ class Reused:
     adv: np.ndarray
     returns: np.ndarray
 
-    def build(self, notes: Counter) -> Any:
-        return PPOBatch(*(torch.from_numpy(np.array(column)) for column in self._columns()))
-
-    def differs(self, now: Any) -> str:
-        pairs = zip(now, map(Tensor, self._columns()), strict=True)
-        return next(filter(None, (before.differs(column) for column, before in pairs)), "")
-
-    def _columns(self) -> tuple[np.ndarray, ...]:
-        return self.obs, self.action, self.log_prob_old, self.adv, self.returns
+    made: ClassVar = PPOBatch
 
 
 # ------------------------------------------------------------------------------------- agents

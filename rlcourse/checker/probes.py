@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
+
+from rlcourse.lab.transitions import Transitions
 
 from .plain import transferable
 
@@ -219,16 +221,6 @@ class Select:
             return int(order[rank])
 
         return select
-
-
-class Transitions(NamedTuple):
-    """N transitions, row by row; all arrays."""
-
-    obs: np.ndarray
-    action: np.ndarray
-    reward: np.ndarray
-    next_obs: np.ndarray
-    terminated: np.ndarray
 
 
 @transferable

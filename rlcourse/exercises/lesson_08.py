@@ -42,11 +42,9 @@ from rlcourse.checker.networks import tensor as recipe
 from rlcourse.checker.plain import Tensor
 from rlcourse.checker.probes import Env, Rng, Shown
 from rlcourse.exercises.network_targets import (
-    MASK_INVERTED,
     NOT_REDUCED,
     REDUCTIONS,
-    REWARD_DISCOUNTED,
-    REWARD_MASKED,
+    target_mistakes,
     td_target,
 )
 from rlcourse.lab import replay
@@ -1045,16 +1043,14 @@ dqn_loss = Exercise(
             "What is your loss when every prediction is far too low?",
             *_either(distance="signed"),
         ),
-        Mistake("terminal-bootstrap", TERMINAL, MASK, *_either(mask="nothing")),
-        Mistake("mask-inverted", *MASK_INVERTED, *_either(mask="inverted")),
-        Mistake("reward-masked", *REWARD_MASKED, *_either(mask="all")),
-        Mistake(
-            "no-gamma",
-            "The next state's value enters your labels undiscounted. It lies one step ahead: it is worth γ of itself.",
-            "Where is `gamma` used in your code?",
-            *_either(discount="nothing"),
+        *target_mistakes(
+            _either,
+            (TERMINAL, MASK),
+            (
+                "The next state's value enters your labels undiscounted. It lies one step ahead: it is worth γ of itself.",
+                "Where is `gamma` used in your code?",
+            ),
         ),
-        Mistake("reward-discounted", *REWARD_DISCOUNTED, *_either(discount="all")),
         Mistake(
             "max-over-batch",
             "The maximum in your labels runs over the batch. Each row wants its own: over the actions in *its* next "

@@ -26,11 +26,9 @@ from rlcourse.checker.material import attached_too
 from rlcourse.checker.networks import ATOL, RTOL, network, transitions
 from rlcourse.checker.networks import tensor as recipe
 from rlcourse.exercises.network_targets import (
-    MASK_INVERTED,
     NOT_REDUCED,
     REDUCTIONS,
-    REWARD_DISCOUNTED,
-    REWARD_MASKED,
+    target_mistakes,
     td_target,
 )
 from rlcourse.values import double_dqn, ensembles, prioritised
@@ -189,11 +187,7 @@ double_dqn_target = Exercise(
             _double("column"),
             _double("every row"),
         ),
-        Mistake("terminal-bootstrap", *TERMINAL, _double(mask="nothing")),
-        Mistake("mask-inverted", *MASK_INVERTED, _double(mask="inverted")),
-        Mistake("reward-masked", *REWARD_MASKED, _double(mask="all")),
-        Mistake("no-gamma", *NO_GAMMA, _double(discount="nothing")),
-        Mistake("reward-discounted", *REWARD_DISCOUNTED, _double(discount="all")),
+        *target_mistakes(_double, TERMINAL, NO_GAMMA),
     ],
     also_correct=[
         _double(),
@@ -411,11 +405,7 @@ ensemble_target = Exercise(
             _ensemble("over the batch"),
             _ensemble("over the actions"),
         ),
-        Mistake("terminal-bootstrap", *TERMINAL, _ensemble(mask="nothing")),
-        Mistake("mask-inverted", *MASK_INVERTED, _ensemble(mask="inverted")),
-        Mistake("reward-masked", *REWARD_MASKED, _ensemble(mask="all")),
-        Mistake("no-gamma", *NO_GAMMA, _ensemble(discount="nothing")),
-        Mistake("reward-discounted", *REWARD_DISCOUNTED, _ensemble(discount="all")),
+        *target_mistakes(_ensemble, TERMINAL, NO_GAMMA),
         Mistake(
             "any-mode",
             "The three modes are right, but another one is taken for one of them. A name that is spelt wrongly would "
@@ -1461,11 +1451,7 @@ per_dqn_loss = Exercise(
             "What stands before Q in (9.1)?",
             *_either(best="mean"),
         ),
-        Mistake("terminal-bootstrap", *TERMINAL, *_either(mask="nothing")),
-        Mistake("mask-inverted", *MASK_INVERTED, *_either(mask="inverted")),
-        Mistake("reward-masked", *REWARD_MASKED, *_either(mask="all")),
-        Mistake("no-gamma", *NO_GAMMA, *_either(discount="nothing")),
-        Mistake("reward-discounted", *REWARD_DISCOUNTED, *_either(discount="all")),
+        *target_mistakes(_either, TERMINAL, NO_GAMMA),
         Mistake(
             "another-distance",
             "Your loss is not H₁: it is a square, or an absolute value. Beyond an error of 1 the loss goes on as a "

@@ -39,6 +39,7 @@ from rlcourse.exercises.network_targets import (
     REDUCTIONS,
     REWARD_DISCOUNTED,
     REWARD_MASKED,
+    target_mistakes,
     td_target,
 )
 from rlcourse.policies import actor_critic as methods
@@ -1057,11 +1058,7 @@ q_actor_critic_update = Exercise(
             "What becomes of your two losses if every row stands twice in the batch?",
             _q_update(reduce="sum"),
         ),
-        Mistake("terminal-bootstrap", *_TERMINAL_BOOTSTRAP, _q_update(mask="nothing")),
-        Mistake("mask-inverted", *MASK_INVERTED, _q_update(mask="inverted")),
-        Mistake("reward-masked", *REWARD_MASKED, _q_update(mask="all")),
-        Mistake("no-gamma", *_NO_GAMMA, _q_update(discount="nothing")),
-        Mistake("reward-discounted", *REWARD_DISCOUNTED, _q_update(discount="all")),
+        *target_mistakes(_q_update, _TERMINAL_BOOTSTRAP, _NO_GAMMA),
         Mistake("no-bootstrap", *_NO_BOOTSTRAP, _q_update(ahead="nothing")),
         Mistake("steps-twice", *_STEPS_TWICE, _q_update(times=2)),
         Mistake(

@@ -36,10 +36,9 @@ from rlcourse.checker.networks import (
 )
 from rlcourse.continuous import agent, ddpg, noise
 from rlcourse.exercises.network_targets import (
-    MASK_INVERTED,
     NOT_REDUCED,
-    REWARD_DISCOUNTED,
     REWARD_MASKED,
+    target_mistakes,
     td_target,
 )
 from rlcourse.lab.networks import polyak_update
@@ -1404,21 +1403,13 @@ ddpg_update = Exercise(
             "What happens to the actor's step when every row of the batch comes twice?",
             _update(reduce="sum"),
         ),
-        Mistake(
-            "terminal-bootstrap",
-            "Your target looks ahead where the episode has ended. After it comes nothing, whatever the critic says.",
-            "Where does `terminated` enter your target?",
-            _update(mask="nothing"),
+        *target_mistakes(
+            _update,
+            (
+                "Your target looks ahead where the episode has ended. After it comes nothing, whatever the critic says.",
+                "Where does `terminated` enter your target?",
+            ),
         ),
-        Mistake("mask-inverted", *MASK_INVERTED, _update(mask="inverted")),
-        Mistake("reward-masked", *REWARD_MASKED, _update(mask="all")),
-        Mistake(
-            "no-gamma",
-            "The next state's value enters the target without γ: it comes one step later, so it counts γ of itself.",
-            "Where does `gamma` enter your target?",
-            _update(discount="nothing"),
-        ),
-        Mistake("reward-discounted", *REWARD_DISCOUNTED, _update(discount="all")),
         Mistake(
             "target-looks-at-s",
             "The target is asked for in s: the slow actor's action, or the value of it as well. What follows the step lies "

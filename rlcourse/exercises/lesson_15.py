@@ -37,6 +37,7 @@ from rlcourse.exercises.network_targets import (
     PICKS,
     REWARD_DISCOUNTED,
     REWARD_MASKED,
+    target_mistakes,
     td_target,
 )
 from rlcourse.lab.networks import polyak_update
@@ -948,21 +949,13 @@ def _mistakes_of_the_critics(make: Callable, one_critic: str) -> list[Mistake]:
             "Did you use your own `clipped_double_q_target`? What becomes of the two slow critics' values?",
             *(make(pick=pick) for pick in ("larger", "mean", "first", "second", "sum")),
         ),
-        Mistake(
-            "terminal-bootstrap",
-            "Your target bootstraps through a terminal state. After it comes nothing, whatever the critics say.",
-            "Where does `terminated` enter your target?",
-            make(mask="nothing"),
+        *target_mistakes(
+            make,
+            (
+                "Your target bootstraps through a terminal state. After it comes nothing, whatever the critics say.",
+                "Where does `terminated` enter your target?",
+            ),
         ),
-        Mistake("mask-inverted", *MASK_INVERTED, make(mask="inverted")),
-        Mistake("reward-masked", *REWARD_MASKED, make(mask="all")),
-        Mistake(
-            "no-gamma",
-            "The next state's value enters the target without γ: it comes one step later, so it counts γ of itself.",
-            "Where does `gamma` enter your target?",
-            make(discount="nothing"),
-        ),
-        Mistake("reward-discounted", *REWARD_DISCOUNTED, make(discount="all")),
         Mistake(
             "own-action",
             "Your critics learn the value of the actor's action. Only the batch's action was tried in s, and the "

@@ -25,9 +25,7 @@ from rlcourse.checker.networks import ATOL, RTOL, AgentState, Optimizer, network
 from rlcourse.checker.networks import tensor as recipe
 from rlcourse.continuous import soft_q
 from rlcourse.exercises.network_targets import (
-    MASK_INVERTED,
-    REWARD_DISCOUNTED,
-    REWARD_MASKED,
+    target_mistakes,
     td_target,
 )
 from rlcourse.lab.networks import polyak_update
@@ -1404,21 +1402,13 @@ soft_q_update = Exercise(
     rtol=RTOL,
     atol=ATOL,
     mistakes=[
-        Mistake(
-            "terminal-bootstrap",
-            "Your target bootstraps through a terminal state. After it comes nothing, whatever the critic says.",
-            "Where does `terminated` enter your target?",
-            _update(mask="nothing"),
+        *target_mistakes(
+            _update,
+            (
+                "Your target bootstraps through a terminal state. After it comes nothing, whatever the critic says.",
+                "Where does `terminated` enter your target?",
+            ),
         ),
-        Mistake("mask-inverted", *MASK_INVERTED, _update(mask="inverted")),
-        Mistake("reward-masked", *REWARD_MASKED, _update(mask="all")),
-        Mistake(
-            "no-gamma",
-            "The next state's value enters the target without γ: it comes one step later, so it counts γ of itself.",
-            "Where does `gamma` enter your target?",
-            _update(discount="nothing"),
-        ),
-        Mistake("reward-discounted", *REWARD_DISCOUNTED, _update(discount="all")),
         Mistake(
             "online-target",
             "The target is made by the critic that is being trained: the label moves with every step. The slow copy "

@@ -44,6 +44,7 @@ from rlcourse.exercises.network_targets import (
     REDUCTIONS,
     REWARD_DISCOUNTED,
     REWARD_MASKED,
+    stepper,
     td_target,
 )
 from rlcourse.lab.networks import polyak_update
@@ -1333,14 +1334,7 @@ def _update(
     "s'"; critic_error: "each" its own, or of their "minimum" or "mean"; half: which losses have their ½.
     """
 
-    def step(me, name, loss):
-        optimizer = getattr(me, f"{name}_optimizer")
-        if name in clear and not clear_after:
-            optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        if clear_after:
-            optimizer.zero_grad()
+    step = stepper(clear, clear_after)
 
     def draw(me, obs, noise):
         mean, log_std = me.policy(obs)

@@ -32,12 +32,11 @@ from rlcourse.continuous import sac
 from rlcourse.continuous.agent import frozen
 from rlcourse.continuous.stein import gaussian_log_prob
 from rlcourse.exercises.network_targets import (
-    MASK_INVERTED,
     NOT_REDUCED,
     PICKS,
     REDUCTIONS,
-    REWARD_DISCOUNTED,
-    REWARD_MASKED,
+    stepper,
+    target_mistakes,
     td_target,
 )
 from rlcourse.lab.networks import polyak_update
@@ -236,22 +235,18 @@ sac_target = Exercise(
             *_either(critic="critic of the smallest"),
             *_either(critic="critic of the smaller mean"),
         ),
-        Mistake(
-            "terminal-bootstrap",
-            "Your target goes on through a terminal state. Nothing comes after it: neither a value nor a "
-            "bonus, whatever numbers stand there.",
-            "What is the right target for a row with `terminated` = 1? And what is yours?",
-            *_either(mask="nothing"),
+        *target_mistakes(
+            _either,
+            (
+                "Your target goes on through a terminal state. Nothing comes after it: neither a value nor a "
+                "bonus, whatever numbers stand there.",
+                "What is the right target for a row with `terminated` = 1? And what is yours?",
+            ),
+            (
+                "What follows in s′ enters without γ. It comes one step later, so it counts γ of itself.",
+                "Where does γ stand in (19.6), and what does it multiply?",
+            ),
         ),
-        Mistake("mask-inverted", *MASK_INVERTED, *_either(mask="inverted")),
-        Mistake("reward-masked", *REWARD_MASKED, *_either(mask="all")),
-        Mistake(
-            "no-gamma",
-            "What follows in s′ enters without γ. It comes one step later, so it counts γ of itself.",
-            "Where does γ stand in (19.6), and what does it multiply?",
-            *_either(discount="nothing"),
-        ),
-        Mistake("reward-discounted", *REWARD_DISCOUNTED, *_either(discount="all")),
         Mistake(
             "gradient-into-target",
             "The numbers are right, but a gradient can flow through your target. The critics should move "
@@ -1148,21 +1143,17 @@ def _regression_mistakes(make: Callable, online: str, in_s: str) -> list[Mistake
             "Did you use your own `sac_target`? What becomes of the two slow critics' values?",
             *(make(pick=pick) for pick in ("larger", "mean", "first", "second", "sum")),
         ),
-        Mistake(
-            "terminal-bootstrap",
-            "Your target goes on through a terminal state. Nothing comes after it: neither a value nor a bonus.",
-            "Where does `terminated` enter your target?",
-            make(mask="nothing"),
+        *target_mistakes(
+            make,
+            (
+                "Your target goes on through a terminal state. Nothing comes after it: neither a value nor a bonus.",
+                "Where does `terminated` enter your target?",
+            ),
+            (
+                "What follows in s′ enters your target without γ: it comes one step later.",
+                "Where does `gamma` enter your target?",
+            ),
         ),
-        Mistake("mask-inverted", *MASK_INVERTED, make(mask="inverted")),
-        Mistake("reward-masked", *REWARD_MASKED, make(mask="all")),
-        Mistake(
-            "no-gamma",
-            "What follows in s′ enters your target without γ: it comes one step later.",
-            "Where does `gamma` enter your target?",
-            make(discount="nothing"),
-        ),
-        Mistake("reward-discounted", *REWARD_DISCOUNTED, make(discount="all")),
         Mistake(
             "one-critic-trained",
             "Only one critic learns; the other keeps the weights that it was born with.",
@@ -1449,14 +1440,7 @@ def _update(
     policy_loss = _policy_loss(policy_pick, sign, cost)
     temperature_loss = _temperature(temperature_sign, aim, temperature_factor)
 
-    def step(me, name, loss):
-        optimizer = getattr(me, f"{name}_optimizer")
-        if name in clear and not clear_after:
-            optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        if clear_after:
-            optimizer.zero_grad()
+    step = stepper(clear, clear_after)
 
     def move_policy(me, batch, noise, alpha_now):
         action, log_prob = regression.draw(me, batch.obs, noise)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import torch
+
+from rlcourse.checker.declaration import Mistake
 
 # Of two tensors of values, what a target or an actor's loss may take.
 PICKS: dict[str, Callable] = {
@@ -45,6 +47,32 @@ REWARD_DISCOUNTED = (
     "How far does the bracket reach that γ stands before?",
 )
 
+NO_GAMMA = (
+    "The next state's value enters the target without γ: it comes one step later, so it counts γ of itself.",
+    "Where does `gamma` enter your target?",
+)
+
+
+def target_mistakes(
+    make: Callable, terminal: tuple[str, str], no_gamma: tuple[str, str] = NO_GAMMA
+) -> list[Mistake]:
+    """The mistakes that a target can make around what follows in s′; terminal, no_gamma: the lesson's words.
+
+    `make(**options of td_target)`: a function, or several that make the mistake in their own ways.
+    """
+
+    def ways(**options: str) -> tuple[Callable, ...]:
+        made = make(**options)
+        return tuple(made) if isinstance(made, list | tuple) else (made,)
+
+    return [
+        Mistake("terminal-bootstrap", *terminal, *ways(mask="nothing")),
+        Mistake("mask-inverted", *MASK_INVERTED, *ways(mask="inverted")),
+        Mistake("reward-masked", *REWARD_MASKED, *ways(mask="all")),
+        Mistake("no-gamma", *no_gamma, *ways(discount="nothing")),
+        Mistake("reward-discounted", *REWARD_DISCOUNTED, *ways(discount="all")),
+    ]
+
 
 def td_target(reward, value, terminated, gamma, mask="next", discount="next"):
     """r + γ (1 − d) value; mask and discount: what (1 − d) and γ multiply: "next", "all" or "nothing".
@@ -56,3 +84,19 @@ def td_target(reward, value, terminated, gamma, mask="next", discount="next"):
     if discount == "all":
         return gamma * (paid + alive * value)
     return paid + (1.0 if discount == "nothing" else gamma) * alive * value
+
+
+def stepper(clear: Collection[str], after: bool) -> Callable:
+    """(agent, part, loss) -> one step of the part's optimiser; gradients cleared before it if the part is in
+    `clear`, or, whatever the part, after it."""
+
+    def step(me, name, loss):
+        optimizer = getattr(me, f"{name}_optimizer")
+        if name in clear and not after:
+            optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        if after:
+            optimizer.zero_grad()
+
+    return step

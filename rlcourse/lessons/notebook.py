@@ -26,7 +26,6 @@ def read_notebook(path: Path) -> NotebookNode:
     Raises:
         UsageError: no such file, or not a notebook; the message says which.
     """
-
     if path.is_dir():
         raise UsageError(f"{path} is a folder: give the notebook itself, a file ending in .ipynb.")
     try:
@@ -78,14 +77,23 @@ def _in_order(tree: dict[str, Any]) -> NotebookNode:
     nb = nbformat.from_dict(
         {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
     )
-    for part in (_without_outputs, _without_strange_metadata, _not_at_all):
-        try:
-            nbformat.validate(nb)
-        except nbformat.ValidationError:
-            part(nb)
-        else:
-            break
+    for strip in (_without_outputs, _without_strange_metadata):
+        if _is_valid(nb):
+            return nb
+        strip(nb)
+    if not _is_valid(nb):
+        raise Unreadable("it is JSON, but not a notebook")
     return nb
+
+
+def _is_valid(nb: NotebookNode) -> bool:
+    import nbformat
+
+    try:
+        nbformat.validate(nb)
+    except nbformat.ValidationError:
+        return False
+    return True
 
 
 def _without_outputs(nb: NotebookNode) -> None:
@@ -99,10 +107,6 @@ def _without_strange_metadata(nb: NotebookNode) -> None:
     nb.metadata = {k: v for k, v in nb.metadata.items() if k == "rlcourse"}
     for cell in nb.cells:
         cell.metadata = {k: v for k, v in cell.metadata.items() if k == "nbgrader"}
-
-
-def _not_at_all(nb: NotebookNode) -> None:
-    raise Unreadable("it is JSON, but not a notebook")
 
 
 def exercise_in(cell: NotebookNode) -> str | None:

@@ -6,23 +6,13 @@ every step costs 1.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import gymnasium as gym
 import numpy as np
 
+from rlcourse.lab.transitions import Transitions
+
 LOW, HIGH = np.array([-1.2, -0.07]), np.array([0.6, 0.07])
 PUSHES = 3
-
-
-class Transitions(NamedTuple):
-    """N transitions, row by row: obs, next_obs (N, 2); action (N,) int; reward, terminated (N,)."""
-
-    obs: np.ndarray
-    action: np.ndarray
-    reward: np.ndarray
-    next_obs: np.ndarray
-    terminated: np.ndarray
 
 
 def _collected(rows: list[tuple]) -> Transitions:

@@ -39,14 +39,9 @@ def export(result: dict[str, Any], options: Options) -> Export:
     factor = rows.scale(head[0][column], points) if head else 1.0
 
     matches = rows.match(result["submissions"], table, _KEYS, [name])
-    kept_marks, filled_in = [], 0
     for i, record in matches.rows.items():
-        new = rows.score(record, factor)
-        if rows.stays(table.rows[i][column], new, options.overwrite):
-            kept_marks.append(f"{record['student']} ({table.rows[i][column].strip()})")
-        else:
-            table.rows[i][column] = new
-            filled_in += 1
+        mark = rows.score(record, factor)
+        matches.enter(table.rows[i], column, record["student"], mark, options.overwrite)
     kept = sorted(i for i in (*map(table.column, _IDENTITY), column) if i is not None)
     filled = tables.Table(
         [table.header[i] for i in kept],
@@ -54,7 +49,7 @@ def export(result: dict[str, Any], options: Options) -> Export:
         table.delimiter,
         table.mark,
     )
-    notes = matches.notes(options.gradebook, filled_in, kept_marks)
+    notes = matches.notes(options.gradebook)
     if factor != 1.0:
         notes.append(
             f"Scores are scaled from {points:g} to {points * factor:g} points, as in Canvas."

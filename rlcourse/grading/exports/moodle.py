@@ -33,24 +33,21 @@ def export(result: dict[str, Any], options: Options) -> Export:
     grade, maximum = table.column("Grade"), table.column("Maximum Grade")
     comments, open_ = table.column("Feedback comments"), table.column("Grade can be changed")
     matches = rows.match(result["submissions"], table, _KEYS, [("Full name",)])
-    locked, kept, scaled, filled_in = [], [], set(), 0
+    locked, scaled = [], set()
     for i, record in matches.rows.items():
         row = table.rows[i]
         if open_ is not None and row[open_].strip().casefold() == "no":
             locked.append(record["student"])
             continue
         factor = rows.scale(row[maximum], record["points"]) if maximum is not None else 1.0
-        new = rows.score(record, factor)
-        if rows.stays(row[grade], new, options.overwrite):
-            kept.append(f"{record['student']} ({row[grade].strip()})")
+        mark = rows.score(record, factor)
+        if not matches.enter(row, grade, record["student"], mark, options.overwrite):
             continue
         if factor != 1.0:
             scaled.add(f"{record['points']:g} to {record['points'] * factor:g}")
-        row[grade] = new
-        filled_in += 1
         if comments is not None and (options.overwrite or not row[comments].strip(" -")):
             row[comments] = comment(record)
-    notes = matches.notes(options.gradebook, filled_in, kept)
+    notes = matches.notes(options.gradebook)
     notes += [f"{student}: Moodle says that the grade cannot be changed" for student in locked]
     notes += [f"Scores are scaled from {change} points, as in Moodle." for change in sorted(scaled)]
     return Export(table.text(), notes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +21,24 @@ class Matches:
 
     rows: dict[int, dict[str, Any]]
     unmatched: list[str]
+    filled: int = 0
+    kept: list[str] = field(default_factory=list)
 
-    def notes(self, file: Path, filled: int, kept: Sequence[str] = ()) -> list[str]:
+    def enter(self, row: list[str], column: int, student: str, mark: str, overwrite: bool) -> bool:
+        """Write a mark into its cell, unless the platform has another there; says whether it was written."""
+        if stays(row[column], mark, overwrite):
+            self.kept.append(f"{student} ({row[column].strip()})")
+            return False
+        row[column] = mark
+        self.filled += 1
+        return True
+
+    def notes(self, file: Path) -> list[str]:
         """What the teacher is told: how many rows were filled in, whose marks were kept, who has no row."""
-        lines = [f"{filled} students filled in."]
-        if kept:
-            lines.append(
-                f"{len(kept)} kept as they were, with --overwrite they are replaced: {', '.join(kept)}"
-            )
+        lines = [f"{self.filled} students filled in."]
+        if self.kept:
+            told = f"{len(self.kept)} kept as they were, with --overwrite they are replaced"
+            lines.append(f"{told}: {', '.join(self.kept)}")
         lines += [f"{student}: no row of their own in {file.name}" for student in self.unmatched]
         return lines
 
