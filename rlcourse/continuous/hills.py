@@ -19,6 +19,7 @@ from rlcourse.lab.optim import descend
 
 from . import soft_q
 from .agent import adam
+from .sac import squashed_action
 
 ALPHA = 0.2
 PLACE = 0.6  # of the right hill; the other stands at −PLACE
@@ -112,12 +113,8 @@ def fit_gaussian(
     optimizer = adam(policy, lr=lr)
     for _ in range(updates):
         obs = torch.rand(states, 1, generator=rng).repeat_interleave(particles, dim=0)
-        mean, log_std = policy(obs)
-        xi = torch.randn(mean.shape, generator=rng)
-        u = mean + log_std.exp() * xi
-        log_det = 2 * (np.log(2) - u - torch.nn.functional.softplus(-2 * u))
-        log_pi = (-log_std - log_det)[:, 0]  # up to what does not depend on the policy
-        descend(optimizer, (log_pi - q_net(obs, torch.tanh(u)) / alpha).mean())
+        action, log_pi = squashed_action(policy, obs, torch.randn(obs.shape, generator=rng))
+        descend(optimizer, (log_pi - q_net(obs, action) / alpha).mean())
     return policy
 
 
@@ -125,5 +122,4 @@ def drawn_gaussian(policy: GaussianPolicy, s: float, n: int = 4000, seed: int = 
     """n actions of a squashed Gaussian in the state s, (n,)."""
     xi = torch.randn(n, 1, generator=torch.Generator().manual_seed(seed))
     with torch.no_grad():
-        mean, log_std = policy(torch.full((n, 1), s))
-        return torch.tanh(mean + log_std.exp() * xi)[:, 0].numpy()
+        return squashed_action(policy, torch.full((n, 1), s), xi)[0][:, 0].numpy()
