@@ -1,13 +1,12 @@
-"""How good an agent is: greedy episodes, many seeds, and intervals that say what is not known.
+"""How good an agent is: greedy episodes, and the same over many seeds.
 
-Agarwal et al. 2021, *Deep reinforcement learning at the edge of the statistical precipice*: the
-interquartile mean over runs and tasks, with a percentile bootstrap that draws runs anew within each
-task (stratified). Own code, a few lines.
+What their scores say, and how surely, is computed in `statistics`, whose functions can be imported from
+here as well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -18,6 +17,32 @@ import numpy as np
 from .agents import Policy
 from .environments import MakeEnv, maker
 from .seeding import generators, one_thread
+from .statistics import (
+    bootstrap_interval,
+    interquartile_mean,
+    judge_runs,
+    pass_probability,
+    performance_profile,
+    probability_of_improvement,
+    required_runs,
+    solved_in,
+    welch_t,
+)
+
+__all__ = [
+    "Solved",
+    "bootstrap_interval",
+    "evaluate",
+    "interquartile_mean",
+    "judge_runs",
+    "pass_probability",
+    "performance_profile",
+    "probability_of_improvement",
+    "required_runs",
+    "run_seeds",
+    "solved_in",
+    "welch_t",
+]
 
 T = TypeVar("T")
 
@@ -75,38 +100,3 @@ def run_seeds(train: Callable[[int], T], seeds: Iterable[int], processes: int = 
     # spawn: a fork of a process that has used torch's threads may never come back.
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         return list(pool.map(train, seeds))
-
-
-def interquartile_mean(scores) -> float:
-    """The mean of the middle half of all scores: a quarter (rounded down) is cut off at each end."""
-    ordered = np.sort(np.asarray(scores, dtype=np.float64), axis=None)
-    cut = len(ordered) // 4
-    return float(ordered[cut : len(ordered) - cut].mean())
-
-
-def bootstrap_interval(
-    scores,
-    rng: np.random.Generator,
-    statistic: Callable[[np.ndarray], float] = interquartile_mean,
-    level: float = 0.95,
-    draws: int = 2_000,
-) -> tuple[float, float]:
-    """A percentile interval for `statistic`, by drawing the runs of each task anew.
-
-    scores: (runs,), or (runs, tasks). Returns (low, high). With the few runs that are usual, the
-    interval is too narrow rather than too wide: five runs cannot show what the sixth would do.
-    """
-    scores = np.asarray(scores, dtype=np.float64)
-    scores = scores.reshape(len(scores), -1)
-    n_runs, n_tasks = scores.shape
-    values = [
-        statistic(scores[rng.integers(n_runs, size=(n_runs, n_tasks)), np.arange(n_tasks)])
-        for _ in range(draws)
-    ]
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
-
-
-def solved_in(scores: Sequence[float], mark: float) -> int:
-    """How many of these runs reach the mark."""
-    return int(np.sum(np.asarray(scores) >= mark))
