@@ -91,7 +91,9 @@ def test_rooms_import_only_what_stands_before_them():
     assert against_the_order(graph) == []
 
 
-@pytest.mark.parametrize("room", ["checker", "grading", "lab", "lessons", "policies", "values"])
+@pytest.mark.parametrize(
+    "room", ["checker", "cli", "grading", "lab", "lessons", "policies", "values"]
+)
 def test_the_files_of_a_room_do_not_import_each_other_in_a_circle(room):
     files = {
         str(file.relative_to(PACKAGE.parent).with_suffix("")).replace("/", "."): file

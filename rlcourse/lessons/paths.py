@@ -13,7 +13,7 @@ LESSON_FILE = re.compile(r"(\d\d)_\w+")
 class UsageError(Exception):
     """Something the user gave cannot be used; the message names it and says what to do.
 
-    `rlcourse.cli.main` prints it without a traceback and exits with status 2.
+    `rlcourse.cli.app.main` prints it without a traceback and exits with status 2.
     """
 
 

@@ -1,0 +1,67 @@
+"""The application that every subcommand joins, and what all of them share."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from rlcourse import __version__, checker
+from rlcourse.lessons.paths import UsageError
+
+app = typer.Typer(
+    name="rlcourse",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Reinforcement learning in one line, from the Bellman equation to SAC: "
+    "check your lessons, see where you stand, build and grade them.",
+)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit: 0 all right, 1 something is not right, 2 unusable input."""
+    try:
+        app(arguments, prog_name="rlcourse")
+    except UsageError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+    except checker.Unknown as error:
+        print(f"{error} `rlcourse exercises` lists them all.", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader (`| head`) has seen enough; nothing may complain while Python shuts down.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"rlcourse {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+def tell_written(path: Path) -> None:
+    """Say where a command has put what it made."""
+    Console(highlight=False).print(f"Written to {path}.", markup=False, soft_wrap=True)
