@@ -1,8 +1,8 @@
 """The builder: `solutions/NN_topic.py` (solved, Jupytext percent) -> `notebooks/NN_topic.ipynb`.
 
 The students' copy keeps every cell but the answers. It carries nbgrader's metadata (schema 3, with
-checksums), slide metadata, cell ids made from the content, and "not run yet" under each check, so the
-same source always gives the same bytes. A lesson that would not work for a student is refused, with
+checksums), slide metadata, cell ids made from the content, a first cell that says what to install where
+the course is missing, and "not run yet" under each check, so the same source always gives the same bytes. A lesson that would not work for a student is refused, with
 every reason, and then nothing at all is written.
 """
 
@@ -28,6 +28,17 @@ from .source import Cell, Declarations, read_cells, solved_source, student_sourc
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
+# On a hosted notebook, or in an environment of somebody's own, the course may not be there.
+INSTALLED = """\
+# Nothing to do here where the course is installed.
+try:
+    import rlcourse
+except ModuleNotFoundError:
+    raise ModuleNotFoundError(
+        "The course is not installed where this notebook runs: write  %pip install rlcourse  "
+        "in a new cell, run it, then run this one again."
+    ) from None"""
+
 
 def build_notebook(
     source_path: Path,
@@ -50,6 +61,8 @@ def build_notebook(
         raise BuildError(problems)
     lesson = lesson_of(source_path)
     cells = linked(cells, lesson, atlas or Atlas.of([source_path]))
+    first = next((n for n, cell in enumerate(cells) if cell.kind == "code"), len(cells))
+    cells.insert(first, Cell(0, None, "code", INSTALLED, {"tags": [FOLDED], "slide": "skip"}))
     return _assemble(lesson, cells, registry, solved)
 
 

@@ -50,7 +50,7 @@ def test_the_answer_becomes_a_stub_and_the_rest_stays(nb):
         '    """Target of Q-learning, shape (B,) (5.4)."""\n'
         '    raise NotImplementedError("Exercise 5.4: q_learning_target")'
     )
-    assert len(nb.cells) == LESSON.count("# %%")
+    assert len(nb.cells) == 1 + LESSON.count("# %%")
 
 
 def test_the_solved_notebook_keeps_the_answer_without_the_markers(source):
@@ -70,6 +70,22 @@ def test_nbgrader_accepts_the_notebook_and_its_checksums(nb):
     assert len(graded) == 6
     for cell in graded:
         assert cell.metadata.nbgrader.checksum == compute_checksum(cell)
+
+
+def test_the_first_cell_says_what_to_install_where_the_course_is_missing(nb, tmp_path):
+    first = next(cell for cell in nb.cells if cell.cell_type == "code")
+    there = subprocess.run([sys.executable, "-c", first.source], cwd=ROOT, capture_output=True)
+    assert (there.returncode, there.stdout, there.stderr) == (0, b"", b"")
+    # Without site-packages, and outside of the checkout.
+    missing = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", first.source],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    (said,) = [line for line in missing.stderr.splitlines() if line.startswith("ModuleNotFound")]
+    assert "%pip install rlcourse " in said
+    assert "During handling" not in missing.stderr and "No module named" not in missing.stderr
 
 
 def test_answer_cells_are_editable_and_check_cells_carry_the_points(nb):
@@ -104,7 +120,7 @@ def test_run_all_goes_on_after_an_answer_that_stops(nb):
 
 def test_slides(nb):
     types = [cell.metadata.slideshow.slide_type for cell in nb.cells]
-    assert types[:5] == ["slide", "-", "slide", "subslide", "-"]
+    assert types[:6] == ["slide", "skip", "-", "slide", "subslide", "-"]
     assert types[-1] == "fragment"
     assert nb.cells[-1].metadata.tags == ["hide-input"]
 
