@@ -64,7 +64,7 @@ def fault_of(
         )
     for key in exercise.notes:
         if outcome.notes.get(key) != reference.notes.get(key):
-            misused = "`rng`" if key == "rng" else "the environment"
+            misused = {"rng": "`rng`", "runs": "`run`"}.get(key, "the environment")
             return Fault(
                 "conduct",
                 f"wrong use of {misused}",
@@ -116,6 +116,7 @@ def _changed_input(changed: Sequence[str]) -> Fault:
 _CONDUCT = {
     "resets": "called reset()",
     "steps": "called step()",
+    "runs": "called run()",
     "choices": "asked for an action",  # of a policy, or of `select`
 }
 
@@ -174,9 +175,24 @@ _MISUSE = {
         _GYMNASIUM,
     ),
     "not-a-row": ("select() was given something that is not one row of q.", "Give it q[s]."),
+    "not-a-table": (
+        "statistic() was given something that is not a table of runs and tasks.",
+        "It gets one resample at a time, of the shape of `scores`.",
+    ),
+    "not-a-seed": (
+        "run() was given something that is not one of the seeds.",
+        "Give it the seeds themselves, one after the other.",
+    ),
 }  # fmt: skip
 
-_NO_ENVIRONMENT = ("no-action", "own-backward", "no-grad-left-on", "not-a-row")
+_NO_ENVIRONMENT = (
+    "no-action",
+    "own-backward",
+    "no-grad-left-on",
+    "not-a-row",
+    "not-a-table",
+    "not-a-seed",
+)
 
 
 def _failed_run(exercise: Exercise, failure: Failure) -> Fault:

@@ -225,6 +225,68 @@ class Select:
 
 @transferable
 @dataclass(frozen=True)
+class Statistic:
+    """`statistic(table) -> float` by `rule`, of a table (runs, tasks).
+
+    "mean" or "median" of all; "smallest"; "worst task", the lowest mean of a task; "first task", the mean of
+    that one; "middle", the mean of the middle half of all.
+    """
+
+    rule: str
+
+    def build(self, notes: Counter):
+        def statistic(table):
+            table = np.asarray(table, dtype=np.float64)
+            if table.ndim != 2:
+                raise Misuse("not-a-table", "statistic() needs a table, shape (runs, tasks)")
+            means = table.mean(axis=0)
+            ordered = np.sort(table, axis=None)
+            cut = table.size // 4
+            return {
+                "mean": table.mean,
+                "median": lambda: np.median(table),
+                "smallest": table.min,
+                "worst task": means.min,
+                "first task": lambda: means[0],
+                "middle": ordered[cut : table.size - cut].mean,
+            }[self.rule]()
+
+        return statistic
+
+
+@transferable
+@dataclass(frozen=True)
+class Runs:
+    """`run(seed) -> score`: of seed k the k-th of `scores`, or of `again` if it is asked for once more.
+
+    whole: whether scores are ints.
+    """
+
+    seeds: tuple[int, ...]
+    scores: tuple[float, ...]
+    again: tuple[float, ...]
+    whole: bool = False
+
+    def build(self, notes: Counter):
+        first = dict(zip(self.seeds, self.scores, strict=True))
+        later = dict(zip(self.seeds, self.again, strict=True))
+        made: set[int] = set()
+
+        def run(seed):
+            if not is_integer(seed) or int(seed) not in first:
+                raise Misuse("not-a-seed", "run() needs one of the seeds")
+            if notes["runs"] >= STEP_CAP:
+                raise Misuse("never-ends", f"no end after {STEP_CAP} runs")
+            notes["runs"] += 1
+            score = (later if int(seed) in made else first)[int(seed)]
+            made.add(int(seed))
+            return int(score) if self.whole else score
+
+        return run
+
+
+@transferable
+@dataclass(frozen=True)
 class Log:
     """A fixed batch of `Transitions`: obs, next_obs (N, obs_dim); action, reward, terminated (N,)."""
 

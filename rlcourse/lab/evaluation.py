@@ -26,6 +26,7 @@ from .statistics import (
     probability_of_improvement,
     required_runs,
     solved_in,
+    two_sided_p,
     welch_t,
 )
 
@@ -41,6 +42,7 @@ __all__ = [
     "required_runs",
     "run_seeds",
     "solved_in",
+    "two_sided_p",
     "welch_t",
 ]
 
