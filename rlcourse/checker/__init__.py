@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from .registry import Unknown, get, lesson, lessons, names
+from .registry import Unknown, Unusable, add, get, lesson, lessons, names
 
 __all__ = [
     "Unknown",
+    "Unusable",
+    "add",
     "authorship",
     "check",
     "expected_output",

@@ -6,10 +6,13 @@ asked for, and no other lesson's: Part I never waits for torch.
 
 from __future__ import annotations
 
+import importlib.util
 import re
+from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,6 +22,14 @@ _ROOM = "rlcourse.exercises"
 _MODULE = "lesson_"
 _DECLARED = re.compile(r"\bExercise\(\s*[\"'](\w+)[\"']")
 _PARTS = re.compile(r"\bparts=\[([^\]]*)\]")
+
+
+# Exercises from files of an instructor's own: file -> its lesson, and they.
+_own: dict[Path, tuple[str, tuple[Exercise, ...]]] = {}
+
+
+class Unusable(ValueError):
+    """A file of one's own exercises cannot be used; the message says why."""
 
 
 class Unknown(KeyError):
@@ -36,22 +47,73 @@ def lessons() -> tuple[str, ...]:
 
 
 def lesson(number: str) -> Lesson:
-    """The declarations of one lesson. Raises Unknown."""
+    """The declarations of one lesson, an instructor's own behind the course's. Raises Unknown."""
     if number not in lessons():
         raise Unknown(f"There is no lesson {number!r}; there are {', '.join(lessons())}.")
-    return import_module(f"{_ROOM}.{_MODULE}{number}").LESSON
+    course = import_module(f"{_ROOM}.{_MODULE}{number}").LESSON
+    own = own_exercises(number)
+    return replace(course, exercises=[*course.exercises, *own]) if own else course
+
+
+def declared(number: str) -> tuple[str, ...]:
+    """The names of a lesson's exercises, in order; the course's are read without importing its file."""
+    return (*_in_file(number), *(exercise.name for exercise in own_exercises(number)))
 
 
 @cache
-def declared(number: str) -> tuple[str, ...]:
-    """The names that a lesson's file gives its exercises, in order, read without importing it."""
+def _in_file(number: str) -> tuple[str, ...]:
     # By pattern: to parse the files of ten lessons takes a third of a second of every first check.
     return tuple(_DECLARED.findall(_text(number)))
 
 
 def parts(number: str) -> tuple[str, ...]:
     """The functions that a lesson's exercises list as `parts=["…"]`, read in the same way."""
-    return tuple(re.findall(r"\w+", " ".join(_PARTS.findall(_text(number)))))
+    own = (part for exercise in own_exercises(number) for part in exercise.parts)
+    return (*re.findall(r"\w+", " ".join(_PARTS.findall(_text(number)))), *own)
+
+
+def own_exercises(number: str) -> tuple[Exercise, ...]:
+    """The exercises of a lesson that came from files given to `add`."""
+    return tuple(e for lesson, exercises in _own.values() if lesson == number for e in exercises)
+
+
+def add(path: Path | str) -> tuple[Exercise, ...]:
+    """Add the exercises of a file of one's own to a lesson; a file that was added already counts once.
+
+    The file names the lesson, `LESSON = "05"`, and lists `EXERCISES = [Exercise(…), …]`.
+    Raises:
+        Unusable: it cannot be read or run, or has not these two, or a name that another exercise has.
+    """
+    path = Path(path).resolve()
+    if path in _own:
+        return _own[path][1]
+    spec = importlib.util.spec_from_file_location(f"own_exercises_{len(_own)}", path)
+    if spec is None or not path.is_file():
+        raise Unusable(f"There is no file {path}: give a file of exercises, as ours.py.")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # Somebody's own code can raise anything.
+        raise Unusable(f"{path} cannot be run: {type(error).__name__}: {error}.") from error
+    number, exercises = getattr(module, "LESSON", None), getattr(module, "EXERCISES", None)
+    if number not in lessons():
+        raise Unusable(f'{path} does not say which lesson it adds to: write LESSON = "05" into it.')
+    from .declaration import Exercise
+
+    if not isinstance(exercises, list | tuple) or not exercises:
+        raise Unusable(f"{path} lists no exercises: write EXERCISES = [Exercise(…)] into it.")
+    for exercise in exercises:
+        if not isinstance(exercise, Exercise):
+            raise Unusable(f"{path}: in EXERCISES stands {exercise!r}, which is no Exercise.")
+    own = [exercise.name for exercise in exercises]
+    taken = next((name for name in own if name in names() or own.count(name) > 1), None)
+    if taken is not None:
+        raise Unusable(
+            f"{path}: another exercise is called {taken!r} already: choose another name."
+        )
+    _own[path] = number, tuple(exercises)
+    lesson(number)  # numbers them
+    return _own[path][1]
 
 
 def _text(number: str) -> str:

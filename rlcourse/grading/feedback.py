@@ -16,6 +16,8 @@ from pygments.lexers import PythonLexer
 from rlcourse.checker import equations
 from rlcourse.checker.cards import inline
 
+from .overrides import sentence
+
 _KIND = {"passed": "right", "not attempted": "open"}
 _SIGN = {"right": "✓", "open": "○", "wrong": "✗"}
 
@@ -25,9 +27,10 @@ _SIGN = {"right": "✓", "open": "○", "wrong": "✗"}
 
 def told(mark: dict[str, Any]) -> list[str]:
     """What the student is told of one exercise, line by line: plain text with `code` in backticks."""
+    by_hand = [sentence(mark["override"], mark["points"])] if "override" in mark else []
     if mark["state"] == "passed":
-        return ["Right."]
-    lines = [headline(mark), mark["explanation"]]
+        return ["Right.", *by_hand]
+    lines = [headline(mark), *by_hand, mark["explanation"]]
     if mark["mistake"]:
         lines.append(f"Look at equation {mark['equation']}.")
     if mark["next_step"]:
@@ -50,6 +53,8 @@ def remarks(record: dict[str, Any]) -> list[str]:
         lines.append(f"For being late, {record['penalty']:g} points are taken off.")
     if record["state"] != "graded":
         lines.append(f"This submission could not be marked: {record['reason']}.")
+    if by_hand := record.get("override"):
+        lines.append(sentence(by_hand, record["points"]))
     return lines
 
 
@@ -136,14 +141,15 @@ def _overview(marks: list[dict[str, Any]]) -> str:
 
 def _section(mark: dict[str, Any]) -> str:
     kind = _kind(mark)
-    lines = [] if kind == "right" else told(mark)[1:]
+    lines = told(mark)[1:]
     text = "".join(f"<p>{inline(line)}</p>" for line in lines) + _shown(" ".join(lines))
+    extra = ", extra credit" if mark.get("extra") else ""
     code = highlight(mark["source"], PythonLexer(), _LIGHT) if mark["source"].strip() else ""
     return (
         f'<section class="{kind}" id="{_id(mark)}"><h2><span class="{kind}">{_SIGN[kind]}</span>'
         f"<span>{html.escape(mark['number'])} <code>{html.escape(mark['name'])}</code>: "
         f"{inline(headline(mark))}</span>"
-        f'<span class="points soft">{mark["score"]:g} of {mark["points"]:g}</span></h2>'
+        f'<span class="points soft">{mark["score"]:g} of {mark["points"]:g}{extra}</span></h2>'
         f"{text}{code}</section>\n"
     )
 

@@ -1,6 +1,6 @@
 """The one result file of a class run, and the marks as a table.
 
-`results.json`, schema "rlcourse/results/v1" (described in README.md beside this file): everything
+`results.json`, schema "rlcourse/results/v2" (described in README.md beside this file): everything
 else is made from it. The same submissions give the same bytes: no times, no paths of this machine.
 """
 
@@ -20,10 +20,14 @@ from typing import Any
 from rlcourse import __version__
 from rlcourse.lessons.paths import UsageError
 
-SCHEMA = "rlcourse/results/v1"
+SCHEMA = "rlcourse/results/v2"
+READABLE = ("rlcourse/results/v1", SCHEMA)  # v2 has more fields, and no other meanings
 
 # The state of a submission that nobody can mark until the course is mended: it has no score.
 BROKEN = "grader failed"
+# The state of somebody who handed in nothing and has a mark given by hand.
+NOTHING = "no submission"
+EXCUSED = "excused"
 
 
 def results(lesson: str, title: str, sandbox: str, records: list[dict[str, Any]]) -> dict[str, Any]:
@@ -62,7 +66,7 @@ def read(path: Path) -> dict[str, Any]:
     version = result.get("schema") if isinstance(result, dict) else None
     if not isinstance(version, str) or not version.startswith("rlcourse/results/"):
         raise UsageError(f"{file} is not a result file of `rlcourse grade`: give its results.json.")
-    if version != SCHEMA:
+    if version not in READABLE:
         raise UsageError(
             f"{file} is of schema {version[:40]}, and this version of the course reads {SCHEMA}: "
             "use the version that graded, or grade again."
@@ -103,24 +107,36 @@ def as_csv(result: dict[str, Any]) -> str:
     columns = ["student", *known, "file", "state", "score", "points"]
     stream = io.StringIO()
     table = csv.writer(stream, lineterminator="\n")
-    table.writerow([*columns, *names])
+    any_by_hand = any(map(by_hand, records))
+    table.writerow([*columns, *names, *(["by hand"] if any_by_hand else [])])
     for record in records:
         scores = {mark["name"]: mark["score"] for mark in record["exercises"]}
         unsaid = 0
         if not has_mark(record):  # and 0 would be one
             record, unsaid = record | {"score": ""}, ""
+        if is_excused(record):
+            record = record | {"score": EXCUSED}
         row = [record.get(key, "") for key in columns]
         row += [scores.get(name, unsaid) for name in names]
+        row += [by_hand(record)] if any_by_hand else []
         table.writerow(map(harmless, row))
     return stream.getvalue()
 
 
 def has_mark(record: dict[str, Any]) -> bool:
-    """Whether a submission was marked, be it with 0; of one on which the grader failed nothing is known."""
-    return record["state"] != BROKEN
+    """Whether a submission was marked, be it with 0 or by hand; of one on which the grader failed nothing
+    is known."""
+    return record["state"] != BROKEN or "override" in record
 
 
-_WHERE_KNOWN = ("id", "name", "email", "late_days", "penalty")
+def is_excused(record: dict[str, Any]) -> bool:
+    """Whether a teacher has excused the student from the whole lesson."""
+    return bool(record.get("override", {}).get(EXCUSED))
+
+
+_WHERE_KNOWN = (
+    "id", "name", "email", "anonymous", "group", "late_days", "free_late_days", "penalty",
+)  # fmt: skip
 
 # Where a spreadsheet of another country splits cells, what follows begins a cell of its own.
 # A minus before a plain number, as in "0.5; -0.5 was asked", begins no formula.
@@ -140,6 +156,17 @@ def harmless(cell: Any) -> Any:
     cell = _INSIDE.sub(r"\g<0>'", cell)
     risky = cell[0] in "\t\r\n" or cell.lstrip()[:1] in tuple("=+-@＝＋－＠")
     return f"'{cell}" if risky else cell
+
+
+def by_hand(record: dict[str, Any]) -> str:
+    """The marks that a teacher gave by hand, "sarsa: 0 → 2, …"; empty if there are none."""
+    given = [("lesson", record)] + [(mark["name"], mark) for mark in record["exercises"]]
+    return "; ".join(
+        f"{name}: {told['before']:g} → {EXCUSED if told.get(EXCUSED) else format(told['points'], 'g')}"
+        f", {told['reason']}"
+        for name, holder in given
+        if (told := holder.get("override"))
+    )
 
 
 def shortened(text: str, most: int) -> str:

@@ -46,6 +46,7 @@ class Alike:
 def nearly_identical(result: dict[str, Any]) -> list[Alike]:
     """The pairs of answers that are nearly the same, exercise by exercise, most alike first."""
     answers: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+    groups = {record["student"]: record.get("group") for record in result["submissions"]}
     for record in result["submissions"]:
         for mark in record["exercises"]:
             if mark["source"] and mark["state"] != "not attempted":
@@ -55,8 +56,14 @@ def nearly_identical(result: dict[str, Any]) -> list[Alike]:
         Alike(number, name, *pair)
         for (number, name), sources in answers.items()
         for pair in _pairs(sources, (solved.get(name, ""), *_course_texts(name)))
+        if not _hand_in_together(pair[0], groups)
     ]
     return sorted(found, key=lambda alike: (alike.number, -alike.shared, alike.students))
+
+
+def _hand_in_together(students: tuple[str, str], groups: dict[str, str | None]) -> bool:
+    first, second = (groups[student] for student in students)
+    return first is not None and first == second
 
 
 def _pairs(
