@@ -65,3 +65,11 @@ def _options(
 def tell_written(path: Path) -> None:
     """Say where a command has put what it made."""
     Console(highlight=False).print(f"Written to {path}.", markup=False, soft_wrap=True)
+
+
+COURSE = typer.Option(
+    "--course",
+    metavar="FILE",
+    help="What the class has agreed on: deadlines, penalty, students, weights.",
+    show_default="course.toml of this folder, if there is one",
+)

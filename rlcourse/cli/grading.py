@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from rlcourse import checker
-from rlcourse.cli.app import app
+from rlcourse.cli.app import COURSE, app
 from rlcourse.lessons import paths
 from rlcourse.lessons.paths import UsageError
 
@@ -23,28 +23,31 @@ class Attempts(StrEnum):
 
 
 def _moment(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text) if ":" in text else None
-    except ValueError:
-        moment = None
-    if moment is None:
-        raise UsageError(
-            f"{text!r} is no time to hand in by: give day and time, as '2026-11-20 23:59' (yours), "
-            "or with a zone, as '2026-11-20T23:59+01:00'."
-        )
-    return moment
+    from rlcourse.grading.rules import moment
+
+    return moment(text)
 
 
 @app.command("grade")
 def grade_command(
-    lesson: Annotated[str, typer.Argument(help="The lesson to grade, as 05.")],
+    lesson: Annotated[
+        str, typer.Argument(help="The lesson to grade, as 05; or `all` that are among them.")
+    ],
     submissions: Annotated[
         Path,
         typer.Argument(help="A folder of notebooks, of a folder a student, a zip, or a notebook."),
     ],
     out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="DIR", help="The folder for the results.")
-    ],
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="DIR",
+            help="The folder for the results; of `all`, a folder a lesson in it.",
+            show_default="`results` of the course file",
+        ),
+    ] = None,
+    course: Annotated[Path | None, COURSE] = None,
     seconds: Annotated[
         float,
         typer.Option(
@@ -97,41 +100,81 @@ def grade_command(
         ),
     ] = None,
     penalty: Annotated[
-        float, typer.Option(min=0, max=100, help="Percent of the points that a day late costs.")
-    ] = 0.0,
+        float | None,
+        typer.Option(
+            min=0, max=100, help="Percent of the points that a day late costs.", show_default="0"
+        ),
+    ] = None,
     attempts: Annotated[
-        Attempts,
-        typer.Option(help="Of a student's notebooks, the last by name counts, or the best."),
-    ] = Attempts.last,
+        Attempts | None,
+        typer.Option(
+            help="Of a student's notebooks, the last by name counts, or the best.",
+            show_default="last",
+        ),
+    ] = None,
+    overrides: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CSV",
+            help="Marks given by hand, with columns student, exercise, points (or excused), reason, "
+            "who, when: applied last.",
+            show_default="overrides.csv in DIR",
+        ),
+    ] = None,
+    anonymous: Annotated[
+        bool | None,
+        typer.Option(
+            "--anonymous/--with-names",
+            help="The report, and pages for marking, under ids in place of names.",
+            show_default="with names",
+        ),
+    ] = None,
 ) -> None:
     """Grade a class: marks, a feedback page a student, and a list of everything odd.
 
     Writes results.json (everything), grades.csv, feedback/STUDENT.html and report.html into DIR.
     The answers never enter a student's process, and no submission can stop the others.
+    Deadlines, extensions, groups and whatever else a class has agreed on can stand in a `course.toml`
+    (rlcourse/grading/README.md describes it); options win over it.
     Exit status 1 says that the grader failed on somebody, who then has no mark.
 
-    Example: `rlcourse grade 05 submissions/ --out graded/`.
+    Examples: `rlcourse grade 05 submissions/ --out graded/05`; for a whole term,
+    `rlcourse grade all submissions/ --out graded/`.
     """
-    from rlcourse.grading.command import grade
+    from rlcourse.grading import course_file, term
     from rlcourse.grading.results import has_mark
-    from rlcourse.grading.rules import Rules
 
-    if penalty and deadline is None:
+    agreed = course_file.find(course)
+    whole_term = lesson == "all"
+    number = lesson if whole_term else paths.lesson_number(lesson, checker.lessons())
+    if whole_term and deadline is not None:
+        raise UsageError(
+            "--deadline is for one lesson: give each its own in course.toml, [lessons.05] deadline = …"
+        )
+    if penalty and deadline is None and agreed.path is None:
         raise UsageError("--penalty needs a --deadline: from when on is a submission late?")
-    number = paths.lesson_number(lesson, checker.lessons())
-    graded = grade(
-        number,
-        submissions,
-        out,
-        seconds=seconds,
-        memory=memory,
-        workers=workers,
-        secret=secret,
-        sandboxed=not no_sandbox,
-        scheduler=cluster,
-        resume=resume,
-        students=students,
-        rules=Rules(deadline, penalty, attempts.value),
-    )
-    if not all(map(has_mark, graded["submissions"])):
+    if out is None and agreed.results is None:
+        raise UsageError("Give --out, a folder for the results, or `results` in course.toml.")
+    out = out or (agreed.results if whole_term else agreed.results / number)
+    options = {
+        "seconds": seconds,
+        "memory": memory,
+        "workers": workers,
+        "secret": agreed.secret() if secret is None else secret,
+        "sandboxed": not no_sandbox,
+        "scheduler": cluster,
+        "resume": resume,
+    }
+    terms = {
+        "students": students,
+        "penalty": penalty,
+        "attempts": attempts and attempts.value,
+        "overrides": overrides,
+        "anonymous": anonymous,
+    }
+    if whole_term:
+        graded = term.grade_all(submissions, out, agreed, terms, **options)
+    else:
+        graded = {number: term.grade_one(number, submissions, out, agreed, terms | {"deadline": deadline}, **options)}  # fmt: skip
+    if not all(has_mark(record) for one in graded.values() for record in one["submissions"]):
         raise typer.Exit(1)

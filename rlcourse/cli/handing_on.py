@@ -1,4 +1,4 @@
-"""What is made of a class's results: export, report; and the autograder that Gradescope runs: bundle."""
+"""What is made of a class's results: export, report, gradebook, compare; and the autograder that Gradescope runs: bundle."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import typer
 from rich.console import Console
 
 from rlcourse import checker
-from rlcourse.cli.app import app, tell_written
+from rlcourse.cli.app import COURSE, app, tell_written
 from rlcourse.lessons import paths
+from rlcourse.lessons.paths import UsageError
 
 _RESULTS = typer.Argument(
     metavar="RESULTS", help="The results.json that `rlcourse grade` wrote, or its folder."
@@ -53,6 +54,7 @@ def export_command(
             "--overwrite", help="Replace marks and comments that the platform has already."
         ),
     ] = False,
+    course: Annotated[Path | None, COURSE] = None,
 ) -> None:
     """Hand marks and feedback to a learning platform, in its own format.
 
@@ -69,10 +71,13 @@ def export_command(
 
     Example: `rlcourse export graded/ --to canvas --gradebook grades.csv --out upload.csv`.
     """
-    from rlcourse.grading import exports
-    from rlcourse.grading.results import read
+    from rlcourse.grading import course_file, exports
+    from rlcourse.grading.finishing import read_current
 
-    made = exports.export(read(results), to, out, exports.Options(gradebook, column, overwrite))
+    agreed = course_file.find(course)
+    result = read_current(results, agreed)
+    column = column or agreed.lesson(result["lesson"]).column
+    made = exports.export(result, to, out, exports.Options(gradebook, column, overwrite))
     console = Console(highlight=False)
     for note in made.notes:
         console.print(note, markup=False, soft_wrap=True)
@@ -123,16 +128,108 @@ def report_command(
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="FILE", help="The HTML page to write.")
     ] = Path("report.html"),
+    anonymous: Annotated[
+        bool | None,
+        typer.Option(
+            "--anonymous/--with-names",
+            help="Ids in place of names; the class was graded so.",
+            show_default="with names",
+        ),
+    ] = None,
+    course: Annotated[Path | None, COURSE] = None,
 ) -> None:
     """Write the class report: what the class has understood, and what not, on one page.
 
     Pass rates and points, the most frequent mistakes, exercises that tell nobody apart, odd
-    submissions, and answers that are nearly the same.
+    submissions, and answers that are nearly the same, side by side.
 
     Example: `rlcourse report graded/ --out report.html`.
     """
-    from rlcourse.grading import exports, report
-    from rlcourse.grading.results import read
+    from rlcourse.grading import anonymous as masks
+    from rlcourse.grading import course_file, exports, report
+    from rlcourse.grading.finishing import read_current
 
-    exports.write(report.page(read(results)), out)
+    agreed = course_file.find(course)
+    result = read_current(results, agreed)
+    if agreed.anonymous if anonymous is None else anonymous:
+        result = masks.masked(result)
+    exports.write(report.page(result), out)
     tell_written(out)
+
+
+@app.command("gradebook")
+def gradebook_command(
+    results: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="RESULTS",
+            help="The lessons' results, or a folder with a folder a lesson.",
+            show_default="`results` of the course file",
+        ),
+    ] = None,
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", metavar="DIR", help="The folder for gradebook.csv and gradebook.html."
+        ),
+    ] = Path("."),
+    course: Annotated[Path | None, COURSE] = None,
+) -> None:
+    """Put the results of all lessons into one table: a row a student, and the term's total.
+
+    The total is the mean of the lessons' percentages, by the weights of `course.toml`. Lessons from which
+    somebody is excused are left out, and what was not handed in counts 0. If the grader failed on
+    somebody, there is no total, and the exit status is 1.
+
+    Example: `rlcourse gradebook graded/ --out graded/`.
+    """
+    from rlcourse.grading import course_file, gradebook
+
+    agreed = course_file.find(course)
+    places = results or ([agreed.results] if agreed.results else None)
+    if places is None:
+        raise UsageError("Give the lessons' results, or `results` in course.toml.")
+    book = gradebook.gradebook(gradebook.read(places, agreed), agreed)
+    gradebook.write(book, out)
+    console = Console(highlight=False)
+    for note in book.notes:
+        console.print(note, markup=False, soft_wrap=True)
+    tell_written(out / "gradebook.csv")
+    tell_written(out / "gradebook.html")
+    if any(row.lacks_mark for row in book.rows):
+        raise typer.Exit(1)
+
+
+@app.command("compare")
+def compare_command(
+    old: Annotated[Path, typer.Argument(metavar="OLD", help="Results, or a folder of results.")],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="The results to compare with them.")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="FILE", help="A CSV with the changes as well."),
+    ] = None,
+) -> None:
+    """Say whose marks differ between two results, and why: before marks that are out are replaced.
+
+    Exit status 1 if any mark differs, 0 if none does.
+
+    Example: `rlcourse compare graded/05 regraded/05`.
+    """
+    from rlcourse.grading import compare, exports
+
+    changes, notes = compare.compare(old, new)
+    console = Console(highlight=False)
+    for note in notes:
+        console.print(note, markup=False, soft_wrap=True)
+    for change in changes:
+        told = f"lesson {change.lesson}, {change.student}: {change.old}, now {change.new}"
+        console.print(told, markup=False, soft_wrap=True)
+        for reason in change.reasons:
+            console.print(f"  {reason}", markup=False, soft_wrap=True)
+    marks = f"{len(changes)} {'mark differs' if len(changes) == 1 else 'marks differ'}."
+    console.print(marks if changes else "No mark differs.")
+    if out is not None:
+        exports.write(compare.as_csv(changes), out)
+        tell_written(out)
+    if changes:
+        raise typer.Exit(1)

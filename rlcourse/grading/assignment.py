@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,15 @@ class Groups:
         """The group whose name stands in that of a file or folder; None where none does, or two."""
         found = [g for g in self.members if _holds(name, g)]
         return found[0] if len(found) == 1 else None
+
+    def whose(self, roster: Roster) -> Callable[[str], str]:
+        """Of the name of a file or folder whose it is: a student's id, a group, or the name itself."""
+
+        def find(name: str) -> str:
+            student = roster.find(name) if roster.students else None
+            return student.id if student else self.named_in(name) or name
+
+        return find
 
     def expand(
         self, submissions: Sequence[Submission], records: Sequence[dict[str, Any]]

@@ -7,6 +7,7 @@ import dataclasses
 import os
 import tempfile
 from collections import Counter
+from collections.abc import Collection
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,10 @@ from rich.table import Table
 from rlcourse import checker
 from rlcourse.lessons.paths import UsageError, write_atomically
 
-from . import feedback, report, results
+from . import anonymous, feedback, report, results
+from .assignment import Assignment
 from .executors import cluster, losses, processes
+from .finishing import by_hand, finish
 from .marking import GRADED, OTHER, Course, mark_all
 from .resume import SECRET, Journal, key_of, secret_of
 from .rules import BEST, Rules
@@ -48,6 +51,9 @@ def grade(
     resume: bool = False,
     students: Path | None = None,
     rules: Rules | None = None,
+    assignment: Assignment | None = None,
+    course_named: dict[str, str] | None = None,
+    only: Collection[str] | None = None,
     console: Console | None = None,
 ) -> dict[str, Any]:
     """Grade every submission of one lesson and write results.json, grades.csv and feedback pages.
@@ -57,22 +63,26 @@ def grade(
     secret: goes into the inputs' seeds, None: one is drawn and kept in `out`, where the next run finds it;
     sandboxed: False runs students' code with limits only;
     scheduler: address of a Dask cluster that does the work; resume: go on with a run that was cut off;
-    students: a CSV with the columns id, name, email, by which files are recognised; rules: deadline and attempts.
+    students: a CSV with the columns id, name, email, by which files are recognised; rules: deadline and attempts;
+    assignment: the exercises that count, groups, marks by hand; course_named: {"name": …, "term": …} for the
+    report; only: names of the files that are this lesson's, where that is known already.
     Returns the result that was written.
     Raises:
         NoSandbox: bubblewrap does not work here, and was asked for.
         UsageError: an argument is unusable; then nothing has been written.
     """
     console = console or Console()
-    rules = rules or Rules()
+    rules, assignment = rules or Rules(), assignment or Assignment()
     _require_bounds(seconds, memory)
     roster = read_roster(students) if students else Roster(())
-    found = collect(submissions, lesson, roster.id_of, rules.attempts == BEST)
+    whose = assignment.groups.whose(roster)
+    found = collect(submissions, lesson, whose, rules.attempts == BEST, only)
     if submissions.is_dir() and out.resolve().is_relative_to(submissions.resolve()):
         raise UsageError(
             f"{out} is among the submissions: give --out a folder of its own, beside {submissions}."
         )
     _require_writable(out)
+    given, note = by_hand(assignment, out, lesson)
     drawn = secret_of(out) if secret is None else ""
     declared = checker.lesson(lesson)
     hidden = tuple(str(path.resolve()) for path in (submissions, out))
@@ -85,7 +95,7 @@ def grade(
             stage = make_stage(Path(folder) / "stage", sandbox.sealed)
             sandbox = dataclasses.replace(sandbox, stage=str(stage))
             executor = stack.enter_context(processes(workers or os.cpu_count() or 1, sandbox))
-        course = Course(lesson, sandbox, secret or drawn)
+        course = Course(lesson, sandbox, secret or drawn, assignment.own)
         journal = stack.enter_context(Journal(out, resume, drawn))
         keys = {submission: key_of(course, submission) for submission in found}
         _mark(course, keys, executor, journal, console)
@@ -95,14 +105,21 @@ def grade(
         except UsageError:
             journal.discard()
             raise
-    records = [roster.signed(record) for record in rules.apply(found, records)]
-    result = results.results(lesson, declared.title, sandbox.kind, records)
+    finished = finish(
+        lesson, found, records, assignment, rules, roster, secret or drawn, given
+    )  # fmt: skip
+    result = results.results(lesson, declared.title, sandbox.kind, finished.records)
+    if course_named:
+        result["course"] = course_named
     if students:
-        result["missing"] = roster.missing(records)
-    _write(result, out)
+        result["missing"] = finished.missing
+    _write(result, out, assignment.anonymous)
     journal.finish([keys[submission] for submission in found])
     _summary(result, console)
-    console.print(f"Written to {out}: results.json, grades.csv, report.html, feedback/.")
+    for told in filter(None, (note, *finished.notes)):
+        console.print(told, style="yellow", markup=False, highlight=False)
+    pages = "feedback/, marking/" if assignment.anonymous else "feedback/"
+    console.print(f"Written to {out}: results.json, grades.csv, report.html, {pages}.")
     if drawn:
         told = "with it the same submissions get the same inputs again. Keep it to yourself."
         console.print(f"The course's secret is in {out / SECRET}: {told}", highlight=False)
@@ -180,10 +197,13 @@ def _require_writable(out: Path) -> None:
         ) from error
 
 
-def _write(result: dict[str, Any], out: Path) -> None:
-    pages = out / "feedback"
+def _write(result: dict[str, Any], out: Path, anonymously: bool = False) -> None:
+    """Write all files; anonymously: the report, and pages for marking, under ids in place of names."""
+    pages, marking = out / "feedback", out / "marking"
     try:
         pages.mkdir(parents=True, exist_ok=True)
+        if anonymously:
+            marking.mkdir(exist_ok=True)
     except OSError as error:
         raise UsageError(
             f"Cannot make the folder {pages}: {error.strerror or error}. Choose another for --out."
@@ -192,7 +212,12 @@ def _write(result: dict[str, Any], out: Path) -> None:
         pages / f"{name}.html": feedback.page(record, result["lesson"], result["title"])
         for name, record in results.file_names(result["submissions"])
     }
-    texts[out / "report.html"] = report.page(result)
+    shown = anonymous.masked(result) if anonymously else result
+    if anonymously:
+        for record in shown["submissions"]:
+            page = feedback.page(record, result["lesson"], result["title"])
+            texts[marking / f"{record['student']}.html"] = page
+    texts[out / "report.html"] = report.page(shown)
     texts[out / "grades.csv"] = results.as_csv(result)
     texts[out / "results.json"] = results.as_json(result)
     stale = _pages_of_the_last_run(out) - texts.keys()
@@ -202,12 +227,16 @@ def _write(result: dict[str, Any], out: Path) -> None:
 
 
 def _pages_of_the_last_run(out: Path) -> set[Path]:
-    """The feedback pages that a run before this one wrote into the same folder, by its results."""
+    """The pages that a run before this one wrote into the same folder, by its results."""
     try:
         before = results.read(out)["submissions"]
     except UsageError:
         return set()
-    return {out / "feedback" / f"{name}.html" for name, _ in results.file_names(before)}
+    ids = (record["anonymous"] for record in before if "anonymous" in record)
+    return {
+        *(out / "feedback" / f"{name}.html" for name, _ in results.file_names(before)),
+        *(out / "marking" / f"{name}.html" for name in ids),
+    }
 
 
 # --------------------------------------------------------------------------------------- summary

@@ -153,6 +153,34 @@ class CourseFile:
             )
         return counting, extra
 
+    def terms(
+        self,
+        lesson: str,
+        *,
+        students: Path | None = None,
+        deadline: datetime | None = None,
+        penalty: float | None = None,
+        attempts: str | None = None,
+        overrides: Path | None = None,
+        anonymous: bool | None = None,
+        spent: Mapping[str, int] | None = None,
+    ) -> dict[str, Any]:
+        """What `command.grade` is told of a lesson; what is given here wins over the file. Raises UsageError."""
+        asked = self.assignment(lesson, self.roster(students))
+        if overrides is not None:
+            asked = replace(asked, overrides=read_overrides(overrides, lesson))
+        if anonymous is not None:
+            asked = replace(asked, anonymous=anonymous)
+        named = {"name": self.name, "term": self.term}
+        return {
+            "students": students or self.students,
+            "rules": self.rules(
+                lesson, deadline=deadline, penalty=penalty, attempts=attempts, spent=spent
+            ),
+            "assignment": asked,
+            "course_named": named if any(named.values()) else None,
+        }
+
     def before(self, lesson: str) -> tuple[str, ...]:
         """The lessons whose deadline is earlier: their late days are spent first."""
         due = self.lesson(lesson).deadline

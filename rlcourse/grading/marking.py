@@ -44,11 +44,15 @@ _FATES = {
 
 @dataclass(frozen=True)
 class Course:
-    """What all submissions share: the lesson, the sandbox, and the secret that seeds are made from."""
+    """What all submissions share: the lesson, the sandbox, and the secret that seeds are made from.
+
+    own: files of exercises that are not the course's.
+    """
 
     lesson: str
     sandbox: Sandbox
     secret: str = ""
+    own: tuple[str, ...] = ()
 
 
 def seed_of(course: Course, student: str) -> list[int]:
@@ -72,6 +76,8 @@ def mark_all(
 
 def mark(course: Course, submission: Submission) -> dict[str, Any]:
     """The record of one submission: plain data, ready for JSON, screens and pages."""
+    for path in course.own:  # known already, unless this process is a new one
+        checker.add(path)
     try:
         record = _mark_submission(course, submission)
     except CourseFault as fault:
@@ -239,6 +245,12 @@ def _is_genuine(outcome: Any) -> bool:
         said += vars(outcome.failure).values()
     counts = outcome.notes.values()
     return all(isinstance(s, str) for s in said) and all(isinstance(n, int) for n in counts)
+
+
+def not_attempted(exercise: Exercise) -> dict[str, Any]:
+    """What a record says of an exercise of which there is nothing."""
+    told = Verdict(exercise.name, exercise.number, NOT_ATTEMPTED, "written")
+    return _mark(exercise, told, NOT_ATTEMPTED, "")
 
 
 def _one_line(text: str, most: int) -> str:

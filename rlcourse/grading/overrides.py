@@ -140,6 +140,24 @@ def kept(result: Mapping[str, Any]) -> tuple[Override, ...]:
     return tuple(found)
 
 
+def are_current(result: Mapping[str, Any], overrides: Iterable[Override]) -> bool:
+    """Whether a result was made with these overrides, as far as they are about its students."""
+    records, expected = result["submissions"], set()
+    missing = {text.casefold() for row in result.get("missing", ()) for text in row.values()}
+    for override in overrides:
+        if override.student.casefold() in missing:
+            return False
+        for i in _named(records, override.student):
+            names = {mark["name"] for mark in records[i]["exercises"]}
+            if not override.exercise or override.exercise in names or not names:
+                expected.add((records[i]["student"], override.exercise, _told(override)))
+    return expected == {(o.student, o.exercise, _told(o)) for o in kept(result)}
+
+
+def _told(override: Override) -> tuple[Any, ...]:
+    return tuple(override.told.items())
+
+
 def apply(
     records: Sequence[dict[str, Any]],
     overrides: Iterable[Override],

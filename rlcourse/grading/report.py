@@ -163,6 +163,8 @@ def page(result: dict[str, Any]) -> str:
     from matplotlib import style  # a second to import, and only this page needs it
 
     title = f"Lesson {result['lesson']} · {result['title']}: class report"
+    if course := result.get("course"):
+        title = f"{' · '.join(filter(None, (course['name'], course['term'])))} · {title}"
     # Whatever style the caller, or the teacher's matplotlibrc, has set.
     with style.context("default"):
         body = _body(result, title)

@@ -32,7 +32,8 @@ def key_of(course: Course, submission: Submission) -> str:
     told["time"] = told["clock"] = None  # Being late is reckoned after marking.
     sandbox = course.sandbox
     limits = (sandbox.seconds, sandbox.memory, sandbox.kind)
-    everything = (_course_digest(), course.lesson, course.secret, limits, told)
+    own = [hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in course.own]
+    everything = (_course_digest(), own, course.lesson, course.secret, limits, told)
     text = json.dumps(everything, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -12,8 +12,9 @@ import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, islice
 from pathlib import Path, PurePosixPath
 
 from rlcourse.lessons.paths import UsageError, lesson_of
@@ -66,21 +67,19 @@ def collect(
     lesson: str,
     whose: Callable[[str], str] = str,
     every_attempt: bool = False,
+    only: Collection[str] | None = None,
 ) -> list[Submission]:
     """The submissions of a lesson ("05") under `path`, sorted by student.
 
     whose: the student, from the name of the outermost folder or of the loose file;
-    every_attempt: all notebooks of a student, in order, not only the last.
+    every_attempt: all notebooks of a student, in order, not only the last; only: names of the files to look
+    at, as `survey` gives them, where it is known already which are the lesson's.
     Raises:
         UsageError: there is nothing there, or nothing that could be a submission.
     """
-    if not path.exists():
-        raise UsageError(f"There is no folder or file {path}: check where the submissions are.")
-    files = sorted(_open_archives(list(_files(path)), path), key=lambda f: f.parts)
-    if not files:
-        raise UsageError(f"{path} holds no files: give the folder with the students' notebooks.")
-    if not any(_is_wanted(file.parts[-1]) for file in files):
-        raise UsageError(f"{path} holds no notebooks (.ipynb): is it the right folder?")
+    files = [file for file in _found(path) if only is None or file.name in only]
+    files.sort(key=lambda file: file.parts)
+    _require_notebooks([file.parts[-1] for file in files], path)
     if path.is_file() and all(file.data is None for file in files):
         raise UsageError(f"{path} cannot be used: {files[0].problem}.")
     named = by_platform({_student(file) for file in files})
@@ -96,6 +95,32 @@ def collect(
         for student in sorted(by_student)
         for submission in _choose(student, by_student[student], lesson, every_attempt)
     ]
+
+
+def survey(path: Path, look: Callable[[str, bytes | None], None]) -> None:
+    """Show `look` every file under `path`, one at a time: its name, and its data if it is a notebook.
+
+    Raises:
+        UsageError: there is nothing there, or nothing that could be a submission.
+    """
+    names = []
+    for file in _found(path):
+        names.append(file.parts[-1])
+        look(file.name, file.data if _is_notebook(file.parts[-1]) else None)
+    _require_notebooks(names, path)
+
+
+def _found(path: Path) -> Iterator[_File]:
+    if not path.exists():
+        raise UsageError(f"There is no folder or file {path}: check where the submissions are.")
+    return _open_archives(_files(path), path)
+
+
+def _require_notebooks(names: Sequence[str], path: Path) -> None:
+    if not names:
+        raise UsageError(f"{path} holds no files: give the folder with the students' notebooks.")
+    if not any(map(_is_wanted, names)):
+        raise UsageError(f"{path} holds no notebooks (.ipynb): is it the right folder?")
 
 
 def _files(path: Path) -> Iterator[_File]:
@@ -156,18 +181,19 @@ def _is_hidden_notebook(file: str) -> bool:
     return _is_wanted(file) and not file.startswith("._")  # those are macOS's own
 
 
-def _open_archives(files: list[_File], path: Path) -> Iterator[_File]:
+def _open_archives(files: Iterator[_File], path: Path) -> Iterator[_File]:
     """Replace zip files by what is in them; a zip inside a student's zip is left closed.
 
     A zip is its student's, and what is in it comes under its name; only where there is nothing else
     can it be the whole class's.
     """
-    if len(files) == 1 and _is_zip(files[0]):
-        inside = list(_members(files[0], MAX_ARCHIVE))
+    first = list(islice(files, 2))
+    if len(first) == 1 and _is_zip(first[0]):
+        inside = list(_members(first[0], MAX_ARCHIVE))
         wanted = sum(_is_wanted(file.parts[-1]) for file in inside)
         if wanted and (path.is_file() or wanted > 1):
-            files = _without_wrapper(inside)
-    for file in files:
+            first = _without_wrapper(inside)
+    for file in chain(first, files):
         if not _is_zip(file):
             yield file
             continue

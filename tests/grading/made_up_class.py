@@ -58,7 +58,7 @@ def unreadable(student: str, reason: str = "the file is empty") -> dict[str, Any
 def result(*records: dict[str, Any]) -> dict[str, Any]:
     return copy.deepcopy(
         {
-            "schema": "rlcourse/results/v1",
+            "schema": "rlcourse/results/v2",
             "rlcourse": "0.1.0",
             "lesson": "05",
             "title": "SARSA and Q-learning",

@@ -603,7 +603,7 @@ def test_junit_survives_characters_that_xml_cannot_hold(tmp_path):
         ("\0\xff", "not valid JSON"),
         ("[1, 2]", "not a result file"),
         ('{"cells": []}', "not a result file"),
-        (json.dumps(CLASS | {"schema": "rlcourse/results/v2"}), "rlcourse/results/v2"),
+        (json.dumps(CLASS | {"schema": "rlcourse/results/v3"}), "rlcourse/results/v3"),
         (json.dumps(CLASS)[:500], "not valid JSON"),
         (json.dumps(CLASS | {"submissions": [{}]}), "submissions/0"),
         (json.dumps(CLASS).replace('"score": 5.25', '"score": NaN'), "not valid JSON"),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from made_up_class import record, result, unreadable
 
-from rlcourse.grading.results import file_names
+from rlcourse.grading.results import as_json, file_names, read
 
 
 @pytest.mark.parametrize(
@@ -25,3 +26,10 @@ def test_no_two_students_share_a_page(students):
     names = [name.casefold() for name, _ in named]
     assert len(set(names)) == len(students)
     assert all(name.strip(". ") and "/" not in name and len(name.encode()) < 200 for name in names)
+
+
+def test_results_of_the_version_before_are_read(tmp_path):
+    """Version 2 has more fields; those of version 1 mean what they meant."""
+    old = result(record("jane"), unreadable("zoe")) | {"schema": "rlcourse/results/v1"}
+    (tmp_path / "results.json").write_text(as_json(old), encoding="utf-8")
+    assert read(tmp_path) == old

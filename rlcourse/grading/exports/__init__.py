@@ -18,9 +18,11 @@ from typing import Any
 
 from rlcourse.lessons.paths import UsageError, write_atomically
 
-from ..results import has_mark
+from ..results import has_mark, is_excused
 
 FORMATS = ("gradescope", "classroom50", "canvas", "moodle", "junit", "nbgrader")
+
+_AS_EXCUSED = {"canvas": "EX in Canvas", "junit": "skipped"}
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,8 @@ class Export:
 def export(result: dict[str, Any], to: str, out: Path, options: Options) -> Export:
     """Write `result` in the format `to` and return what was written, with the notes for the teacher.
 
-    Whom the grader failed on is left out, but for junit, which tells errors from marks.
+    Whom the grader failed on is left out, but for junit, which tells errors from marks; so is who is
+    excused, but for canvas and junit, which have a word for it.
 
     out: a file for canvas, moodle, junit and classroom50, a folder for gradescope and nbgrader.
     Raises:
@@ -58,19 +61,23 @@ def export(result: dict[str, Any], to: str, out: Path, options: Options) -> Expo
     if to not in FORMATS:
         raise UsageError(f'There is no format "{to}": choose from {", ".join(FORMATS)}.')
     records = result["submissions"]
-    marked = [record for record in records if has_mark(record)]
+    excused = [record for record in records if is_excused(record)]
+    marked = [record for record in records if has_mark(record) and not is_excused(record)]
     unmarked = [record["student"] for record in records if not has_mark(record)]
-    if unmarked and not marked:
+    if unmarked and not marked and not excused:
         raise UsageError(f"Nobody has a mark: the grader failed on {', '.join(unmarked)}.")
-    whole = to == "junit"
+    told = {"junit": records, "canvas": [r for r in records if r in marked or r in excused]}
     made: Export = import_module(f".{to}", __name__).export(
-        result if whole else result | {"submissions": marked}, options
+        result | {"submissions": told.get(to, marked)}, options
     )
     write(made.files, out)
     made.notes += [
         f"{record['student']}: 0 points, because there was nothing to mark: {record['reason']}"
         for record in marked
         if record["state"] != "graded"
+    ]
+    made.notes += [
+        f"{record['student']}: excused, {_AS_EXCUSED.get(to, 'no mark')}" for record in excused
     ]
     made.notes += [f"{student}: no mark, the grader failed on it" for student in unmarked]
     made.unmarked = unmarked

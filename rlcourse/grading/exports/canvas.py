@@ -8,6 +8,7 @@ from typing import Any
 from rlcourse.lessons.paths import UsageError
 
 from .. import tables
+from ..results import is_excused
 from . import Export, Options, rows
 
 _WHAT = "the file from Canvas: Grades, Export, Export Entire Gradebook"
@@ -35,12 +36,18 @@ def export(result: dict[str, Any], options: Options) -> Export:
     column = _column(table, result, options)
     first = table.column(name[0])
     head = [row for row in table.rows if row[first].strip() == "Points Possible"]
-    points = next((r["points"] for r in result["submissions"]), 0)
-    factor = rows.scale(head[0][column], points) if head else 1.0
+    points = max((r["points"] for r in result["submissions"]), default=0)
+    maximum = head[0][column] if head else f"{points:g}"
+    factor = rows.scale(maximum, points)
 
     matches = rows.match(result["submissions"], table, _KEYS, [name])
     for i, record in matches.rows.items():
-        mark = rows.score(record, factor)
+        # Who is excused from an exercise has fewer points to reach.
+        mark = (
+            "EX"
+            if is_excused(record)
+            else rows.score(record, rows.scale(maximum, record["points"]))
+        )
         matches.enter(table.rows[i], column, record["student"], mark, options.overwrite)
     kept = sorted(i for i in (*map(table.column, _IDENTITY), column) if i is not None)
     filled = tables.Table(

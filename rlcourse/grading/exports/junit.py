@@ -7,7 +7,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from .. import feedback
-from ..results import has_mark
+from ..results import has_mark, is_excused
 from . import Export, Options
 
 # What XML 1.0 cannot hold, not even escaped.
@@ -28,7 +28,10 @@ def export(result: dict[str, Any], options: Options) -> Export:
 def _suite(record: dict[str, Any], lesson: str) -> ET.Element:
     group = f"lesson_{lesson}"
     cases = [_case(mark, group) for mark in record["exercises"]]
-    if record["state"] != "graded":
+    if is_excused(record):
+        cases = [ET.Element("testcase", classname=group, name="lesson")]
+        ET.SubElement(cases[0], "skipped", message="excused")
+    elif record["state"] != "graded":
         cases = [ET.Element("testcase", classname=group, name="notebook")]
         ET.SubElement(cases[0], "error", message=_text(record["reason"]), type=record["state"])
     suite = ET.Element(
@@ -40,7 +43,11 @@ def _suite(record: dict[str, Any], lesson: str) -> ET.Element:
         skipped=str(_count(cases, "skipped")),
     )
     properties = ET.SubElement(suite, "properties")
-    for key in ("file", "score", "points") if has_mark(record) else ("file", "points"):
+    for key in (
+        ("file", "score", "points")
+        if has_mark(record) and not is_excused(record)
+        else ("file", "points")
+    ):
         value = record[key] if key == "file" else f"{record[key]:g}"
         ET.SubElement(properties, "property", name=key, value=_text(value))
     suite.extend(cases)

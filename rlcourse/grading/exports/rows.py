@@ -46,7 +46,9 @@ class Matches:
 def stays(there: str, new: str, overwrite: bool) -> bool:
     """Whether a platform's cell keeps what it holds: a mark of somebody's own, or "EX" (excused)."""
     there = there.strip()
-    return not overwrite and there not in ("", "-") and number(there) != float(new)
+    if overwrite or there in ("", "-") or there.casefold() == new.casefold():
+        return False
+    return number(there) is None or number(there) != number(new)
 
 
 def match(
