@@ -95,7 +95,7 @@ nav { display: flex; flex-wrap: wrap; gap: 0.4em 1.2em; margin: 1em 0 } nav a { 
 
 _LIGHT = HtmlFormatter(style="default")
 _DARK = HtmlFormatter(style="github-dark")
-_HIGHLIGHT = (
+HIGHLIGHT = (
     _LIGHT.get_style_defs(".highlight")
     + "@media screen and (prefers-color-scheme: dark) {"
     + _DARK.get_style_defs(".highlight")
@@ -127,7 +127,7 @@ def page(record: dict[str, Any], lesson: str, title: str) -> str:
         f"<b>{record['score']:g}</b> of {record['points']:g} points</p>\n{said}"
         f"{_overview(record['exercises'])}{''.join(map(_section, record['exercises']))}"
     )
-    return document(f"{heading}: {record['student']}", body, _SECTIONS + _HIGHLIGHT)
+    return document(f"{heading}: {record['student']}", body, _SECTIONS + HIGHLIGHT)
 
 
 def _overview(marks: list[dict[str, Any]]) -> str:

@@ -20,6 +20,7 @@ import numpy as np
 from rlcourse.checker.cards import inline
 
 from . import feedback, results
+from .side_by_side import STYLE, beside
 from .similarity import SHARED, Alike, nearly_identical
 
 # An exercise tells strong from weak if who solves it also does better elsewhere (Ebel & Frisbie,
@@ -168,7 +169,7 @@ def page(result: dict[str, Any]) -> str:
     # Whatever style the caller, or the teacher's matplotlibrc, has set.
     with style.context("default"):
         body = _body(result, title)
-    return feedback.document(title, body, _STYLE)
+    return feedback.document(title, body, _STYLE + feedback.HIGHLIGHT + STYLE)
 
 
 def _body(result: dict[str, Any], title: str) -> str:
@@ -181,7 +182,7 @@ def _body(result: dict[str, Any], title: str) -> str:
             _section("Most frequent mistakes", _mistakes(made)),
             _section("Exercises that do not discriminate", _discriminating(found)),
             _section("Odd submissions", _odd(result)),
-            _section("Answers that are nearly the same", _alike(nearly_identical(result))),
+            _section("Answers that are nearly the same", _alike(nearly_identical(result), result)),
             f'<footer class="soft">Made by rlcourse {html.escape(result["rlcourse"])} from '
             f"results.json; run with {html.escape(result['sandbox'])}.</footer>\n",
         ]
@@ -341,7 +342,7 @@ def _odd(result: dict[str, Any]) -> str:
     return _table(("Student", "File", "What is odd"), rows) if rows else "<p>None.</p>"
 
 
-def _alike(found: list[Alike]) -> str:
+def _alike(found: list[Alike], result: dict[str, Any]) -> str:
     explained = (
         '<p class="soft">A list to look at, not a finding: the same thought leads to the same lines. '
         "Answers are compared without comments, layout and the names of variables; what stands in "
@@ -350,17 +351,24 @@ def _alike(found: list[Alike]) -> str:
     )
     if not found:
         return "<p>None.</p>" + explained
-    rows = [
-        (
-            _exercise(alike.number, alike.exercise),
-            html.escape(" and ".join(alike.students)),
-            f"{alike.shared} of {alike.own}",
+    sources = {
+        (record["student"], mark["number"]): mark["source"]
+        for record in result["submissions"]
+        for mark in record["exercises"]
+    }
+    pairs = []
+    for alike in found[:MOST_PAIRS]:
+        students = [html.escape(student) for student in alike.students]
+        told = (
+            f"{_exercise(alike.number, alike.exercise)} {' and '.join(students)}: "
+            f"{alike.shared} of {alike.own} runs of 8 tokens in common"
         )
-        for alike in found[:MOST_PAIRS]
-    ]
-    more = len(found) - len(rows)
-    told = _table(("Exercise", "Students", "Runs of 8 tokens in common"), rows, (2,))
-    return told + (f"<p>{more} more pairs.</p>" if more else "") + explained
+        texts = [sources[student, alike.number] for student in alike.students]
+        shown = beside(alike.students, texts)
+        pairs.append(f"<details class=pair><summary>{told}</summary>{shown}</details>\n")
+    more = len(found) - len(pairs)
+    marked = '<p class="soft">A line opens to both answers, side by side; what they have in common has a bar.</p>'
+    return "".join(pairs) + (f"<p>{more} more pairs.</p>" if more else "") + marked + explained
 
 
 def _exercise(number: str, name: str) -> str:

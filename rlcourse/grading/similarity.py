@@ -88,15 +88,21 @@ def _pairs(
 
 @lru_cache(maxsize=4096)
 def _runs(source: str) -> frozenset[tuple[str, ...]]:
-    """The runs of tokens in a text, whether it is valid Python or not."""
-    tokens = []
+    """The runs of tokens in a text."""
+    found = tokens(source)
+    return frozenset(found[i : i + RUN] for i in range(len(found) - RUN + 1))
+
+
+def tokens(source: str) -> tuple[str, ...]:
+    """A text's tokens without comments and docstrings, all variables alike; whether it is Python or not."""
+    found: list[str] = []
     for kind, text in PythonLexer().get_tokens(source):
         if kind in Comment or kind in String.Doc or not text.strip():
             continue
-        is_attribute = bool(tokens) and tokens[-1] == "."
+        is_attribute = bool(found) and found[-1] == "."
         is_variable = kind in Name and kind not in Name.Builtin and not is_attribute
-        tokens.append("name" if is_variable else text)
-    return frozenset(tuple(tokens[i : i + RUN]) for i in range(len(tokens) - RUN + 1))
+        found.append("name" if is_variable else text)
+    return tuple(found)
 
 
 def _course_texts(name: str) -> Iterator[str]:
