@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from .registry import Unknown, Unusable, add, get, lesson, lessons, names
+from .registry import Unknown, Unusable, add, get, lesson, lessons, names, own_exercises
 
 __all__ = [
     "Unknown",
@@ -22,6 +22,7 @@ __all__ = [
     "lesson",
     "lessons",
     "names",
+    "own_exercises",
     "released_output",
     "whose",
 ]

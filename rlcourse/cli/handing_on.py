@@ -233,3 +233,44 @@ def compare_command(
         tell_written(out)
     if changes:
         raise typer.Exit(1)
+
+
+@app.command("release")
+def release_command(
+    lesson: Annotated[str, typer.Argument(help="The lesson to give out, as 05.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="DIR", help="A new folder, for nothing else.")
+    ],
+    solved: Annotated[
+        bool, typer.Option("--solved", help="The solved lesson, as notebook and HTML.")
+    ] = False,
+    early: Annotated[
+        bool, typer.Option("--early", help="The solved lesson while somebody may still hand in.")
+    ] = False,
+    course: Annotated[Path | None, COURSE] = None,
+) -> None:
+    """Make the folder that students get of one lesson: the notebook, what it needs, and instructions.
+
+    The notebook is built from the lesson's source, without answers; which exercises count, and until when,
+    comes from `course.toml`. With --solved it is the solved lesson instead, run, in a folder of its own: not
+    before the last deadline of the course file has passed, extensions included.
+
+    Example: `rlcourse release 05 --out lesson-05` and, later, `rlcourse release 05 --solved --out solved-05`.
+    """
+    from datetime import UTC, datetime
+
+    from rlcourse.grading import course_file, release
+
+    agreed = course_file.find(course)
+    number = paths.lesson_number(lesson, checker.lessons())
+    console = Console(highlight=False)
+    if solved:
+        made = release.solved(
+            number, agreed, now=datetime.now(UTC), early=early, tell=console.print
+        )
+    else:
+        made = release.unsolved(number, agreed)
+    release.write(made, out)
+    for note in made.notes:
+        console.print(note, markup=False, soft_wrap=True)
+    tell_written(out)
