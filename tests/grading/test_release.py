@@ -66,7 +66,7 @@ def test_nothing_else_goes_out_with_it(tmp_path):
     release.write(made, out)
     release.write(made, out)  # an earlier release of the same
     (out / "a_solved.ipynb").write_text("answers")
-    with pytest.raises(UsageError, match="a_solved.* already: give a folder of its own"):
+    with pytest.raises(UsageError, match="give a folder of its own"):
         release.write(made, out)
     (tmp_path / "file").write_text("mine")
     with pytest.raises(UsageError, match="is a file"):
