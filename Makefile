@@ -2,11 +2,13 @@
 #
 # PYTHON=/path/to/python3   the Python to build .venv with (3.11 or newer; found by itself if not given)
 # LAB_ARGS="--port 9999"    more arguments for `make lab`
+# SOLVED=1                  the answers, too, in `make site` and `make slides`
 # BENCH_ARGS="--only mark"  a part of `make bench`; benchmarks/run.py --help has them all
 
 VENV  := .venv
 BIN   := $(VENV)/bin
 STAMP := $(VENV)/.set-up
+SITED := $(VENV)/.set-up-site
 OTTER := $(VENV)/otter
 START := $(firstword $(wildcard notebooks/00_*.ipynb))
 
@@ -32,7 +34,7 @@ endif
 # Two threads gain nothing on the course's small matrices; on a busy machine they wait for each other.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help lab setup test test-all build lessons bench lint clean moved
+.PHONY: help lab setup site-setup test test-all build lessons site slides bench lint clean moved
 
 help:
 	@echo "make lab       set up once, then open lesson 00 in JupyterLab"
@@ -41,6 +43,8 @@ help:
 	@echo "make setup     the set-up alone: $(VENV) with everything the course needs, and $(BIN)/rlcourse"
 	@echo "make build     build the students' notebooks/ from solutions/"
 	@echo "make lessons   run every lesson solved and print the processor seconds of each"
+	@echo "make site      build the web site in build/site/html; SOLVED=1 with the answers"
+	@echo "make slides    make the slides in build/slides, one file a lesson; SOLVED=1 with the answers"
 	@echo "make bench     compare with Stable-Baselines3, side by side; takes hours"
 	@echo "make lint      check the style of the code"
 	@echo "make clean     remove $(VENV) and the caches; lessons and answers stay"
@@ -53,7 +57,7 @@ setup: $(STAMP)
 test: setup
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not full" $(TEST_ARGS)
 
-test-all: setup
+test-all: site-setup
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(TEST_ARGS)
 
 lessons: setup
@@ -61,6 +65,14 @@ lessons: setup
 
 build: setup
 	$(BIN)/rlcourse build
+
+site: site-setup
+	$(BIN)/rlcourse site $(if $(SOLVED),--solved)
+
+slides: site-setup
+	$(BIN)/rlcourse slides $(if $(SOLVED),--solved)
+
+site-setup: $(SITED)
 
 bench: setup
 	@$(BIN)/python -c 'import stable_baselines3' 2>/dev/null \
@@ -113,3 +125,9 @@ $(STAMP): pyproject.toml constraints.txt $(MOVED)
 	@printf '%s\n' '{"disabledExtensions": {"@jupyter/nbgrader": true}}' \
 		> $(VENV)/etc/jupyter/labconfig/page_config.json
 	@printf '%s\n' "$(CURDIR)" > $(STAMP)
+
+$(SITED): $(STAMP)
+	@$(BIN)/python -m pip install --disable-pip-version-check --root-user-action=ignore \
+		--constraint constraints.txt --no-build-isolation --editable '.[site]' \
+	|| { echo "The set-up of the site did not finish; the reason is above." >&2; exit 2; }
+	@touch $(SITED)

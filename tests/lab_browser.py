@@ -95,10 +95,19 @@ def served(folder: Path, settings: dict[str, dict] | None = None) -> Iterator[Se
 def opened(server: Server, path: str = "", width: int = 1280, height: int = 900) -> Iterator[Page]:
     """The file at `path` open in JupyterLab as the one document, or JupyterLab, in a fresh Chromium."""
     place = "doc/tree/" + urllib.parse.quote(path) if path else "lab"
+    with browser(width, height) as page:
+        page.call("Page.navigate", url=server.url(place))
+        yield page
+
+
+@contextlib.contextmanager
+def browser(width: int = 1280, height: int = 900, *flags: str) -> Iterator[Page]:
+    """An empty page in a fresh Chromium, which remembers every address that it is asked for."""
     with tempfile.TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True) as profile:
         command = [
             chromium(),
             *FLAGS,
+            *flags,
             f"--user-data-dir={profile}",
             f"--window-size={width},{height}",
             "about:blank",
@@ -115,8 +124,8 @@ def opened(server: Server, path: str = "", width: int = 1280, height: int = 900)
             try:
                 page = Page(socket, width)
                 page.call("Page.enable")
+                page.call("Network.enable")
                 page.call("Emulation.setFocusEmulationEnabled", enabled=True)  # no window has focus
-                page.call("Page.navigate", url=server.url(place))
                 yield page
             finally:
                 socket.close()
@@ -127,6 +136,7 @@ class Page:
 
     def __init__(self, socket: websocket.WebSocket, width: int):
         self._socket, self._width, self._last_id = socket, width, 0
+        self.requests: list[str] = []  # the address of everything asked for so far
 
     def call(self, method: str, timeout: float = 60, **params: Any) -> dict:
         """Send one command of the DevTools protocol and return its result."""
@@ -134,7 +144,8 @@ class Page:
         self._socket.settimeout(timeout)
         self._socket.send(json.dumps({"id": self._last_id, "method": method, "params": params}))
         while (message := json.loads(self._socket.recv())).get("id") != self._last_id:
-            pass  # events of the page, which nobody here waits for
+            if message.get("method") == "Network.requestWillBeSent":
+                self.requests.append(message["params"]["request"]["url"])
         if "error" in message:
             raise RuntimeError(f"{method}: {message['error']['message']}")
         return message["result"]

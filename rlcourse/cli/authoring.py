@@ -12,7 +12,7 @@ from rlcourse.lessons import paths
 from rlcourse.lessons.paths import UsageError
 
 
-def _chosen(lessons: list[str] | None) -> dict[str, Path]:
+def chosen(lessons: list[str] | None) -> dict[str, Path]:
     """The solved lessons asked for, all if none is named: number -> source."""
     sources = paths.lesson_files(paths.solutions_folder(), ".py")
     if not sources:
@@ -38,7 +38,7 @@ def lessons_command(
     """
     from rlcourse.lessons import running
 
-    sources = _chosen(lessons)
+    sources = chosen(lessons)
     print(f"{'lesson':<44} {'CPU s':>6} {'of':>4} {'clock s':>8}", flush=True)
 
     def tell(lesson: str, cost: running.Cost) -> None:
@@ -88,8 +88,8 @@ def build_command(
     from rlcourse.lessons.linking import Atlas
 
     folder = paths.notebooks_folder()
-    atlas = Atlas.of(_chosen(None).values())
-    texts = build.build(_chosen(lessons).values(), folder, atlas=atlas)
+    atlas = Atlas.of(chosen(None).values())
+    texts = build.build(chosen(lessons).values(), folder, atlas=atlas)
     texts[paths.equations_file()] = build.equations(atlas)
     if check:
         old = build.stale(texts)

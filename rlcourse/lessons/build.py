@@ -39,6 +39,9 @@ except ModuleNotFoundError:
         "in a new cell, run it, then run this one again."
     ) from None"""
 
+# For jupyterlab-rise: a live slide that is too long scrolls; the theme loads no font from elsewhere.
+LIVE = {"center": False, "scroll": True, "theme": "white", "transition": "none"}
+
 
 def build_notebook(
     source_path: Path,
@@ -204,6 +207,7 @@ def _assemble(
 
     nodes: list[NotebookNode] = []
     taken: set[str] = set()
+    before: Cell | None = None
     for cell in cells:
         released = source = cell.source
         if cell.role == "exercise":
@@ -211,6 +215,8 @@ def _assemble(
             source = solved_source(source) if solved else released
         # The checksum is of what students get, so an answer written there is seen as a change.
         common = {"id": _cell_id(cell, taken), "metadata": _metadata(cell, released, registry)}
+        common["metadata"]["slideshow"] = {"slide_type": _slide_type(cell, before)}
+        before = cell
         if cell.kind == "code":
             node = v4.new_code_cell(source, **common)
             if cell.role == "check":
@@ -230,6 +236,7 @@ def _assemble(
                 "name": "python3",
             },
             "language_info": {"name": "python"},
+            "rise": dict(LIVE),
             "rlcourse": {"lesson": lesson},
         },
     )
@@ -252,7 +259,7 @@ def _cell_id(cell: Cell, taken: set[str]) -> str:
 
 
 def _metadata(cell: Cell, source: str, registry: Declarations | ModuleType) -> dict[str, Any]:
-    metadata: dict[str, Any] = {"slideshow": {"slide_type": _slide_type(cell)}}
+    metadata: dict[str, Any] = {}
     if "jupyter" in cell.options:
         metadata["jupyter"] = cell.options["jupyter"]
     tags = list(cell.options.get("tags", ()))
@@ -290,9 +297,14 @@ def _nbgrader_metadata(
     return grader
 
 
-def _slide_type(cell: Cell) -> str:
+def _slide_type(cell: Cell, before: Cell | None) -> str:
+    """How slides that are shown live take a cell; `rlcourse slides` cuts by itself."""
     if "slide" in cell.options:
         return cell.options["slide"]
+    if cell.role == "hints":
+        return "notes"
+    if before is not None and before.role == "check" and not cell.source.startswith("## "):
+        return "subslide"
     if cell.kind == "markdown":
         if re.match(r"##? ", cell.source):
             return "slide"

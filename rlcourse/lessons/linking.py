@@ -55,7 +55,7 @@ class Atlas:
             title = _TITLE.search(text)
             titles[lesson] = title[1] if title else source.stem
             notebooks[lesson] = f"{source.stem}.ipynb"
-            equations[lesson] = dict(_equations(text))
+            equations[lesson] = dict(displayed_equations(text))
         return cls(titles, notebooks, equations)
 
     def place(self, number: str, lesson: str) -> str | None:
@@ -66,7 +66,7 @@ class Atlas:
         return ("" if home == lesson else self.notebooks[home]) + f"#eq-{number}"
 
 
-def _equations(text: str) -> Iterator[tuple[str, str]]:
+def displayed_equations(text: str) -> Iterator[tuple[str, str]]:
     for displayed in _DISPLAYED.findall(text):
         latex = _TAG.sub("", displayed).strip().strip("$").strip()
         for number in _TAG.findall(displayed):

@@ -37,6 +37,11 @@ def notebooks_folder() -> Path:
     return root() / "notebooks"
 
 
+def build_folder() -> Path:
+    """Where the site and the slides are built; nothing in it is kept in git."""
+    return root() / "build"
+
+
 def equations_file() -> Path:
     return root() / "rlcourse" / "exercises" / "equations.json"
 
