@@ -44,6 +44,8 @@ def page(
 
     cells = []
     for cell in notebook.cells:
+        if cell.metadata.get("slideshow", {}).get("slide_type") == "skip":
+            continue  # it only sees to it that the course is there
         if cell.cell_type == "code":
             name = check_in(cell)
             if name and released:

@@ -75,6 +75,8 @@ class _Cutting:
         self._markdown = _renderer()
 
     def take(self, cell: NotebookNode) -> None:
+        if cell.metadata.get("slideshow", {}).get("slide_type") == "skip":
+            return
         name = str(cell.metadata.get("nbgrader", {}).get("grade_id", ""))
         if cell.cell_type == "markdown":
             if name.startswith("task-"):
