@@ -1,4 +1,4 @@
-"""What an author runs on the lessons' sources: lessons, build."""
+"""What an author runs on the lessons' sources: lessons, gate, build."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from rlcourse import checker
 from rlcourse.cli.app import app
 from rlcourse.lessons import paths
 from rlcourse.lessons.paths import UsageError
@@ -53,6 +54,36 @@ def lessons_command(
     slow = any(cost.cpu > running.seconds_allowed(lesson) for lesson, cost in costs.items())
     if slow or total > running.SECONDS_IN_ALL:
         raise typer.Exit(1)
+
+
+@app.command("gate", rich_help_panel="For authors")
+def gate_command(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE", help="A file with exercises of your own.")
+    ],
+) -> None:
+    """Say what is wrong with exercises of your own, before a student meets them.
+
+    Right answers are taken, every known mistake is called by its name, and no answer without thought passes:
+    what the course's own exercises have to pass. Exit status 1 if something does not hold.
+
+    Example: `rlcourse gate ours.py`; `rlcourse/grading/README.md` shows such a file.
+    """
+    from rlcourse.checker.gate import problems
+
+    wrong = False
+    for file in files:
+        try:
+            exercises = checker.add(file)
+        except checker.Unusable as error:
+            raise UsageError(str(error)) from error
+        for exercise in exercises:
+            found = list(dict.fromkeys(problems(exercise)))
+            wrong |= bool(found)
+            print(f"{exercise.number} {exercise.name}: {'all right' if not found else ''}".rstrip())
+            for problem in found:
+                print(f"  {problem}")
+    raise typer.Exit(wrong)
 
 
 @app.command("build", rich_help_panel="For authors")
