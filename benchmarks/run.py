@@ -74,8 +74,8 @@ def machine() -> dict[str, Any]:
     }
 
 
-def versions() -> dict[str, str]:
-    names = ("torch", "numpy", "gymnasium", "stable-baselines3")
+def versions(*names: str) -> dict[str, str]:
+    names = names or ("torch", "numpy", "gymnasium", "stable-baselines3")
     return {"Python": platform.python_version(), **{name: version(name) for name in names}}
 
 
