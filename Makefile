@@ -4,6 +4,7 @@
 # LAB_ARGS="--port 9999"    more arguments for `make lab`
 # SOLVED=1                  the answers, too, in `make site` and `make slides`
 # BENCH_ARGS="--only mark"  a part of `make bench`; benchmarks/run.py --help has them all
+# CAPSTONE_ARGS="--seeds 3" a part of `make capstone`; benchmarks/comparison.py --help has them all
 
 VENV  := .venv
 BIN   := $(VENV)/bin
@@ -15,6 +16,7 @@ START := $(firstword $(wildcard notebooks/00_*.ipynb))
 LAB_ARGS   ?=
 TEST_ARGS  ?=
 BENCH_ARGS ?=
+CAPSTONE_ARGS ?=
 
 # A folder that was moved or copied carries a .venv whose scripts still point to the old place.
 ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
@@ -34,7 +36,7 @@ endif
 # Two threads gain nothing on the course's small matrices; on a busy machine they wait for each other.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help lab setup site-setup test test-all build lessons site slides bench lint clean moved
+.PHONY: help lab setup site-setup test test-all build lessons site slides bench capstone lint clean moved
 
 help:
 	@echo "make lab       set up once, then open lesson 00 in JupyterLab"
@@ -46,6 +48,7 @@ help:
 	@echo "make site      build the web site in build/site/html; SOLVED=1 with the answers"
 	@echo "make slides    make the slides in build/slides, one file a lesson; SOLVED=1 with the answers"
 	@echo "make bench     compare with Stable-Baselines3, side by side; takes hours"
+	@echo "make capstone  run the comparison of lesson 20 again, seed by seed; takes about 13 minutes of CPU"
 	@echo "make lint      check the style of the code"
 	@echo "make clean     remove $(VENV) and the caches; lessons and answers stay"
 
@@ -82,6 +85,9 @@ bench: setup
 		$(OTTER)/bin/python -m pip install --quiet --disable-pip-version-check 'otter-grader==7.0.*'; }
 	$(BIN)/python benchmarks/run.py $(BENCH_ARGS)
 	$(BIN)/python benchmarks/grading.py --otter $(OTTER)/bin/python
+
+capstone: setup
+	$(BIN)/python benchmarks/comparison.py $(CAPSTONE_ARGS)
 
 lint: setup
 	$(BIN)/ruff check .

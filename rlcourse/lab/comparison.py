@@ -39,7 +39,9 @@ def _file() -> dict[str, Any]:
 def load() -> dict[str, dict[str, Runs]]:
     """All runs: task → agent → `Runs`."""
     return {
-        task: {name: Runs(**{k: np.array(v) for k, v in runs.items()}) for name, runs in agents.items()}
+        task: {
+            name: Runs(**{k: np.array(v) for k, v in runs.items()}) for name, runs in agents.items()
+        }
         for task, agents in _file()["runs"].items()
     }
 
