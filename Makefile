@@ -1,7 +1,7 @@
 # The course's commands; `make` alone lists them. Works with GNU make 3.81 and a plain shell.
 #
 # PYTHON=/path/to/python3   the Python to build .venv with (3.11 or newer; found by itself if not given)
-# LAB_ARGS="--port 9999"    more arguments for `make lab`
+# FOLDER=my-course          the folder to work in; LAB_ARGS="--port 9999"  more arguments for `make lab`
 # SOLVED=1                  the answers, too, in `make site` and `make slides`
 # BENCH_ARGS="--only mark"  a part of `make bench`; benchmarks/run.py --help has them all
 # CAPSTONE_ARGS="--seeds 3" a part of `make capstone`; benchmarks/comparison.py --help has them all
@@ -9,10 +9,11 @@
 VENV  := .venv
 BIN   := $(VENV)/bin
 STAMP := $(VENV)/.set-up
+TESTS := $(VENV)/.set-up-test
 SITED := $(VENV)/.set-up-site
 OTTER := $(VENV)/otter
-START := $(firstword $(wildcard notebooks/00_*.ipynb))
 
+FOLDER     ?= my-course
 LAB_ARGS   ?=
 TEST_ARGS  ?=
 BENCH_ARGS ?=
@@ -23,26 +24,16 @@ ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
 MOVED := moved
 endif
 
-# Where no window can open, JupyterLab only prints its address.
-ifneq ($(SSH_CONNECTION),)
-NO_BROWSER := --no-browser
-else ifeq ($(shell uname -s)$(DISPLAY)$(WAYLAND_DISPLAY),Linux)
-NO_BROWSER := --no-browser
-endif
-ifeq ($(shell id -u),0)
-ALLOW_ROOT := --allow-root
-endif
-
 # Two threads gain nothing on the course's small matrices; on a busy machine they wait for each other.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help lab setup site-setup test test-all build lessons site slides bench capstone lint clean moved
+.PHONY: help lab setup test test-all build lessons site slides bench capstone lint clean moved
 
 help:
-	@echo "make lab       set up once, then open lesson 00 in JupyterLab"
+	@echo "make lab       set up once, then open JupyterLab in $(FOLDER)/, your copy of the lessons"
 	@echo "make test      set up once, then the tests that a newcomer runs: every check, every lesson once"
 	@echo "make test-all  every test: more seeds, learning, broken notebooks, nbgrader, a browser"
-	@echo "make setup     the set-up alone: $(VENV) with everything the course needs, and $(BIN)/rlcourse"
+	@echo "make setup     the set-up alone: $(VENV) with what a student needs, and $(BIN)/rlcourse"
 	@echo "make build     build the students' notebooks/ from solutions/"
 	@echo "make lessons   run every lesson solved and print the processor seconds of each"
 	@echo "make site      build the web site in build/site/html; SOLVED=1 with the answers"
@@ -53,14 +44,15 @@ help:
 	@echo "make clean     remove $(VENV) and the caches; lessons and answers stay"
 
 lab: setup
-	$(BIN)/jupyter lab $(NO_BROWSER) $(ALLOW_ROOT) --LabApp.default_url=/lab/tree/$(START) $(LAB_ARGS)
+	@[ -d $(FOLDER)/.rlcourse ] || $(BIN)/rlcourse start $(FOLDER)
+	$(BIN)/rlcourse lab $(FOLDER) $(LAB_ARGS)
 
 setup: $(STAMP)
 
-test: setup
+test: $(TESTS)
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not full" $(TEST_ARGS)
 
-test-all: site-setup
+test-all: $(TESTS) $(SITED)
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(TEST_ARGS)
 
 lessons: setup
@@ -69,15 +61,13 @@ lessons: setup
 build: setup
 	$(BIN)/rlcourse build
 
-site: site-setup
+site: $(SITED)
 	$(BIN)/rlcourse site $(if $(SOLVED),--solved)
 
-slides: site-setup
+slides: $(SITED)
 	$(BIN)/rlcourse slides $(if $(SOLVED),--solved)
 
-site-setup: $(SITED)
-
-bench: setup
+bench: $(TESTS)
 	@$(BIN)/python -c 'import stable_baselines3' 2>/dev/null \
 	|| $(BIN)/python -m pip install --disable-pip-version-check --root-user-action=ignore \
 		--constraint constraints.txt --no-build-isolation --editable '.[test,bench]'
@@ -89,7 +79,7 @@ bench: setup
 capstone: setup
 	$(BIN)/python benchmarks/comparison.py $(CAPSTONE_ARGS)
 
-lint: setup
+lint: $(TESTS)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
@@ -97,12 +87,13 @@ clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The stamp is written last, so a set-up that was interrupted is taken up again.
-$(STAMP): pyproject.toml constraints.txt $(MOVED)
-	@rm -f $(STAMP)
+# What is installed is said in rlcourse/setup.py, which writes the stamps last: a set-up that was interrupted
+# is taken up again. The tests and the site need what a student needs, and more.
+$(STAMP) $(TESTS) $(SITED): pyproject.toml constraints.txt $(MOVED)
 	@set -e; \
-	if ! $(BIN)/python -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
-		new=; bare=; \
+	new=$(BIN)/python; bare=; \
+	if ! $$new -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+		new=; \
 		for python in $(PYTHON) $(if $(PYTHON),,python3.13 python3.12 python3.11 python3); do \
 			"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
 			if "$$python" -c 'import ensurepip, venv' 2>/dev/null; then new=$$python; break; fi; \
@@ -113,27 +104,5 @@ $(STAMP): pyproject.toml constraints.txt $(MOVED)
 		elif [ -z "$$new" ]; then \
 			echo "The course needs Python 3.11 or newer, and $(or $(PYTHON),this machine) has none: install one, or name it with make PYTHON=/path/to/python3." >&2; exit 2; \
 		fi; \
-		echo "Setting up $(VENV) with $$($$new --version). This happens once and takes some minutes."; \
-		"$$new" -m venv --clear $(VENV); \
-	fi
-	@$(BIN)/python -m pip install --disable-pip-version-check --root-user-action=ignore \
-		--constraint constraints.txt 'setuptools>=77' \
-	&& $(BIN)/python -m pip install --disable-pip-version-check --root-user-action=ignore \
-		--constraint constraints.txt --no-build-isolation --editable '.[test]' \
-	|| { echo "The set-up did not finish; the reason is above. Run make again to take it up." >&2; exit 2; }
-	@mkdir -p $(VENV)/share/jupyter/lab/settings
-	@printf '%s\n' \
-		'{"@jupyterlab/docmanager-extension:plugin": {"defaultViewers": {"python": "Jupytext Notebook"}},' \
-		' "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}' \
-		> $(VENV)/share/jupyter/lab/settings/overrides.json
-	@mkdir -p $(VENV)/etc/jupyter/labconfig
-	@# nbgrader is here for the tests; its menus are not for students.
-	@printf '%s\n' '{"disabledExtensions": {"@jupyter/nbgrader": true}}' \
-		> $(VENV)/etc/jupyter/labconfig/page_config.json
-	@printf '%s\n' "$(CURDIR)" > $(STAMP)
-
-$(SITED): $(STAMP)
-	@$(BIN)/python -m pip install --disable-pip-version-check --root-user-action=ignore \
-		--constraint constraints.txt --no-build-isolation --editable '.[site]' \
-	|| { echo "The set-up of the site did not finish; the reason is above." >&2; exit 2; }
-	@touch $(SITED)
+	fi; \
+	"$$new" -m rlcourse.setup $(patsubst $(STAMP)-%,--%,$(filter-out $(STAMP),$@))

@@ -58,9 +58,10 @@ from rlcourse.tabular.envs import TabularEnv
 #
 # If you run a check again without your own cell before it, it says so: what it sees then may be the course's function.
 #
-# When you have done a lesson, save it and run `rlcourse verify notebooks/00_start_here.ipynb` in a terminal (with
-# `.venv/bin/` in front if need be): it runs everything afresh and says what is right. `rlcourse progress` shows a table
-# of all lessons.
+# When you have done a lesson, save it and run `rlcourse verify 00` in a terminal (menu File → New → Terminal; with
+# `../.venv/bin/` in front if need be): it runs everything afresh and says what is right. `rlcourse progress` shows a
+# table of all lessons. To begin an exercise again, `rlcourse reset 0.1` gives its cell back as it was and keeps your answer
+# below it; once you have tried, `rlcourse show 0.1` shows the lesson's own answer.
 
 # %% [markdown]
 # ## What a reward is worth: the return

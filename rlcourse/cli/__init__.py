@@ -2,6 +2,6 @@
 
 # isort: off
 from rlcourse.cli.app import main
-from rlcourse.cli import studying, grading, handing_on, authoring, showing  # noqa: F401
+from rlcourse.cli import working, studying, grading, handing_on, authoring, showing  # noqa: F401
 
 __all__ = ["main"]

@@ -11,13 +11,16 @@ from rich.console import Console
 
 from rlcourse import checker
 from rlcourse.cli.app import app
-from rlcourse.lessons import paths
+from rlcourse.lessons import paths, working
 
 
 @app.command("verify")
 def verify_command(
     notebooks: Annotated[
-        list[Path], typer.Argument(metavar="NOTEBOOK", help="Your completed notebooks.")
+        list[Path],
+        typer.Argument(
+            metavar="NOTEBOOK", help="Your completed notebooks, or lessons of your folder, as 05."
+        ),
     ],
     timeout: Annotated[
         float, typer.Option(min=1, metavar="SECONDS", help="Limit for one cell.")
@@ -28,13 +31,13 @@ def verify_command(
     Prints one line an exercise; your files are not changed. Exit status: 0 if everything is right,
     1 if something is not, 2 if a file cannot be used.
 
-    Example: `rlcourse verify notebooks/05_*.ipynb`.
+    Example: `rlcourse verify 05` or `rlcourse verify ~/handed-in/05_*.ipynb`.
     """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     from rlcourse.lessons import verify
 
-    submissions = [verify.open_submission(path, checker) for path in notebooks]
+    submissions = [verify.open_submission(working.notebook(path), checker) for path in notebooks]
     out, errors = Console(highlight=False), Console(stderr=True)
     all_right = True
     for submission in submissions:
@@ -68,7 +71,7 @@ _STATES = {"passed": "[green]✓ solved[/]", "not attempted": "[dim]○ open[/]"
 def progress_command(
     folder: Annotated[
         Path | None,
-        typer.Argument(metavar="FOLDER", help="Your notebooks; notebooks/ if not given."),
+        typer.Argument(metavar="FOLDER", help="Your notebooks; found by itself if not given."),
     ] = None,
     timeout: Annotated[
         float, typer.Option(min=1, metavar="SECONDS", help="Limit for one exercise.")
@@ -85,7 +88,7 @@ def progress_command(
 
     from rlcourse.lessons import progress
 
-    lessons = progress.progress(folder or paths.notebooks_folder(), checker, timeout)
+    lessons = progress.progress(folder or working.require(), checker, timeout)
     table = Table("Exercise", "", "Points", "State")
     table.columns[2].justify = "right"
     following = None

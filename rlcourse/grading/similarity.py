@@ -119,9 +119,9 @@ def _course_texts(name: str) -> Iterator[str]:
 
 
 def _solved_cells(lesson: str) -> dict[str, str]:
-    """The exercise cells of the solved lesson, with what is given in them; none outside a checkout."""
+    """The exercise cells of the solved lesson, with what is given in them; none where the lessons are missing."""
     try:
-        sources = paths.lesson_files(paths.solutions_folder(), ".py")
+        sources = paths.lesson_files(paths.release() / "solutions", ".py")
     except UsageError:
         return {}
     cells = build.read_cells(sources[lesson]) if lesson in sources else []

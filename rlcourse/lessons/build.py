@@ -13,7 +13,7 @@ import itertools
 import json
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -131,7 +131,7 @@ def write(texts: dict[Path, str], force: bool = False) -> list[Path]:
                 f"There is no folder {folder}: create it, or run this in the checkout."
             )
     for path in at_stake:
-        _back_up(path)
+        back_up(path)
     write_atomically({path: texts[path] for path in changed})
     return changed
 
@@ -149,9 +149,7 @@ def work_in(path: Path, text: str) -> list[str]:
     stubs = {cell.source for cell in nbformat.reads(text, as_version=4).cells}
     answers, others = [], 0
     for cell in nb.cells:
-        if not cell.source.strip() or cell.source in stubs:
-            continue
-        if is_untouched(cell) or _is_released(cell):
+        if not is_own(cell, stubs):
             continue
         if exercise_in(cell):
             answers.append(exercise_in(cell))
@@ -161,6 +159,12 @@ def work_in(path: Path, text: str) -> list[str]:
     return told + [f"{others} cell{'s' if others > 1 else ''} of one's own"] * (others > 0)
 
 
+def is_own(cell: NotebookNode, released: Collection[str]) -> bool:
+    """Whether somebody wrote or changed this cell: neither among the `released` sources, nor any build's."""
+    written = cell.source.strip() and cell.source not in released
+    return bool(written) and not is_untouched(cell) and not _is_released(cell)
+
+
 def _is_released(cell: NotebookNode) -> bool:
     """Whether a cell that is not nbgrader's is as some build made it: its id comes from its text."""
     made = Cell(0, None, cell.cell_type, cell.source)
@@ -168,8 +172,8 @@ def _is_released(cell: NotebookNode) -> bool:
     return name.startswith(("hints-", _cell_id(made, set())))
 
 
-def _back_up(path: Path) -> None:
-    """Copy a notebook to NAME.ipynb.bak, or .bak2, .bak3, …: an older backup stays."""
+def back_up(path: Path) -> Path:
+    """Copy a notebook to NAME.ipynb.bak, or .bak2, .bak3, …, and return which: an older backup stays."""
     for again in itertools.count(1):
         backup = path.with_name(f"{path.name}.bak{again if again > 1 else ''}")
         if backup.exists():
@@ -178,7 +182,7 @@ def _back_up(path: Path) -> None:
             shutil.copy2(path, backup)
         except OSError as error:
             raise UsageError(f"Cannot write {backup}: {error.strerror or error}.") from error
-        return
+        return backup
 
 
 def stale(texts: dict[Path, str]) -> list[Path]:

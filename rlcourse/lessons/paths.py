@@ -29,6 +29,19 @@ def root() -> Path:
     )
 
 
+def release() -> Path:
+    """The folder with `notebooks/` and `solutions/` of this very version: the checkout, or part of a wheel.
+
+    Raises:
+        UsageError: the package came without them.
+    """
+    package = Path(__file__).resolve().parents[1]
+    for folder in (package / "course", package.parent):
+        if (folder / "notebooks").is_dir() and (folder / "solutions").is_dir():
+            return folder
+    raise UsageError(f"The lessons are missing beside {package}: install the course again.")
+
+
 def solutions_folder() -> Path:
     return root() / "solutions"
 

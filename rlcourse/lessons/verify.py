@@ -201,7 +201,7 @@ def _run(
             lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
             raise UsageError(
                 f"{submission.path} could not be run: {lines[-1] if lines else 'pytest stopped'}. "
-                "Check the installation with `make setup`."
+                "Install the course again, with `make setup` or pip."
             )
         return found
 

@@ -157,7 +157,10 @@ def requirements(lesson: str) -> list[str]:
 def _package() -> Iterator[tuple[str, bytes]]:
     root = Path(rlcourse.__file__).parent
     for path in sorted(root.rglob("*")):
-        if path.suffix in (".py", ".json") and "__pycache__" not in path.parts:
+        # `course` is where a wheel carries the lessons; grading needs none of them.
+        if path.suffix in (".py", ".json") and not {"__pycache__", "course"} & {
+            *path.relative_to(root).parts
+        }:
             yield f"rlcourse/{path.relative_to(root).as_posix()}", path.read_bytes()
 
 

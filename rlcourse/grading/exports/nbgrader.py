@@ -119,7 +119,7 @@ def export(result: dict[str, Any], options: Options) -> Export:
 
 
 def _released(lesson: str) -> Path:
-    folder = paths.notebooks_folder()
+    folder = paths.release() / "notebooks"
     found = paths.lesson_files(folder, ".ipynb")
     if lesson not in found:
         raise UsageError(
