@@ -116,6 +116,12 @@ def grade(
     _write(result, out, assignment.anonymous)
     journal.finish([keys[submission] for submission in found])
     _summary(result, console)
+    given_by_hand = [
+        told for record in finished.records for _, told, _ in results.given_by_hand(record)
+    ]
+    if given_by_hand:
+        excused = sum(results.EXCUSED in told for told in given_by_hand)
+        console.print(f"{len(given_by_hand)} marks given by hand, {excused} of them excused.")
     for told in filter(None, (note, *finished.notes)):
         console.print(told, style="yellow", markup=False, highlight=False)
     pages = "feedback/, marking/" if assignment.anonymous else "feedback/"

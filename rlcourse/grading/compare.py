@@ -59,7 +59,8 @@ def changes_of(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
         pair = before.get(student), after.get(student)
         marks = tuple(map(_mark, pair))
         if marks[0] != marks[1]:
-            found.append(Change(new["lesson"], student, *marks, tuple(_reasons(*pair))))
+            reasons = tuple(_reasons(*pair)) or ("for no reason that the results show",)
+            found.append(Change(new["lesson"], student, *marks, reasons))
     return found
 
 

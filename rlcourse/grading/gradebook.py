@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import html
 import io
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -92,8 +93,10 @@ def gradebook(graded: Mapping[str, dict[str, Any]], course: CourseFile) -> Book:
         student.id: Row(student.id, student.name, student.email)
         for student in course.roster().students.values()
     }
+    records: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for lesson, result in graded.items():
         for record in result["submissions"]:
+            records[record["student"]].append(record)
             row = rows.setdefault(record["student"], Row(record["student"]))
             row.name, row.email = record.get("name", row.name), record.get("email", row.email)
             row.cells[lesson] = _cell(record)
@@ -111,6 +114,12 @@ def gradebook(graded: Mapping[str, dict[str, Any]], course: CourseFile) -> Book:
         if missing:
             notes.append(
                 f"{row.student}: no total, the grader failed on lesson {', '.join(missing)}"
+            )
+        free = sum(record.get("free_late_days", 0) for record in records[row.student])
+        if free > course.late_days:
+            notes.append(
+                f"{row.student}: {free} free late days in these lessons, {course.late_days} in the term: grade "
+                "the lessons again with --resume, in the order of their deadlines"
             )
     once = [row.student for row in rows.values() if _handed_in(row) == 1]
     if not course.students and len(graded) > 1 and once:

@@ -76,9 +76,9 @@ def mark_all(
 
 def mark(course: Course, submission: Submission) -> dict[str, Any]:
     """The record of one submission: plain data, ready for JSON, screens and pages."""
-    for path in course.own:  # known already, unless this process is a new one
-        checker.add(path)
     try:
+        for path in course.own:  # known already, unless this process is a new one
+            checker.add(path)
         record = _mark_submission(course, submission)
     except CourseFault as fault:
         reason = f"not marked, and no fault of the student's: {fault}: please report this"

@@ -24,7 +24,7 @@ from rlcourse import checker
 from rlcourse.lessons.paths import UsageError
 
 from . import tables
-from .results import EXCUSED, NOTHING
+from .results import EXCUSED, NOTHING, given_by_hand
 
 FILE = "overrides.csv"
 COLUMNS = ("student", "exercise", "points", "reason", "who", "when")
@@ -129,15 +129,19 @@ def _points(text: str, where: str) -> float | None:
 
 def kept(result: Mapping[str, Any]) -> tuple[Override, ...]:
     """The overrides that a result was made with."""
-    found = []
-    for record in result["submissions"]:
-        given = [("", record)] + [(mark["name"], mark) for mark in record["exercises"]]
-        for exercise, holder in given:
-            if told := holder.get("override"):
-                points = None if told.get(EXCUSED) else told["points"]
-                row = (points, told["reason"], told["who"], told["when"])
-                found.append(Override(record["student"], result["lesson"], exercise, *row))
-    return tuple(found)
+    return tuple(
+        Override(
+            record["student"],
+            result["lesson"],
+            exercise or "",
+            None if told.get(EXCUSED) else told["points"],
+            told["reason"],
+            told["who"],
+            told["when"],
+        )
+        for record in result["submissions"]
+        for exercise, told, _ in given_by_hand(record)
+    )
 
 
 def are_current(result: Mapping[str, Any], overrides: Iterable[Override]) -> bool:

@@ -7,9 +7,6 @@ apart, which submissions are odd, and which answers are nearly the same.
 from __future__ import annotations
 
 import html
-import io
-import re
-import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,7 +16,7 @@ import numpy as np
 
 from rlcourse.checker.cards import inline
 
-from . import feedback, results
+from . import feedback, figures, overrides, results
 from .side_by_side import STYLE, beside
 from .similarity import SHARED, Alike, nearly_identical
 
@@ -31,7 +28,6 @@ MOST_MISTAKES, MOST_PAIRS = 15, 60
 
 GROUPS = {"passed": "right", "failed": "wrong", "not attempted": "not attempted"}
 STOPPED = "stopped"
-_COLOURS = {"right": "#009E73", "wrong": "#D55E00", STOPPED: "#CC79A7", "not attempted": "#999999"}
 
 
 # ----------------------------------------------------------------------------------- the numbers
@@ -182,6 +178,7 @@ def _body(result: dict[str, Any], title: str) -> str:
             _section("Most frequent mistakes", _mistakes(made)),
             _section("Exercises that do not discriminate", _discriminating(found)),
             _section("Odd submissions", _odd(result)),
+            _section("Marks given by hand", _by_hand(result)),
             _section("Answers that are nearly the same", _alike(nearly_identical(result), result)),
             f'<footer class="soft">Made by rlcourse {html.escape(result["rlcourse"])} from '
             f"results.json; run with {html.escape(result['sandbox'])}.</footer>\n",
@@ -202,7 +199,7 @@ def _facts(result: dict[str, Any]) -> str:
     if graded:
         scores = [record["score"] for record in graded]
         full = sum(record["score"] >= record["points"] for record in graded)
-        points = graded[0]["points"]
+        points = max(record["points"] for record in graded)  # some may be excused from an exercise
         facts += [
             (f"{np.mean(scores):.1f} of {points:g}", "points on average"),
             (f"{np.median(scores):g}", "points in the middle (median)"),
@@ -217,7 +214,7 @@ def _points(result: dict[str, Any]) -> str:
     if not scores:
         return "<p>No submission was graded.</p>"
     most = max(record["points"] for record in result["submissions"])
-    return _histogram(scores, most)
+    return figures.histogram(scores, most)
 
 
 def _exercises(found: list[Item]) -> str:
@@ -240,7 +237,7 @@ def _exercises(found: list[Item]) -> str:
         '<p class="soft">Stopped: it ran too long, ended the process, answered too much, or '
         "called the course's own answer.</p>"
     )
-    return _bars(found) + _table(head, rows, numbers=(2, 3, 4, 5, 6)) + note
+    return figures.bars(found) + _table(head, rows, numbers=(2, 3, 4, 5, 6)) + note
 
 
 def _mistakes(made: list[Misconception]) -> str:
@@ -259,7 +256,7 @@ def _mistakes(made: list[Misconception]) -> str:
     more = f'<p class="soft">{rest} more, in {len(made) - len(shown)} kinds.</p>' if rest else ""
     colours = '<p class="soft">Orange: recognised by name. Grey: wrong in another way.</p>'
     table = _table(("Made by", "Exercise", "Mistake"), rows, (0,))
-    return _frequencies(shown) + colours + table + more + _again(made)
+    return figures.frequencies(shown) + colours + table + more + _again(made)
 
 
 def _again(made: list[Misconception]) -> str:
@@ -342,6 +339,20 @@ def _odd(result: dict[str, Any]) -> str:
     return _table(("Student", "File", "What is odd"), rows) if rows else "<p>None.</p>"
 
 
+def _by_hand(result: dict[str, Any]) -> str:
+    """Nothing where there are none."""
+    rows = [
+        (
+            html.escape(record["student"]),
+            "the lesson" if name is None else f"<code>{html.escape(name)}</code>",
+            html.escape(overrides.sentence(told, points)),
+        )
+        for record in result["submissions"]
+        for name, told, points in results.given_by_hand(record)
+    ]
+    return _table(("Student", "Exercise", "What was given"), rows) if rows else ""
+
+
 def _alike(found: list[Alike], result: dict[str, Any]) -> str:
     explained = (
         '<p class="soft">A list to look at, not a finding: the same thought leads to the same lines. '
@@ -390,105 +401,3 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequence
     body = "\n".join(row("td", cells) for cells in rows)
     table = f"<table><thead>{row('th', head)}</thead>\n<tbody>{body}</tbody></table>"
     return f'<div class="scroll">{table}</div>\n'
-
-
-# ------------------------------------------------------------------------------------ the figures
-
-# Drawn in a colour that nothing else has, and replaced by the page's own: light or dark.
-_INK = "#010203"
-
-
-def _bars(found: list[Item]) -> str:
-    """A bar an exercise: how many are right, wrong, stopped, not attempted."""
-    figure, axes = _axes(len(found))
-    left = np.zeros(len(found))
-    widest = max(item.groups.total() for item in found)
-    for group, colour in _COLOURS.items():
-        counts = np.array([item.groups[group] for item in found])
-        if not counts.any():
-            continue
-        axes.barh(range(len(found)), counts, left=left, color=colour, label=group, height=0.7)
-        for y, (count, start) in enumerate(zip(counts, left, strict=True)):
-            if count >= 0.015 * widest:  # a narrower piece has no room for a number
-                axes.text(
-                    start + count / 2, y, str(count), ha="center", va="center", color="#000000"
-                )
-        left += counts
-    axes.set_yticks(range(len(found)), [f"{item.number} {item.name}" for item in found])
-    axes.set_xlabel("submissions")
-    axes.set_xlim(0, widest)
-    figure.legend(loc="outside upper center", ncols=4, frameon=False, labelcolor=_INK)
-    told = "; ".join(
-        f"{i.number} {i.name}: " + ", ".join(f"{i.groups[g]} {g}" for g in _COLOURS if i.groups[g])
-        for i in found
-    )
-    return _inline(figure, "bars", f"Submissions for each exercise. {told}.")
-
-
-def _histogram(scores: list[float], most: float) -> str:
-    """How many submissions reached how many points."""
-    figure, axes = _axes(4)
-    edges = np.arange(-0.5, most + 1.5) if most <= 40 else np.linspace(0, most, 21)
-    counts, _ = np.histogram(scores, edges)
-    middles = (edges[1:] + edges[:-1]) / 2
-    axes.bar(middles, counts, width=0.85 * np.diff(edges), color="#0072B2")
-    axes.invert_yaxis()
-    axes.set_xlabel("points")
-    axes.set_ylabel("submissions")
-    axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.yaxis.get_major_locator().set_params(integer=True)
-    pairs = zip(middles, counts, strict=True)
-    told = ", ".join(f"{count} with {middle:g}" for middle, count in pairs if count)
-    return _inline(figure, "points", f"Submissions by points, of {most:g}: {told}.")
-
-
-def _frequencies(shown: list[Misconception]) -> str:
-    """A bar a mistake: how many made it."""
-    figure, axes = _axes(len(shown))
-    counts = [len(one.students) for one in shown]
-    colours = ["#D55E00" if one.known else "#999999" for one in shown]
-    bars = axes.barh(range(len(shown)), counts, color=colours, height=0.7)
-    axes.bar_label(bars, padding=4, color=_INK)
-    names = [f"{one.number} {results.shortened(one.name, 34)}" for one in shown]
-    # A student's exception may have a name of dollars, which is no formula.
-    axes.set_yticks(range(len(shown)), names, parse_math=False)
-    axes.set_xlabel("made by")
-    axes.xaxis.get_major_locator().set_params(integer=True)
-    told = ", ".join(f"{one.number} {one.name}: {n}" for one, n in zip(shown, counts, strict=True))
-    return _inline(
-        figure, "mistakes", f"The most frequent mistakes, and how many made each: {told}."
-    )
-
-
-def _axes(rows: int) -> tuple[Any, Any]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(10, 1.1 + 0.36 * rows), layout="constrained")
-    axes = figure.add_subplot()
-    axes.invert_yaxis()
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set_color(_INK)
-    axes.tick_params(colors=_INK, length=0)
-    axes.xaxis.label.set_color(_INK)
-    axes.yaxis.label.set_color(_INK)
-    return figure, axes
-
-
-def _inline(figure: Any, name: str, alt: str) -> str:
-    """A figure as an SVG element of the page, with words for those who do not see it."""
-    import matplotlib as mpl
-
-    stream = io.StringIO()
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}), warnings.catch_warnings():
-        # Text stays text: the browser has the letters that the font measured here has not.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
-    svg = stream.getvalue()
-    svg = svg[svg.index("<svg") :].replace(_INK, "currentColor")
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    # Every figure has an `axes_1`; in one page an id is for one element.
-    svg = re.sub(r'\bid="', f'id="{name}-', svg)
-    svg = re.sub(r'href="#', f'href="#{name}-', svg).replace("url(#", f"url(#{name}-")
-    label = html.escape(alt, quote=True)
-    svg = svg.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
-    return f"<figure>{svg}</figure>\n"

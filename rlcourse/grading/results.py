@@ -13,6 +13,7 @@ import json
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -158,14 +159,23 @@ def harmless(cell: Any) -> Any:
     return f"'{cell}" if risky else cell
 
 
-def by_hand(record: dict[str, Any]) -> str:
-    """The marks that a teacher gave by hand, "sarsa: 0 → 2, …"; empty if there are none."""
-    given = [("lesson", record)] + [(mark["name"], mark) for mark in record["exercises"]]
+def given_by_hand(
+    record: Mapping[str, Any],
+) -> Iterator[tuple[str | None, Mapping[str, Any], float]]:
+    """(exercise, what was given, points possible) for each mark given by hand; None is the whole lesson."""
+    if told := record.get("override"):
+        yield None, told, record["points"]
+    for mark in record["exercises"]:
+        if told := mark.get("override"):
+            yield mark["name"], told, mark["points"]
+
+
+def by_hand(record: Mapping[str, Any]) -> str:
+    """The marks given by hand in one cell, "sarsa: 0 → 2, the reason; …"; empty if there are none."""
     return "; ".join(
-        f"{name}: {told['before']:g} → {EXCUSED if told.get(EXCUSED) else format(told['points'], 'g')}"
-        f", {told['reason']}"
-        for name, holder in given
-        if (told := holder.get("override"))
+        f"{name or 'lesson'}: {told['before']:g} → "
+        f"{EXCUSED if told.get(EXCUSED) else format(told['points'], 'g')}, {told['reason']}"
+        for name, told, _ in given_by_hand(record)
     )
 
 

@@ -99,6 +99,19 @@ def test_options_come_before_the_file(course):
     assert course.rules("05", deadline=abroad).deadline == abroad
 
 
+def test_options_for_files_come_before_it(course, tmp_path):
+    agreed = course.terms("05")
+    assert agreed["students"] == tmp_path / "class.csv" and agreed["assignment"].anonymous
+    assert agreed["course_named"] == {"name": "Reinforcement learning", "term": "Winter 2026/27"}
+    (tmp_path / "others.csv").write_text("id,name,email\njane,Jane,\nben,Ben,\n")
+    (tmp_path / "hand.csv").write_text("student,exercise,points,reason\njane,05,1,x\n")
+    given = {"students": tmp_path / "others.csv", "overrides": tmp_path / "hand.csv", "anonymous": False}  # fmt: skip
+    agreed = course.terms("05", **given)
+    assert agreed["students"] == tmp_path / "others.csv" and not agreed["assignment"].anonymous
+    assert [o.points for o in agreed["assignment"].overrides] == [1]
+    assert CourseFile().terms("05")["course_named"] is None
+
+
 def test_extensions(course):
     assert course.rules("05").extensions == {
         "jane": datetime(2026, 11, 27, 23, 59, tzinfo=BERLIN),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from made_up_class import EXERCISES, mark, record, result, unreadable
 
 from rlcourse import checker
-from rlcourse.grading import feedback, results
+from rlcourse.grading import feedback, report, results
 from rlcourse.grading.overrides import (
     Override,
     apply,
@@ -182,6 +184,15 @@ def test_the_student_is_told():
     page = feedback.page(whole, "05", "SARSA")
     assert f"Marked by hand: 1 of {POINTS} (before: {POINTS})" in page and f"<b>1</b> of {POINTS}" in page  # fmt: skip
     assert sentence({"excused": True, "before": 2, "reason": "ill", "who": "", "when": ""}, 2) == "Excused. ill"  # fmt: skip
+
+
+def test_the_report_lists_them():
+    records, _ = applied([record("jane"), record("zoe")], by_hand("zoe", "", None), by_hand("jane", "sarsa", 1))  # fmt: skip
+    text = report.page(result(*records)).partition("Marks given by hand</h2>")[2]
+    rows = [re.sub("<[^>]*>", "|", row) for row in text.partition("</table>")[0].split("\n")[1:]]
+    assert any("jane" in row and "sarsa" in row and "1 of 3 (before: 3)" in row for row in rows)
+    assert any("zoe" in row and "the lesson" in row and "Excused. a reason" in row for row in rows)
+    assert "Marks given by hand" not in report.page(result(record("jane")))
 
 
 def test_the_table_of_grades_says_so():

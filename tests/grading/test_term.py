@@ -144,6 +144,14 @@ def test_without_a_mark_there_is_no_total():
     assert line["lesson 04"] == line["percent"] == ""
 
 
+def test_more_free_days_than_there_are():
+    """Lesson 04 was graded again, and took days that lesson 05 had taken."""
+    graded = {n: lesson(n, record("jane", free_late_days=2), record("ben")) for n in ("04", "05")}
+    (note,) = gradebook(graded, CourseFile(late_days=3)).notes
+    assert "jane: 4 free late days" in note and "3 in the term" in note
+    assert gradebook(graded, CourseFile(late_days=4)).notes == []
+
+
 def test_the_table_and_the_page():
     hand = {"points": 1, "before": 7, "reason": "agreed", "who": "rb", "when": ""}
     graded = TERM | {"06": lesson("06", record("=cmd()", override=hand, score=1))}

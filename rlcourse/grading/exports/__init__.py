@@ -74,7 +74,7 @@ def export(result: dict[str, Any], to: str, out: Path, options: Options) -> Expo
     made.notes += [
         f"{record['student']}: 0 points, because there was nothing to mark: {record['reason']}"
         for record in marked
-        if record["state"] != "graded"
+        if record["state"] != "graded" and not record["score"]
     ]
     made.notes += [
         f"{record['student']}: excused, {_AS_EXCUSED.get(to, 'no mark')}" for record in excused
