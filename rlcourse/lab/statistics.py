@@ -17,7 +17,7 @@ from itertools import count
 import numpy as np
 
 ROUNDING = 1e-12  # what a sum of probabilities may be off: a rate that is met exactly is met
-MOST_RUNS = 1_000  # of `required_runs`: who has so many needs no test
+MOST_RUNS = 500  # of `required_runs`: nobody makes more to judge one agent
 
 
 def _table(scores) -> np.ndarray:
@@ -133,7 +133,7 @@ def required_runs(
     The fewest runs for which some `needed` has 1 − pass_probability(p_good, runs, needed) ≤ false_fail
     and pass_probability(p_bad, runs, needed) ≤ false_pass; for so few runs only one does.
     0 ≤ p_bad < p_good ≤ 1. More runs do not always help, so they are counted up, not bisected.
-    Raises ValueError if p_bad is not below p_good, or a thousand runs are not enough.
+    Raises ValueError if p_bad is not below p_good, or 500 runs are not enough.
     """
     if not 0 <= p_bad < p_good <= 1:
         raise ValueError(f"p_bad must be below p_good; they are {p_bad:g} and {p_good:g}")
