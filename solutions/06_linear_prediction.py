@@ -108,6 +108,7 @@ def policy(s, rng):
 #
 # - One row per state, one column per feature, the constant ($i=0$) first: order $n$ means $n+1$ columns.
 # - `s` is used as it comes. The constant is 1 everywhere, at $s=0$ too. There may be no states at all.
+# - Any other `basis` raises `ValueError`: a name that is spelt wrongly should not pass for one of the two.
 
 
 # %% exercise="basis_features" points=1
@@ -120,7 +121,9 @@ def basis_features(s, order, basis):
     i = np.arange(order + 1)
     if basis == "polynomial":
         return s[:, None] ** i
-    return np.cos(np.pi * s[:, None] * i)
+    if basis == "fourier":
+        return np.cos(np.pi * s[:, None] * i)
+    raise ValueError(f"There is no basis {basis!r}.")
     ### END SOLUTION
 
 

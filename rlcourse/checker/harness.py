@@ -17,7 +17,7 @@ import traceback
 import warnings
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -270,6 +270,7 @@ def _differs(now: Any, before: Any) -> bool | str:
 
 DRAWS = 2200
 REPEATED = 100
+UNKNOWN_CHOICE = "median"  # neither a basis nor an ensemble's mode
 
 
 @caller
@@ -302,6 +303,33 @@ def draws(function: Callable[..., Any], seed: int, **inputs: Any) -> dict[str, A
         "repeats": run_of(REPEATED) == drawn[:REPEATED],
         "unchanged": not _differs(arguments, list(inputs.values())),
     }
+
+
+@caller
+def choosing(function: Callable[..., Any], **inputs: Any) -> dict[str, Any]:
+    """Call with the choice by name that comes last, and once more with a name that there is not.
+
+    Report: `value`; `refused`: what the second call raised.
+    """
+    mismatch = signature_mismatch(function, len(inputs))
+    if mismatch:
+        raise Misuse("signature", mismatch)
+    *others, choice = inputs.values()
+    return {
+        "value": function(*others, choice),
+        "refused": refused(function, [*others, UNKNOWN_CHOICE]),
+    }
+
+
+def refused(function: Callable[..., Any], arguments: Sequence[Any]) -> str:
+    """The type of what a call raised that should not go through; "nothing" if it did."""
+    try:
+        function(*arguments)
+    except NotImplementedError:
+        raise
+    except Exception as error:
+        return type(error).__name__
+    return "nothing"
 
 
 def _index(x: Any) -> Any:

@@ -24,7 +24,7 @@ from rlcourse.lab.on_policy import Rollout
 from rlcourse.lab.replay import Batch, PPOBatch
 from rlcourse.lab.seeding import torch_seed
 
-from .harness import caller, signature_mismatch
+from .harness import UNKNOWN_CHOICE, caller, refused, signature_mismatch
 from .plain import Tensor, transferable
 from .probes import Misuse, build, refuse_whole_result
 
@@ -492,14 +492,8 @@ def refusing(function: Any, mode: str, **inputs: Any) -> dict[str, Any]:
     Report: `value`; `refused`: what the second call raised.
     """
     first, *others = inputs.values()
-    value, refused = _call(function, [first, mode, *others]), "nothing"
-    try:
-        function(first, "median", *others)
-    except NotImplementedError:
-        raise
-    except Exception as error:
-        refused = type(error).__name__
-    return {"value": value, "refused": refused}
+    value = _call(function, [first, mode, *others])
+    return {"value": value, "refused": refused(function, [first, UNKNOWN_CHOICE, *others])}
 
 
 @caller

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
-from rlcourse.checker.comparing import same
+from rlcourse.checker.comparing import difference, same
 from rlcourse.checker.declaration import (
     Exercise,
     Lesson,
@@ -25,9 +26,11 @@ from .lesson_00 import FLAGS, never_asked
 from .targets import (
     COUNT_GAMMA,
     NO_GAMMA,
+    but_for_the_refusal,
     one_step,
     sampled_target,
     target_mistakes,
+    told_of_refusal,
     update_mistakes,
 )
 
@@ -74,6 +77,7 @@ def _places(rng: np.random.Generator) -> list[Case]:
     return made
 
 
+BASES = ("polynomial", "fourier")
 WAVES: dict[str, Callable] = {
     "cos iπs": lambda i, s: np.cos(np.pi * i * s),
     "cos is": lambda i, s: np.cos(i * s),
@@ -103,10 +107,16 @@ def _basis(
     always: str = "",
     swapped: bool = False,
     axis: bool = True,
+    refuses: bool = True,
 ) -> Callable:
-    """Features with their parts exchangeable; first, last: the first index, and how many are missing at the end."""
+    """Features with their parts exchangeable; first, last: the first index, and how many are missing at the end.
+
+    refuses: whether another basis raises; else it is taken for the Fourier basis.
+    """
 
     def basis_features(s, order, basis):
+        if refuses and basis not in BASES:
+            raise ValueError(basis)
         i = np.arange(first, order + 1 + last)
         i = i if rising else i[::-1]
         polynomial = (always or basis) == "polynomial"
@@ -120,8 +130,23 @@ def _basis(
     return basis_features
 
 
+def _of_two(polynomial: Callable, fourier: Callable) -> Callable:
+    """A right answer from a function (s, order) for each basis."""
+
+    def basis_features(s, order, basis):
+        if basis == "polynomial":
+            return polynomial(s, order)
+        if basis == "fourier":
+            return fourier(s, order)
+        raise ValueError("no such basis")
+
+    return basis_features
+
+
 def _running_products(s, order, basis):
     """Powers one by one; cosines by cos (i+1)a = 2 cos a cos ia − cos (i−1)a."""
+    if basis not in BASES:
+        raise ValueError(basis)
     columns = [np.ones(len(s))]
     for i in range(1, order + 1):
         if basis == "polynomial":
@@ -133,11 +158,22 @@ def _running_products(s, order, basis):
 
 
 def _by_double_loop(s, order, basis):
+    if basis not in BASES:
+        raise ValueError(f"There is no basis {basis!r}.")
     x = np.zeros((len(s), order + 1))
     for n, value in enumerate(s):
         for i in range(order + 1):
             x[n, i] = value**i if basis == "polynomial" else np.cos(i * np.pi * value)
     return x
+
+
+_close = partial(same, rtol=1e-9, atol=1e-10)
+
+
+def _told_of_bases(case: Case, answer: dict, right: dict) -> str:
+    if _close(answer["value"], right["value"]):
+        return told_of_refusal("Both bases are right", "basis", answer)
+    return difference(basis_features, case, answer, right)
 
 
 basis_features = Exercise(
@@ -147,6 +183,9 @@ basis_features = Exercise(
     returns=array(),
     points=1,
     equation="(6.3)",
+    call="choosing",
+    alike=but_for_the_refusal(_close),
+    tells=_told_of_bases,
     mistakes=[
         Mistake(
             "missing-constant",
@@ -253,20 +292,25 @@ basis_features = Exercise(
             "Print the shape of your result; (N, order+1) is wanted.",
             _basis(axis=False),
         ),
+        Mistake(
+            "any-basis",
+            "Both bases are right, but another name is taken for one of them. A name that is spelt wrongly would learn "
+            "with other features than you think: raise ValueError.",
+            'What does your function do with the basis "median"?',
+            _basis(refuses=False),
+        ),
     ],
     also_correct=[
         _basis(),
         _running_products,
         _by_double_loop,
-        lambda s, n, basis: (
-            np.vander(s, n + 1, increasing=True)
-            if basis == "polynomial"
-            else np.cos(np.outer(s, np.pi * np.arange(n + 1)))
+        _of_two(
+            lambda s, n: np.vander(s, n + 1, increasing=True),
+            lambda s, n: np.cos(np.outer(s, np.pi * np.arange(n + 1))),
         ),
-        lambda s, n, basis: (
-            np.power.outer(s, np.arange(n + 1))
-            if basis == "polynomial"
-            else np.exp(1j * np.pi * np.outer(s, np.arange(n + 1))).real
+        _of_two(
+            lambda s, n: np.power.outer(s, np.arange(n + 1)),
+            lambda s, n: np.exp(1j * np.pi * np.outer(s, np.arange(n + 1))).real,
         ),
     ],
 )

@@ -31,6 +31,7 @@ from rlcourse.exercises.network_targets import (
     target_mistakes,
     td_target,
 )
+from rlcourse.exercises.targets import but_for_the_refusal, told_of_refusal
 from rlcourse.values import double_dqn, ensembles, prioritised
 
 TERMINAL = (
@@ -313,20 +314,9 @@ def _ensemble_by_where(q, mode, reward, terminated, gamma, subset=None):
 _close = partial(same, rtol=RTOL, atol=ATOL)
 
 
-def _but_for_the_refusal(case: Case, answer: dict, mistake: dict) -> bool:
-    """Whether a mistake explains an answer that may be careless about other modes as well."""
-    alike = answer["refused"] == mistake["refused"] or mistake["refused"] == "ValueError"
-    return alike and _close(answer["value"], mistake["value"])
-
-
 def _told_of_modes(case: Case, answer: dict, right: dict) -> str:
     if _close(answer["value"], right["value"]):
-        found = answer["refused"]
-        return (
-            'The three modes are right. Asked for a mode that there is not, "median", your function '
-            + ("goes on as if nothing were wrong" if found == "nothing" else f"raises {found}")
-            + "; it should raise ValueError."
-        )
+        return told_of_refusal("The three modes are right", "mode", answer)
     return difference(ensemble_target, case, answer, right)
 
 
@@ -340,7 +330,7 @@ ensemble_target = Exercise(
     call="refusing",
     rtol=RTOL,
     atol=ATOL,
-    alike=_but_for_the_refusal,
+    alike=but_for_the_refusal(_close),
     tells=_told_of_modes,
     mistakes=[
         Mistake(

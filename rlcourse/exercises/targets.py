@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from rlcourse.checker.declaration import Mistake, composable
+from rlcourse.checker.harness import UNKNOWN_CHOICE, Case
 
 NO_GAMMA = (
     "The next state's value enters without γ: it comes one step later, so it counts γ of itself."
@@ -281,3 +282,26 @@ def update_mistakes(
             *make(forgets=True),
         ),
     ]
+
+
+def but_for_the_refusal(close: Callable[..., bool]) -> Callable[[Case, dict, dict], bool]:
+    """`alike` of an answer to a choice by name: a mistake explains it if it is careless about other names as well.
+
+    Of the reports of `choosing` and `refusing`: value, and what another name raised.
+    """
+
+    def alike(case: Case, answer: dict, mistake: dict) -> bool:
+        as_careless = answer["refused"] == mistake["refused"] or mistake["refused"] == "ValueError"
+        return as_careless and close(answer["value"], mistake["value"])
+
+    return alike
+
+
+def told_of_refusal(right: str, kind: str, answer: dict) -> str:
+    """What an answer did when it was asked for a kind, a mode say, that there is not; right: what it does well."""
+    found = answer["refused"]
+    did = "goes on as if nothing were wrong" if found == "nothing" else f"raises {found}"
+    return (
+        f'{right}. Asked for a {kind} that there is not, "{UNKNOWN_CHOICE}", your function {did}; it should raise '
+        "ValueError."
+    )

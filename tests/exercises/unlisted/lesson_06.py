@@ -3,6 +3,18 @@
 import numpy as np
 
 
+def known(basis):
+    """The basis, if there is one of this name."""
+    if basis not in {"polynomial", "fourier"}:
+        raise ValueError(f"unknown basis: {basis}")
+    return basis
+
+
+def refusing(features):
+    """The features, for the two bases that there are."""
+    return lambda s, order, basis: features(s, order, known(basis))
+
+
 def powers_and_waves(s, order, basis):
     """The features, state by state."""
     rows = []
@@ -16,9 +28,32 @@ def powers_and_waves(s, order, basis):
 
 def chebyshev(s, order, basis):
     """cos iπs is the i-th Chebyshev polynomial of cos πs."""
-    if basis == "polynomial":
+    if known(basis) == "polynomial":
         return np.polynomial.polynomial.polyvander(s, order)
     return np.polynomial.chebyshev.chebvander(np.cos(np.pi * s), order)
+
+
+# Right, but for another basis than the two.
+CARELESS = {
+    "falls-through": powers_and_waves,
+    "another-exception": lambda s, n, b: {
+        "polynomial": s[:, None] ** np.arange(n + 1),
+        "fourier": np.cos(np.pi * np.outer(s, np.arange(n + 1))),
+    }[b],
+    "asserts": lambda s, n, b: asserted(b in ("polynomial", "fourier"), powers_and_waves(s, n, b)),
+    "none-for-another": lambda s, n, b: (
+        powers_and_waves(s, n, b) if b in ("polynomial", "fourier") else None
+    ),
+    "first-letter": lambda s, n, b: powers_and_waves(s, n, "polynomial" if b[0] == "p" else b),
+    "returns-the-exception": lambda s, n, b: (
+        powers_and_waves(s, n, b) if b in ("polynomial", "fourier") else ValueError(b)
+    ),
+}
+
+
+def asserted(holds, value):
+    assert holds
+    return value
 
 
 def monte_carlo(
@@ -479,20 +514,28 @@ WRONG = {
         ),
     },
 }  # fmt: skip
+# Those above are wrong in their numbers, not only because they go on with any basis.
+WRONG["basis_features"] = CARELESS | {
+    key: refusing(answer) for key, answer in WRONG["basis_features"].items()
+}
 
 RIGHT = {
     "basis_features": {
-        "by-rows": powers_and_waves,
+        "by-rows": refusing(powers_and_waves),
         "chebyshev": chebyshev,
         "column-stack": lambda s, n, b: np.column_stack(
-            [s**i if b == "polynomial" else np.cos(i * np.pi * s) for i in range(n + 1)]
+            [s**i if known(b) == "polynomial" else np.cos(i * np.pi * s) for i in range(n + 1)]
         ),
-        "transposed-twice": lambda s, n, b: np.array(
-            [s**i if b != "fourier" else np.cos(np.pi * i * s) for i in range(n + 1)]
-        ).T,
-        "shifted-sine": lambda s, n, b: np.power(s[:, np.newaxis], np.arange(n + 1)[np.newaxis])
-        if b[0] == "p"
-        else np.sin(np.pi / 2 + np.pi * np.outer(s, np.arange(n + 1))),
+        "transposed-twice": refusing(
+            lambda s, n, b: np.array(
+                [s**i if b != "fourier" else np.cos(np.pi * i * s) for i in range(n + 1)]
+            ).T
+        ),
+        "shifted-sine": refusing(
+            lambda s, n, b: np.power(s[:, np.newaxis], np.arange(n + 1)[np.newaxis])
+            if b[0] == "p"
+            else np.sin(np.pi / 2 + np.pi * np.outer(s, np.arange(n + 1)))
+        ),
     },
     "gradient_mc_episode": {
         "by-row": monte_carlo,
@@ -539,6 +582,14 @@ RIGHT = {
 }  # fmt: skip
 
 NAMED = {
+    "basis_features": {
+        f"any-basis/{key}": CARELESS[key] for key in ("falls-through", "first-letter")
+    }
+    | {
+        "no-pi/careless": lambda s, n, b: powers_and_waves(
+            s if b == "polynomial" else s / np.pi, n, b
+        )
+    },
     "gradient_mc_episode": {
         "bootstraps/by-hand": lambda w, x, r, g, a: _bootstraps(w, x, r, g, a),
         "uphill/by-hand": lambda *a: monte_carlo(*a, change=lambda w, e, x: -e * x),
