@@ -380,6 +380,17 @@ plots.show(
 # This is figure 9.1 of the book. What is left between the two runs and the best staircase is the noise of the
 # returns, each of which is +1 or −1. Of the outermost stairs it hides the inward lean, which is the difference
 # between the two numbers printed for them above.
+#
+# And a longer step? Fewer walks would do, but each return pulls harder. Five times the α, 2000 walks:
+
+# %%
+# about 3 s
+for seed in (0, 1):
+    w = walked(linear.gradient_mc, groups, 1e-3, 2000, seed, episode=gradient_mc_episode)[0]
+    print(f"α = 0.001, seed {seed}: root of the value error {value_error(groups @ w):.3f}")
+
+# %% [markdown]
+# What such a step ends with is a matter of luck: it hangs on the last few walks.
 
 # %% [markdown]
 # ## Second way: bootstrap. Semi-gradient TD(0)
@@ -669,7 +680,7 @@ for _ in range(100):
 # Does TD really end there? 2000 walks with your update, α = 0.01:
 
 # %%
-# about 4 s
+# about 8 s
 stands = fixed_point(groups)
 td_runs = [
     walked(linear.semi_gradient_td, groups, 0.01, 2000, seed, update=semi_gradient_td_update)[0]
@@ -684,10 +695,13 @@ print(f"first and last group: fixed point {stands[0]:.2f}, {stands[-1]:.2f}; "
       f"best {best[0]:.2f}, {best[-1]:.2f}")  # fmt: skip
 assert all(np.abs(w - stands).max() < 0.1 for w in td_runs)
 assert value_error(groups @ stands) > 2 * value_error(groups @ best)
+for seed in (0, 1):  # a step ten times as long
+    w = walked(linear.semi_gradient_td, groups, 0.1, 2000, seed, update=semi_gradient_td_update)[0]
+    print(f"α = 0.1, seed {seed}: largest distance {np.abs(w - stands).max():.3f}")
 
 # %% [markdown]
-# It does, and its error is more than twice the best one: this is figure 9.2 of the book, left. Its stairs are too
-# flat at both ends. Why? To TD a group is *one* state: who has jumped into the next group counts as a typical
+# It does, the nearer the smaller α is, and its error is more than twice the best one: this is figure 9.2 of the
+# book, left. Its stairs are too flat at both ends. Why? To TD a group is *one* state: who has jumped into the next group counts as a typical
 # member of it. In truth they stand near its border, and are back soon. So the walk that TD sees forgets too quickly
 # where it was. In numbers, for the first two groups:
 
@@ -733,7 +747,15 @@ def draw(k):
 plots.slide(draw, numbers, name="groups", start=2, alt="The true values, the best staircase and TD's fixed point. With few groups TD's "
             "stairs are much flatter than the best ones; with a hundred groups the three can hardly be told apart.")  # fmt: skip
 
+# %% [markdown]
+# The price falls with every cut, and with a group for each state, a table, it is gone: then $V^\pi$ itself solves
+# (6.11). And the other features?
+
 # %%
+assert np.allclose(r + P @ truth, truth)
+for k in (5, 10, 20, 100):
+    errors = [value_error(v) for v in stairs[k].values()]
+    print(f"{k:3} groups: best {errors[0]:.3f}, TD {errors[1]:.3f}")
 print("features                 weights   best     TD")
 for name, x in bases.items():
     errors = [value_error(x @ w) for w in (best_weights(x), fixed_point(x))]
@@ -1094,6 +1116,9 @@ for basis, name, alpha in (("polynomial", "polynomials", 1e-4), ("fourier", "Fou
         print(f"{name:11} {order:2}: learned {np.mean(errors, axis=0)[-1]:.3f}; without noise "
               f"{value_error(x @ w):.3f}; best {value_error(x @ best_weights(x)):.4f}; "
               f"condition {np.linalg.cond(curvature):.0e}")  # fmt: skip
+longer = basis_features(place, 20, "polynomial"), basis_features(place, 20, "fourier")
+conditions = [np.linalg.cond(x.T @ (visits[:, None] * x)) for x in longer]
+print("condition at order 20: polynomials {:.0e}, Fourier {:.0e}".format(*conditions))
 print("made with " + authorship("basis_features", "gradient_mc_episode"))
 last = {name: np.array(errors)[:, -1] for name, errors in fits.items()}
 assert np.all(last["Fourier, order 5"] < last["polynomials, order 5"])
@@ -1147,14 +1172,18 @@ for world in (linear.RandomWalk, EndsAreCuts):
     w = semi_gradient_td(env, policy, groups.__getitem__, np.zeros(10), 300, 0.1, 1.0, world_rng)
     print(f"{world.__name__:11}: outer groups {w[0]:.2f} and {w[-1]:.2f}, "
           f"root of the value error {value_error(groups @ w):.2f}")  # fmt: skip
-for told, flags in (("LSTD", over), ("LSTD without (1 − d)", np.zeros(len(s)))):
-    w = lstd(groups[s], rewards, groups[s_next], flags, 1.0, 1e-3)
-    print(f"{told}: root of the value error {value_error(groups @ w):.3g}")
+for told, alive in (("LSTD", 1), ("LSTD without (1 − d)", 0)):
+    errors = []
+    for n in (ends[k - 1] for k in checkpoints[1:]):
+        w = lstd(groups[s[:n]], rewards[:n], groups[s_next[:n]], alive * over[:n], 1.0, 1e-3)
+        errors.append(value_error(groups @ w))
+    print(f"{told:20} after 10, 30, 100, 300 walks: " + ", ".join(f"{e:.2f}" for e in errors))
 
 # %% [markdown]
 # Nothing in this world is worth more than 1. Without the mask, leaving on the right pays 1 *and* what the last
-# group is said to be worth; so that rises, and so on. In LSTD, a constant added to all values then costs nothing
-# ($\hat A$ times ones is 0), and only the ridge holds it.
+# group is said to be worth; so that rises, and so on. LSTD without it is worse the more it sees: a constant added to
+# all values costs nothing ($\hat A$ times ones is 0), only the ridge holds it, and beside more and more steps the
+# ridge is nothing.
 #
 # **The waves.** Which frequency? $\cos(2\pi is)$ is the same at both ends, where $V^\pi$ is not. But a forgotten π
 # can hide:

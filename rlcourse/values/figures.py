@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 
 import numpy as np
 import torch
@@ -73,6 +74,7 @@ class Watch:
 
     It stops the training as soon as the mean return of `episodes` greedy episodes reaches `mark`.
     steps, returns, values: one entry a look; values are means of max Q over the states of `obs`.
+    kept: the weights of the network at the look with the highest return, the first of equal ones; a `state_dict`.
     """
 
     def __init__(
@@ -89,10 +91,14 @@ class Watch:
         self.steps: list[int] = []
         self.returns: list[float] = []
         self.values: list[float] = []
+        self.kept: dict[str, torch.Tensor] = {}
 
     def __call__(self, agent: DQN, steps: int) -> bool:
         self.steps.append(steps)
-        self.returns.append(float(evaluate(agent, self.make_env, self.episodes, self.seed).mean()))
+        found = float(evaluate(agent, self.make_env, self.episodes, self.seed).mean())
+        if not self.returns or found > max(self.returns):
+            self.kept = deepcopy(agent.q_net.state_dict())
+        self.returns.append(found)
         if self.obs is not None:
             self.values.append(float(largest_values(agent, self.obs).mean()))
         return self.returns[-1] >= self.mark

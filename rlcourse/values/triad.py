@@ -58,22 +58,28 @@ def baird_values(
     off_policy: bool = True,
     shared: bool = True,
     copy_every: int = 1,
+    behaviour: bool = False,
+    residual: bool = False,
 ) -> np.ndarray:
     """v̂ of the seven states after every sweep, (sweeps + 1, 7); all true values are 0. Three switches.
 
     bootstrapping: off, the target is the true return, 0; off_policy: off, the states are updated as often as the
     target policy visits them (the seventh, always), on, all alike; shared: off, a table with the same start values.
     copy_every: the target's weights are copied before every so many sweeps (a target network).
+    behaviour: the policy that is judged is the one that behaves, to any state alike, whose visits these updates are.
+    residual: along the whole gradient of the mean squared error, the target's part too (Baird 1995; lesson 06, (6.9)).
     """
     x = baird_features() if shared else np.eye(7)
     w = START if shared else baird_features() @ START
     visits = np.full(7, 1 / 7) if off_policy else np.eye(7)[6]
+    P = np.full((7, 7), 1 / 7) if behaviour else SOLID
+    along = x - gamma * P @ x if residual else x
     values = np.empty((sweeps + 1, 7))
     values[0] = x @ w
     with np.errstate(over="ignore", invalid="ignore"):
         for k in range(sweeps):
             if k % copy_every == 0:
-                target = gamma * (SOLID @ values[k]) if bootstrapping else np.zeros(7)
-            w = w + step_size * (visits * (target - values[k])) @ x
+                target = gamma * (P @ values[k]) if bootstrapping else np.zeros(7)
+            w = w + step_size * (visits * (target - values[k])) @ along
             values[k + 1] = x @ w
     return values

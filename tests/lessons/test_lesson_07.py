@@ -71,6 +71,13 @@ def test_every_leg_removed_holds_for_every_discount(lesson):
             assert (largest[-1] < 12) == falls, (gamma, name)
 
 
+def test_judging_the_behaviour_and_the_residual_gradient_hold_for_every_discount(lesson):
+    for gamma in (0.5, 0.8, 0.9, 0.95, 0.99):
+        for name, leg in lesson.ways_out.items():
+            largest = np.abs(triad.baird_values(5_000, gamma=gamma, **leg)).max(axis=1)
+            assert largest[-1] < largest[1_000] < 12, (gamma, name)
+
+
 def test_random_shares_may_leave_no_step_size():
     none = 0
     for seed in range(400):
@@ -87,6 +94,24 @@ def test_only_the_averager_keeps_its_bounds(lesson):
         values = {name: fitted(log, f)(log.obs) for name, f in lesson.kinds.items()}
         assert -100 < values["one tiling"].min() < values["one tiling"].max() <= -1 + 1e-9
         assert min(values["waves"].max(), values["four tilings"].max()) > 0
+
+
+def test_ten_thousand_rows_drive_and_are_no_averager(lesson):
+    for seed in range(3):
+        for rows, most in ((3_000, 300), (10_000, 200)):
+            log = log_of(rows, seed)
+            w = lesson.fitted_at(log, lesson.four, (10, 100))
+            early, late = (lambda obs, w=w[k]: lesson.four(obs) @ w.T for k in (10, 100))
+            assert car.drive(early, 3, seed=1).mean() == 500
+            assert car.drive(late, 3, seed=1).mean() < most, (seed, rows)
+            assert 0 < late(log.obs).max() < 15, (seed, rows)
+
+
+def test_prepared_regressions_are_the_same_fitted_q_iteration(lesson):
+    log = log_of(3_000, 5)
+    w = lesson.fitted_at(log, lesson.four, (10,))[10]
+    solved = fitted_q.fitted_q_iteration(log, lesson.four, 3, 0.99, 10)
+    assert np.allclose(w, solved)
 
 
 def test_the_waves_drive_by_every_log(lesson):
