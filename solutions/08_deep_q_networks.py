@@ -688,12 +688,12 @@ plots.show(ax, alt="Histogram of κ over transitions of CartPole with a fresh ne
            "beyond 1, where prediction and label come out of the same head; a little below 0 otherwise.")  # fmt: skip
 
 # %% [markdown]
-# There are two humps. Where the best action in $s'$ is another one than $a$, label and prediction come out of two heads and share only the layers
-# below. Where it is the same action, the label flees almost as fast as we come: that is the **tail chasing** of the tutorial slides. And wherever κ > 1 the error does not shrink at all: every step makes it *larger*, whatever the step
-# size. A regression cannot settle on labels that behave like that.
+# There are two humps. In the left one the best action in $s'$ is not $a$: label and prediction come out of two heads and share only the layers
+# below. In the right one it is the same action, and the label flees almost as fast as we come: that is the **tail chasing** of the tutorial slides. Where κ > 1, every step makes the error *larger*, whatever the step
+# size. A regression cannot settle on such labels.
 #
-# So here is the answer to your guess. Two networks learn from the memory of random pushes by (8.2) as it stands, and two
-# by (8.2) with labels from a slow copy, which is what we come to next.
+# So here is the answer to your guess. Two networks learn from the memory of random pushes by (8.2) as it stands. Two more
+# get their labels from a slow copy, which is what we come to next.
 
 
 # %%
@@ -776,8 +776,8 @@ plots.show(left, alt="Left: the derivative of half the squared error is a line, 
            "the length of a batch's gradient grows with one sample's error for the square and stays flat for Huber.")  # fmt: skip
 
 # %% [markdown]
-# The square's gradient first gets shorter: up to an error of about 12 the one sample pulls against the other 63. Then it pulls alone, the harder the more
-# it is off. With Huber it never pulls harder than a sample whose error is 1.
+# The square's gradient first gets shorter: up to an error of about 12 the one sample pulls against the other 63. Then it pulls alone, and the further off it
+# is, the harder. With Huber it never pulls harder than a sample whose error is 1.
 #
 # Put (8.9) and (8.10) into (8.2), with a batch from the memory for the expectation. This is **the loss of DQN**:
 #
@@ -1417,8 +1417,8 @@ plots.show(left, alt="Left: return against steps; it rises with the settings abo
            "Right: the values believed, below 100 with a target network, and thousands and more without.")  # fmt: skip
 
 # %% [markdown]
-# Without the slow copy the values leave every bound, as they did on the fixed memory. This time a policy was made of them, and it does worse than pushing at random:
-# where one head has run away further than the other, the answer is nearly always the same, and a cart that is always pushed the same way loses its pole in nine or
+# Without the slow copy the values leave every bound, as they did on the fixed memory. This time a policy was made of them, and it does worse than pushing at random.
+# Where one head has run away further than the other, the answer is nearly always the same, and a cart that is always pushed the same way loses its pole in nine or
 # ten steps.
 
 # %% [markdown]
@@ -1444,10 +1444,12 @@ for rule, copy_now in rules.items():
     assert rule != "every 10 episodes" or apart[rule, np.inf].max() > 2 * apart[rule, np.inf].min()
 
 # %% [markdown]
-# An episode is short at first and long later, so copies that are counted in episodes become rarer as the agent gets better: the labels stand still for longer when there is more to lose, and a run whose episodes last for 500 steps learns from labels that are thousands of steps old. Counted in
-# steps, the age of the labels (8.15) is the same throughout, whatever the policy does. And clipping? You saw the lengths before exercise 8.7: with a slow copy none came to 10. There a clip at 10 changes nothing; it is a seat belt, for the day on which values run away. A clip at 0.2 changes many steps.
+# An episode is short at first and long later, so copies that are counted in episodes become rarer as the agent gets better. A run whose episodes last for 500 steps learns from labels that are thousands of steps old. Counted in
+# steps, the age of the labels (8.15) is the same throughout, whatever the policy does. (And what if there are few episodes between two copies? Lesson 09 shows a case.)
 #
-# One run of each says nothing about which one is better. If you want to know, put `for seed in range(5)` around it and compare the five returns, not the best ones.
+# And clipping? You saw the lengths before exercise 8.7: with a slow copy none came to 10. There a clip at 10 changes nothing; it is a seat belt, for the day on which values run away. A clip at 0.2 changes many steps.
+#
+# One run of each says nothing about which one is better. If you want to know, put `for seed in range(5)` around it and compare all five returns, not the best ones.
 # %% [markdown]
 # ## A silent bug
 #

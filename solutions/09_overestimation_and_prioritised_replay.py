@@ -31,6 +31,7 @@ from torch.nn.functional import smooth_l1_loss
 
 from rlcourse.checker import authorship, check, whose
 from rlcourse.lab import plots
+from rlcourse.lab.evaluation import evaluate
 from rlcourse.lab.networks import QNetwork, polyak_update
 from rlcourse.lab.off_policy import train_off_policy
 from rlcourse.lab.optim import Adam, descend
@@ -621,6 +622,53 @@ plots.show(left, alt="Left: what three agents believe against steps, two seeds e
 #
 # And the ranking? The copy is older than the network here, and new data come in between, so a second opinion is worth something: double DQN believes in a little less than DQN with both seeds. But its own two seeds lie further apart than that, and between double DQN and Maxmin nothing can be seen.
 # Two seeds do not rank three methods; do not let a single curve convince you.
+#
+# ### When new data make it worse: copies by episodes
+#
+# Lesson 08 left a question open: a hard copy every so many *updates*, or every so many *episodes*? Here are both on CartPole, for 16 000 steps. That makes about 1900 updates. Every 100 updates, or every 5 episodes: where is the difference?
+
+
+# %%
+# about 6 s
+class CopiesByEpisodes(DQN):
+    """A hard copy after every five episodes, and none at updates."""
+
+    episodes, copies = 0, 0
+
+    def begin_episodes(self, ended):
+        before, self.episodes = self.episodes, self.episodes + int(ended.sum())
+        if before and self.episodes // 5 > before // 5:
+            polyak_update(self.target_net, self.q_net, 0.0)
+            self.copies += 1
+
+    def follow(self, target, online, rho):
+        pass
+
+
+def with_copies(cls, seed, **settings):
+    agent = cls.for_env(CARTPOLE.env, seed=seed, **(CARTPOLE.agent | dict(rho=0.0) | settings))
+    whole = CARTPOLE.training | dict(steps=16_000, stop_when=None)
+    history = train_off_policy(agent, CARTPOLE.env, seed=seed, **whole)
+    start = agent.q_values(np.zeros((1, 4), np.float32)).max()
+    return SimpleNamespace(
+        copies=getattr(agent, "copies", history.updates // 100),
+        episodes=len(history.episode_returns),
+        returned=evaluate(agent, CARTPOLE.env, 20, seed=2_000).mean(),
+        believed=start,
+    )
+
+
+copied = {
+    "every 100 updates": with_copies(DQN, 0, target_every=100),
+    "every 5 episodes": with_copies(CopiesByEpisodes, 0),
+}
+for name, run in copied.items():
+    print(f"{name:17}: {run.copies:3} copies in {run.episodes:4} episodes; return {run.returned:3.0f}, "
+          f"a pole that stands is worth {run.believed:,.0f}")  # fmt: skip
+assert copied["every 5 episodes"].believed > 100 > copied["every 100 updates"].believed
+
+# %% [markdown]
+# Nothing is worth more than 100 here. What counts is the number of updates between two copies, and episodes make that number depend on the policy. A bad policy has short episodes; so the copies come fast, the labels run away (lesson 08), and the policy stays bad: a vicious circle. It is sometimes said that copies by episodes are steadier; here they are not.
 
 # %% [markdown]
 # ## Break

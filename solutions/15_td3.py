@@ -171,8 +171,8 @@ assert (ddpg.believed[:, -1] > 0).all() and (ddpg.true == 0).all()
 # ## Where the error comes from
 #
 # No maximum is written in (15.1). It is hidden in (15.3): the actor goes where the critic is high. Write what the
-# critic says as truth plus error, $Q_\phi(s,a) = Q^\mu(s,a) + \varepsilon(a)$, and be generous: let the error be fair, with
-# mean 0 *at every action*. Now the actor takes one step of size η uphill from $a_0$:
+# critic says as truth plus error, $Q_\phi(s,a) = Q^\mu(s,a) + \varepsilon(a)$. Be generous and let the error be fair: its
+# mean is 0 *at every action*. Now the actor takes one step of size η uphill from $a_0$:
 #
 # $$a_1 = a_0 + \eta\,\nabla_a\big[Q^\mu + \varepsilon\big](a_0)$$
 #
@@ -576,8 +576,8 @@ plots.show(pair, alt="The error of critic 2 over that of critic 1 at 2000 places
 # smaller one lies below it, a few thousandths; if the errors were independent it would be several times as much.
 #
 # And yet the curve came down by far more than that. The reason is (15.6), which works in both directions: what is taken away at *every*
-# backup counts $1/(1-\gamma) = 50$ times in the end. For the same reason the minimum is no present. Where no error was to be
-# taken away, it puts the critic *below* the truth, by as much.
+# backup counts $1/(1-\gamma) = 50$ times in the end. For the same reason the minimum is not free: where there was no error to
+# take away, it puts the critic *below* the truth, by as much.
 
 # %% [markdown]
 # ## Third trick: let the actor wait
@@ -589,10 +589,10 @@ plots.show(pair, alt="The error of critic 2 over that of critic 1 at 2000 places
 #
 # $$\text{the actor moves at update } j \iff j \bmod \text{every} = 0 \tag{15.12}$$
 #
-# The critics use that pause well only if their question stays the same for as long as it lasts. The question is put by the labels y. Labels
-# that drift under an actor that stands still are a new question at every step, and nobody has asked for it.
+# The pause helps only if the critics' question stands still as well, and the question is put by their labels y. If the labels drift while the
+# actor waits, the critics are asked something new at every step.
 #
-# The curve is made by the course's own update. Yours is the next exercise but one.
+# The curve is made by the course's own update. You write yours in exercise 15.5.
 
 # %%
 # about 5 s
@@ -628,7 +628,7 @@ print("So far: " + authorship(*parts))
 #
 # $$L(\theta) = -\frac1B\sum Q_{\phi_1}\big(s,\ \mu_\theta(s)\big) \tag{15.14}$$
 #
-# Mind the difference between (15.10) and (15.14): the minimum belongs into the target. The actor climbs critic 1 alone.
+# Mind the difference between (15.10) and (15.14): the minimum belongs in the target. The actor climbs critic 1 alone.
 
 # %% [markdown] task="td3_critic_update"
 # ### Exercise 15.4 · `td3_critic_update`
@@ -825,7 +825,7 @@ print(f"{'random policy':14} {'':13}  true {walk.mean():+.1f}")
 assert careful.believed[:, -1].mean() < gambler.believed[:, -1].mean()
 
 # %% [markdown]
-# The dotted line is the best that can be had. On the left is what the critics promise: whatever lies above the line nobody can keep. DDPG's
+# The dotted line is the best that can be had. On the left is what the critics promise: no policy can keep a promise above the line. DDPG's
 # mean lies there from the second look on, TD3's hardly ever. On the right is what the policies earn. All of them find the way out of the
 # casino; TD3's stay out, and in some runs DDPG's walks back in, after a promise. (Which runs do so depends on how a machine rounds. Of nine
 # more seeds that we tried, two of DDPG's ended in the casino, and none of TD3's.)

@@ -25,7 +25,10 @@ from rlcourse.values import features, linear
 from .lesson_00 import FLAGS, never_asked
 from .targets import (
     COUNT_GAMMA,
+    MASK_INVERTED,
+    MASKS_REWARD,
     NO_GAMMA,
+    TERMINAL_FUNCTION,
     but_for_the_refusal,
     one_step,
     sampled_target,
@@ -34,10 +37,7 @@ from .targets import (
     update_mistakes,
 )
 
-TERMINAL = (
-    "You bootstrap from terminal states. After a terminal state nothing is left to come: its value is 0, whatever "
-    "the function says there."
-)
+TERMINAL = f"You bootstrap from terminal states. {TERMINAL_FUNCTION}"
 IN_PLACE = "You write the new weights over the ones that were passed in. Return new values; the caller still needs the old ones."
 NEW_ARRAY = "`w += …` changes the caller's array; `w = w + …` makes a new one."
 RESIDUAL = (
@@ -1280,13 +1280,13 @@ lstd = Exercise(
         ),
         Mistake(
             "mask-inverted",
-            "Your mask is the wrong way round: you bootstrap where the episode ended and not where it goes on.",
+            MASK_INVERTED,
             "For an ordinary step d = 0. What remains of x − γ(1 − d)x′ then?",
             _least_squares_td(mask="inverted"),
         ),
         Mistake(
             "masks-reward",
-            "Your mask wipes out the reward as well. The last reward is real; only the future is cut.",
+            MASKS_REWARD,
             "What does (1 − d) multiply in equation (6.14)?",
             _least_squares_td(mask="all"),
         ),

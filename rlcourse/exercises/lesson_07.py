@@ -13,15 +13,19 @@ from rlcourse.checker.material import FLAG_TYPES, flags, random_distribution
 from rlcourse.checker.probes import Basis, Log
 from rlcourse.values import features, fitted_q, linear, triad
 
-from .targets import COUNT_GAMMA, GAMMA_MISPLACED, NO_GAMMA, REWARD_MISSING, one_step
-
-TERMINAL = "After a terminal state nothing is left to come: its value is 0 whatever the function says there."
-LOOK_AT_ENDS = "What is the right target for a step that ended the episode? And what is yours?"
-GAMMA_ON_REWARD = "You discount the reward too. It comes now; only what follows is one step away."
-MASKS_REWARD = (
-    "Your mask wipes out the reward as well. The last reward is real; only the future is cut."
+from .targets import (
+    COUNT_GAMMA,
+    GAMMA_MISPLACED,
+    GAMMA_ON_REWARD,
+    MASK_INVERTED,
+    MASKS_REWARD,
+    NO_GAMMA,
+    REWARD_MISSING,
+    TERMINAL_FUNCTION,
+    one_step,
 )
-MASK_INVERTED = "Your mask is the wrong way round: you bootstrap where the episode ended and not where it goes on."
+
+LOOK_AT_ENDS = "What is the right target for a step that ended the episode? And what is yours?"
 IN_PLACE = "Return new values; the caller still needs the old ones."
 
 # ------------------------------------------------------------------------------------ tile_indices
@@ -478,7 +482,7 @@ semi_gradient_sarsa_update = Exercise(
             "Which argument have you not used?",
             _sarsa(future="max"),
         ),
-        Mistake("terminal-bootstrap", TERMINAL, LOOK_AT_ENDS, _sarsa(mask="none")),
+        Mistake("terminal-bootstrap", TERMINAL_FUNCTION, LOOK_AT_ENDS, _sarsa(mask="none")),
         Mistake(
             "every-row",
             "All rows of w have moved. Only the action taken has learned something.",
@@ -1174,7 +1178,7 @@ fitted_q_iteration = Exercise(
             _fitted(targets="once"),
             _fitted("nothing"),
         ),
-        Mistake("terminal-bootstrap", TERMINAL, LOOK_AT_ENDS, _fitted(mask="none")),
+        Mistake("terminal-bootstrap", TERMINAL_FUNCTION, LOOK_AT_ENDS, _fitted(mask="none")),
         Mistake(
             "one-regression",
             "You fit every action on all the rows. Each action's weights are fitted on its own rows.",

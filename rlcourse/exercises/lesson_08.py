@@ -44,6 +44,7 @@ from rlcourse.checker.probes import Env, Rng, Shown
 from rlcourse.exercises.network_targets import (
     NOT_REDUCED,
     REDUCTIONS,
+    networks_and_batch,
     target_mistakes,
     td_target,
 )
@@ -836,11 +837,8 @@ NOT_THE_BEST = (
 
 
 def _loss_cases(rng: np.random.Generator) -> list[Case]:
-    def case(name: str, n: int, *tags: str, gamma=0.9, n_actions=4, lower=0.0, **more) -> Case:
-        nets = {k: network(rng, "q", 3, n_actions) for k in ("q_net", "target_net")}
-        nets["target_net"].weights[-1][:] -= lower
-        batch = transitions(rng, n, 3, n_actions=n_actions, **more)
-        return Case(name, nets | {"batch": batch, "gamma": gamma}, tags)
+    def case(name: str, n: int, *tags: str, gamma=0.9, **more) -> Case:
+        return Case(name, networks_and_batch(rng, n, **more) | {"gamma": gamma}, tags)
 
     return [
         case("a batch of eight", 8),

@@ -23,11 +23,12 @@ from rlcourse.checker.declaration import (
 )
 from rlcourse.checker.harness import Case
 from rlcourse.checker.material import attached_too
-from rlcourse.checker.networks import ATOL, RTOL, network, transitions
+from rlcourse.checker.networks import ATOL, RTOL
 from rlcourse.checker.networks import tensor as recipe
 from rlcourse.exercises.network_targets import (
     NOT_REDUCED,
     REDUCTIONS,
+    networks_and_batch,
     target_mistakes,
     td_target,
 )
@@ -1177,15 +1178,12 @@ prioritise = Exercise(
 
 
 def _per_cases(rng: np.random.Generator) -> list[Case]:
-    def case(name: str, n: int, *tags: str, gamma=0.9, n_actions=4, lower=0.0, weight=None, **more) -> Case:  # fmt: skip
-        nets = {k: network(rng, "q", 3, n_actions) for k in ("q_net", "target_net")}
-        nets["target_net"].weights[-1][:] -= lower
-        batch = transitions(rng, n, 3, n_actions=n_actions, **more)
+    def case(name: str, n: int, *tags: str, gamma=0.9, weight=None, **more) -> Case:
+        given = networks_and_batch(rng, n, **more)
         if weight is None:
             weight = rng.uniform(0.1, 0.9, size=n)
             weight[rng.integers(n)] = 1.0
-        inputs = nets | {"batch": batch, "weight": recipe(weight), "gamma": gamma}
-        return Case(name, inputs, tags)
+        return Case(name, given | {"weight": recipe(weight), "gamma": gamma}, tags)
 
     return [
         case("a batch of eight", 8),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
+import numpy as np
 import torch
 
 from rlcourse.checker.declaration import Mistake
+from rlcourse.checker.networks import Network, Transitions, network, transitions
 
 # Of two tensors of values, what a target or an actor's loss may take.
 PICKS: dict[str, Callable] = {
@@ -100,3 +102,15 @@ def stepper(clear: Collection[str], after: bool) -> Callable:
             optimizer.zero_grad()
 
     return step
+
+
+def networks_and_batch(
+    rng: np.random.Generator, n: int, n_actions: int = 4, lower: float = 0.0, **batch
+) -> dict[str, Network | Transitions]:
+    """q_net, target_net and a batch of n transitions, of 3 numbers a state: what a loss of DQN's kind takes.
+
+    lower: by how much all values of the slow network lie lower; batch: options of `transitions`.
+    """
+    nets = {name: network(rng, "q", 3, n_actions) for name in ("q_net", "target_net")}
+    nets["target_net"].weights[-1][:] -= lower
+    return nets | {"batch": transitions(rng, n, 3, n_actions=n_actions, **batch)}

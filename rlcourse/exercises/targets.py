@@ -18,6 +18,13 @@ GAMMA_MISPLACED = (
     "later."
 )
 REWARD_MISSING = "The reward is missing: what comes now counts in full, beside what comes later."
+GAMMA_ON_REWARD = "You discount the reward too. It comes now; only what follows is one step away."
+MASKS_REWARD = (
+    "Your mask wipes out the reward as well. The last reward is real; only the future is cut."
+)
+MASK_INVERTED = "Your mask is the wrong way round: you bootstrap where the episode ended and not where it goes on."
+# Of a function in the table's place.
+TERMINAL_FUNCTION = "After a terminal state nothing is left to come: its value is 0 whatever the function says there."
 AVERAGED_TWICE = (
     "You weigh by π and then divide by the number of actions as well. The weights alone make the average: they sum "
     "to 1."
@@ -143,20 +150,20 @@ def target_mistakes(
         Mistake("no-gamma", NO_GAMMA, count_gamma, *ways(discount="none")),
         Mistake(
             "gamma-on-reward",
-            "You discount the reward too. It comes now; only what follows is one step away.",
+            GAMMA_ON_REWARD,
             count_gamma,
             *ways(discount="all"),
         ),
         Mistake("gamma-misplaced", GAMMA_MISPLACED, count_gamma, *ways(discount="reward")),
         Mistake(
             "masks-reward",
-            "Your mask wipes out the reward as well. The last reward is real; only the future is cut.",
+            MASKS_REWARD,
             "What does a step into the goal pay? What is left of it in your target?",
             *ways(mask="all"),
         ),
         Mistake(
             "mask-inverted",
-            "Your mask is the wrong way round: you bootstrap where the episode ended and not where it goes on.",
+            MASK_INVERTED,
             "For an ordinary step d = 0. What remains of your target then?",
             *ways(mask="inverted"),
         ),
@@ -193,7 +200,7 @@ def update_mistakes(
         Mistake("no-gamma", NO_GAMMA, count_gamma, *make(discount="none")),
         Mistake(
             "gamma-on-reward",
-            "You discount the reward too. It comes now; only what follows is one step away.",
+            GAMMA_ON_REWARD,
             count_gamma,
             *make(discount="all"),
         ),

@@ -96,6 +96,15 @@ def test_double_dqn_believes_in_a_little_less_and_priorities_change_nothing_to_b
     assert abs(most["PER"].mean() - most["DQN"].mean()) < most["DQN"].std()
 
 
+def test_copies_by_episodes_run_away_and_copies_by_updates_do_not(lesson):
+    for seed in (1, 2):
+        updates = lesson.with_copies(DQN, seed, target_every=100)
+        episodes = lesson.with_copies(lesson.CopiesByEpisodes, seed)
+        assert episodes.copies > 10 * updates.copies and episodes.episodes > 2 * updates.episodes
+        assert episodes.returned < 20 < 100 < updates.returned
+        assert updates.believed < 100 < 10_000 < episodes.believed
+
+
 def test_an_agent_with_shares_of_one_memory_learns_the_casino(lesson):
     run = lesson.live(EnsembleDQN, 0, size=2, share=0.5)
     assert abs(run.believed[-1]) < 0.3 < run.leaves.max()
