@@ -1175,15 +1175,15 @@ for world in (linear.RandomWalk, EndsAreCuts):
 for told, alive in (("LSTD", 1), ("LSTD without (1 − d)", 0)):
     errors = []
     for n in (ends[k - 1] for k in checkpoints[1:]):
-        w = lstd(groups[s[:n]], rewards[:n], groups[s_next[:n]], alive * over[:n], 1.0, 1e-3)
+        w = lstd(groups[s[:n]], rewards[:n], groups[s_next[:n]], alive * over[:n], 1.0, 1.0)
         errors.append(value_error(groups @ w))
     print(f"{told:20} after 10, 30, 100, 300 walks: " + ", ".join(f"{e:.2f}" for e in errors))
 
 # %% [markdown]
 # Nothing in this world is worth more than 1. Without the mask, leaving on the right pays 1 *and* what the last
-# group is said to be worth; so that rises, and so on. LSTD without it is worse the more it sees: a constant added to
-# all values costs nothing ($\hat A$ times ones is 0), only the ridge holds it, and beside more and more steps the
-# ridge is nothing.
+# group is said to be worth; so that rises, and so on. In LSTD, a constant added to all values then costs nothing
+# ($\hat A$ times ones is 0 without the ridge). Only the ridge, 1 in these two lines, holds it: it becomes as large as the surplus of
+# wins over losses is beside the ridge. With more walks that surplus wanders off, so LSTD gets worse the more it sees.
 #
 # **The waves.** Which frequency? $\cos(2\pi is)$ is the same at both ends, where $V^\pi$ is not. But a forgotten π
 # can hide:
