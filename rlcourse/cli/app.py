@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -26,7 +28,19 @@ app = typer.Typer(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and exit: 0 all right, 1 something is not right, 2 unusable input."""
+    """Run the command line and exit: 0 all right, 1 something is not right, 2 unusable input.
+
+    Whoever ends it, by ^C (130) or by SIGTERM (143), gets the same tidy end.
+    """
+    ended = 130
+
+    def stop(*_: object) -> None:
+        nonlocal ended
+        ended = 143
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, stop)
     try:
         app(arguments, prog_name="rlcourse")
     except UsageError as error:
@@ -37,7 +51,7 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(2)
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(ended)
     except BrokenPipeError:
         # The reader (`| head`) has seen enough; nothing may complain while Python shuts down.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -69,8 +69,26 @@ def grade_command(
         int, typer.Option(min=64, metavar="MIB", help="Memory that a submission may use.")
     ] = 512,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with a run that was cut off.")
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on with the run in DIR: grade only what is new, or would be judged otherwise by now.",
+        ),
     ] = False,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="EXERCISE",
+            help="Grade this exercise again, as 5.3, and keep the rest of the run in DIR; may be repeated.",
+        ),
+    ] = None,
+    student: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Grade this student again, and keep the rest of the run in DIR; may be repeated.",
+        ),
+    ] = None,
     no_sandbox: Annotated[
         bool,
         typer.Option(
@@ -151,6 +169,8 @@ def grade_command(
         raise UsageError(
             "--deadline is for one lesson: give each its own in course.toml, [lessons.05] deadline = …"
         )
+    if whole_term and (only or student):
+        raise UsageError("--only and --student are for one lesson: give its number in place of `all`.")
     if penalty and deadline is None and agreed.path is None:
         raise UsageError("--penalty needs a --deadline: from when on is a submission late?")
     if out is None and agreed.results is None:
@@ -164,6 +184,8 @@ def grade_command(
         "sandboxed": not no_sandbox,
         "scheduler": cluster,
         "resume": resume,
+        "again": only or (),
+        "again_of": student or (),
     }
     terms = {
         "students": students,

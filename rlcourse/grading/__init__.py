@@ -8,7 +8,8 @@ worker       runs in the student's process: inputs in, plain data out
 sandbox      starts workers with limits, and outlives whatever they do
 executors    processes of this machine, or a Dask cluster
 marking      one submission -> one record; a class -> all of them
-resume       records on disk as they come, for runs that are cut off
+judges       what a mark rests on, so that what has changed is graded again
+resume       records on disk as they come, for runs that are cut off, and what of them still stands
 students     the list of the class, and whose file is whose
 rules        deadline, penalty, and which attempt counts
 results      records -> results.json and grades.csv, and back

@@ -7,8 +7,9 @@ import dataclasses
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from concurrent.futures import Executor
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,15 @@ from rich.table import Table
 
 from rlcourse import checker
 from rlcourse.lessons.paths import UsageError, write_atomically
+from rlcourse.lessons.scratch import temporary_folder
 
 from . import anonymous, feedback, report, results
 from .assignment import Assignment
 from .executors import cluster, losses, processes
 from .finishing import by_hand, finish
-from .marking import GRADED, OTHER, Course, mark_all
-from .resume import SECRET, Journal, key_of, secret_of
+from .judges import basis_of
+from .marking import GRADED, OTHER, Course, Task, mark_all
+from .resume import SECRET, Again, Journal, plan, secret_of
 from .rules import BEST, Rules
 from .sandbox import Sandbox
 from .stage import make_stage, sealed_names
@@ -49,6 +52,8 @@ def grade(
     sandboxed: bool = True,
     scheduler: str = "",
     resume: bool = False,
+    again: Collection[str] = (),
+    again_of: Collection[str] = (),
     students: Path | None = None,
     rules: Rules | None = None,
     assignment: Assignment | None = None,
@@ -63,6 +68,7 @@ def grade(
     secret: goes into the inputs' seeds, None: one is drawn and kept in `out`, where the next run finds it;
     sandboxed: False runs students' code with limits only;
     scheduler: address of a Dask cluster that does the work; resume: go on with a run that was cut off;
+    again: exercises by number or name, again_of: students, to be graded again, with all else as it is in `out`;
     students: a CSV with the columns id, name, email, by which files are recognised; rules: deadline and attempts;
     assignment: the exercises that count, groups, marks by hand; course_named: {"name": …, "term": …} for the
     report; only: names of the files that are this lesson's, where that is known already.
@@ -81,6 +87,7 @@ def grade(
         raise UsageError(
             f"{out} is among the submissions: give --out a folder of its own, beside {submissions}."
         )
+    repeated = Again(_exercises(again, lesson), _students(again_of, found, roster))
     _require_writable(out)
     given, note = by_hand(assignment, out, lesson)
     drawn = secret_of(out) if secret is None else ""
@@ -91,30 +98,40 @@ def grade(
         if scheduler:
             executor = stack.enter_context(cluster(scheduler, sandbox))
         else:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="rlcourse-"))
-            stage = make_stage(Path(folder) / "stage", sandbox.sealed)
+            folder = stack.enter_context(temporary_folder())
+            stage = make_stage(folder / "stage", sandbox.sealed)
             sandbox = dataclasses.replace(sandbox, stage=str(stage))
             executor = stack.enter_context(processes(workers or os.cpu_count() or 1, sandbox))
         course = Course(lesson, sandbox, secret or drawn, assignment.own)
-        journal = stack.enter_context(Journal(out, resume, drawn))
-        keys = {submission: key_of(course, submission) for submission in found}
-        _mark(course, keys, executor, journal, console)
-        records = [journal.records[keys[submission]] for submission in found]
+        journal = stack.enter_context(Journal(out, resume or bool(repeated), drawn))
         try:
+            if repeated and not journal.entries:
+                raise UsageError(
+                    f"There is no earlier run in {out}, of which something could be graded again: grade "
+                    "the class first; to try one student, give that student's file."
+                )
+            _mark(course, found, repeated, executor, journal, console)
+            records = [journal.record(submission) for submission in found]
             _require_lesson(records, lesson, submissions)
+        except Interrupted:
+            raise
         except UsageError:
             journal.discard()
             raise
-    finished = finish(
-        lesson, found, records, assignment, rules, roster, secret or drawn, given
-    )  # fmt: skip
-    result = results.results(lesson, declared.title, sandbox.kind, finished.records)
-    if course_named:
-        result["course"] = course_named
-    if students:
-        result["missing"] = finished.missing
-    _write(result, out, assignment.anonymous)
-    journal.finish([keys[submission] for submission in found])
+        finished = finish(
+            lesson, found, records, assignment, rules, roster, secret or drawn, given
+        )  # fmt: skip
+        result = results.results(lesson, declared.title, sandbox.kind, finished.records)
+        if course_named:
+            result["course"] = course_named
+        if students:
+            result["missing"] = finished.missing
+        try:
+            _write(result, out, assignment.anonymous)
+            journal.finish(found)
+        except UsageError as error:
+            told = "Everything is graded: the same command with --resume only writes it"
+            raise Interrupted(f"{error} {told}.") from error
     _summary(result, console)
     given_by_hand = [
         told for record in finished.records for _, told, _ in results.given_by_hand(record)
@@ -132,30 +149,62 @@ def grade(
     return result
 
 
+def _exercises(wanted: Collection[str], lesson: str) -> tuple[str, ...]:
+    """Names of exercises of the lesson, given by name or by number ("5.3"). Raises UsageError."""
+    asked = list(checker.lesson(lesson))
+    by_text = {text: e.name for e in asked for text in (e.name, e.number)}
+    if unknown := [text for text in wanted if text not in by_text]:
+        known = ", ".join(f"{e.number} {e.name}" for e in asked)
+        raise UsageError(f'Lesson {lesson} has no exercise "{unknown[0]}": choose from {known}.')
+    return tuple(dict.fromkeys(by_text[text] for text in wanted))
+
+
+def _students(
+    wanted: Collection[str], found: Sequence[Submission], roster: Roster
+) -> tuple[str, ...]:
+    """Students of whom there is a submission, given by id, name or e-mail address. Raises UsageError."""
+    there = dict.fromkeys(submission.student for submission in found)
+    chosen = []
+    for text in wanted:
+        student = text if text in there else roster.id_of(text)
+        if student not in there:
+            plain = {name.casefold(): name for name in there}
+            close = get_close_matches(text.casefold(), plain, n=3, cutoff=0.5)
+            hint = f" Did you mean {' or '.join(repr(plain[c]) for c in close)}?" if close else ""
+            raise UsageError(f"Nothing was handed in by {text!r}.{hint}")
+        chosen.append(student)
+    return tuple(chosen)
+
+
 def _mark(
     course: Course,
-    keys: dict[Submission, str],
+    submissions: Sequence[Submission],
+    again: Again,
     executor: Executor,
     journal: Journal,
     console: Console,
 ) -> None:
-    """Bring the record of each submission into the journal, unless it is there already."""
-    rest = [submission for submission in keys if keys[submission] not in journal.records]
+    """Bring the record of each submission into the journal, unless it is there and still stands."""
+    basis = basis_of(course)
+    tasks, lines = plan(submissions, journal.entries, basis, again)
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     columns = (TextColumn("Grading"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     quiet = not console.is_terminal
+    total = len(submissions)
     with Progress(*columns, console=console, transient=True, disable=quiet) as progress:
-        bar = progress.add_task("", total=len(keys), completed=len(keys) - len(rest))
+        bar = progress.add_task("", total=total, completed=total - len(tasks))
 
-        def done(submission: Submission, record: dict[str, Any]) -> None:
-            journal.add(keys[submission], record)
+        def done(task: Task, record: dict[str, Any]) -> None:
+            journal.add(task, basis, record)
             progress.advance(bar)
 
         def so_far() -> str:
-            marked = f"{progress.tasks[bar].completed:g} of {len(keys)} submissions"
+            marked = f"{progress.tasks[bar].completed:g} of {total} submissions"
             return f"after {marked}: the same command with --resume goes on from there."
 
         try:
-            mark_all(course, rest, executor, done)
+            mark_all(course, tasks, executor, done)
         except KeyboardInterrupt:
             console.print(f"Interrupted {so_far()}")
             raise

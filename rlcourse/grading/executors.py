@@ -37,9 +37,15 @@ def processes(workers: int, sandbox: Sandbox) -> Iterator[Executor]:
     """Processes of this machine. Raises NoSandbox."""
     if not works_here(sandbox):
         raise NoSandbox("here")
+    others = set(multiprocessing.active_children())
     executor = ProcessPoolExecutor(workers, initializer=_begin)
     try:
         yield executor
+    except BaseException:
+        # Whoever stops the run does not wait for an exercise that may take a minute.
+        for process in {*multiprocessing.active_children()} - others:
+            process.terminate()
+        raise
     finally:
         executor.shutdown(cancel_futures=True)
 
@@ -47,6 +53,7 @@ def processes(workers: int, sandbox: Sandbox) -> Iterator[Executor]:
 def _begin() -> None:
     # Ctrl-C reaches every process: the first one reports it, these only end.
     signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
     # If the first process is killed, nobody else would end these.

@@ -55,6 +55,15 @@ class Course:
     own: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Task:
+    """A submission to be marked: whole, or, with the record that there is of it, some exercises anew."""
+
+    submission: Submission
+    exercises: tuple[str, ...] = ()
+    before: dict[str, Any] | None = None
+
+
 def seed_of(course: Course, student: str) -> list[int]:
     """Four 32-bit numbers from the course's secret, the lesson and the student."""
     text = "\0".join((course.secret, course.lesson, student))
@@ -64,22 +73,23 @@ def seed_of(course: Course, student: str) -> list[int]:
 
 def mark_all(
     course: Course,
-    submissions: Sequence[Submission],
+    tasks: Sequence[Task],
     executor: Executor,
-    done: Callable[[Submission, dict[str, Any]], None],
+    done: Callable[[Task, dict[str, Any]], None],
 ) -> None:
-    """Mark all submissions; `done` gets each with its record, as they come."""
-    futures = {executor.submit(mark, course, submission): submission for submission in submissions}
+    """Do all tasks; `done` gets each with its record, as they come."""
+    futures = {executor.submit(mark, course, task): task for task in tasks}
     for future in as_completed(futures):
         done(futures.pop(future), future.result())
 
 
-def mark(course: Course, submission: Submission) -> dict[str, Any]:
+def mark(course: Course, task: Task) -> dict[str, Any]:
     """The record of one submission: plain data, ready for JSON, screens and pages."""
+    submission = task.submission
     try:
         for path in course.own:  # known already, unless this process is a new one
             checker.add(path)
-        record = _mark_submission(course, submission)
+        record = _mark_submission(course, task)
     except CourseFault as fault:
         reason = f"not marked, and no fault of the student's: {fault}: please report this"
         record = _record(submission, BROKEN, reason, checker.lesson(course.lesson), [])
@@ -104,8 +114,8 @@ def _printable(tree: Any) -> Any:
     return [_printable(item) for item in tree] if isinstance(tree, list) else tree
 
 
-def _mark_submission(course: Course, submission: Submission) -> dict[str, Any]:
-    asked = list(checker.lesson(course.lesson))
+def _mark_submission(course: Course, task: Task) -> dict[str, Any]:
+    submission, asked = task.submission, list(checker.lesson(course.lesson))
     try:
         if submission.data is None:
             raise Unreadable(submission.problem)
@@ -120,9 +130,15 @@ def _mark_submission(course: Course, submission: Submission) -> dict[str, Any]:
         )
         return _record(submission, OTHER, told, asked, [])
     seed = seed_of(course, submission.student)
-    marks = _marks(course, asked, found, seed)
+    marks = _marks(course, asked, found, seed, _kept(task))
     record = _record(submission, GRADED, "", asked, marks)
     return record | {"seed": seed, "notes": [*record["notes"], *found.notes]}
+
+
+def _kept(task: Task) -> dict[str, dict[str, Any]]:
+    """The marks of before that stand, by exercise."""
+    before = task.before["exercises"] if task.before else ()
+    return {mark["name"]: mark for mark in before if mark["name"] not in task.exercises}
 
 
 def _is_another(found: Extraction, lesson: str) -> bool:
@@ -150,14 +166,23 @@ def _record(
 
 
 def _marks(
-    course: Course, asked: list[Exercise], found: Extraction, seed: list[int]
+    course: Course,
+    asked: list[Exercise],
+    found: Extraction,
+    seed: list[int],
+    kept: dict[str, dict[str, Any]],
 ) -> list[dict[str, Any]]:
-    cases = {e.name: cases_of(e, seed) for e in asked if e.name in found.programs}
-    tasks = [_task(e, found, cases[e.name]) for e in asked if e.name in cases]
+    """The marks of all that is asked: those that are kept, and the others from a run of the answers."""
+    anew = [e for e in asked if e.name not in kept]
+    cases = {e.name: cases_of(e, seed) for e in anew if e.name in found.programs}
+    tasks = [_task(e, found, cases[e.name]) for e in anew if e.name in cases]
     answers = course.sandbox.run(tasks)
     marks = []
     for exercise in asked:
         name = exercise.name
+        if name in kept:
+            marks.append(kept[name] | {"note": ""})
+            continue
         judged, state = _judge(course, exercise, found, cases.get(name, []), answers.get(name))
         marks.append(_mark(exercise, judged, state, found.sources.get(name, "")))
     passed = {mark["name"] for mark in marks if mark["state"] == PASSED}

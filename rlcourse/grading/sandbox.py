@@ -32,6 +32,7 @@ from typing import Any
 
 import rlcourse
 from rlcourse.lessons.clock import PATIENCE, in_time, processor_seconds
+from rlcourse.lessons.scratch import temporary_folder
 
 from .stage import make_stage
 
@@ -114,9 +115,10 @@ class _Station:
     def __init__(self, sandbox: Sandbox):
         self.sandbox = sandbox
         self.stage = Path(sandbox.stage)
+        self._own = contextlib.ExitStack()
         if not sandbox.stage or not self.stage.is_dir():
-            self._folder = tempfile.TemporaryDirectory(prefix="rlcourse-")
-            self.stage = make_stage(Path(self._folder.name) / "stage", sandbox.sealed)
+            folder = self._own.enter_context(temporary_folder())
+            self.stage = make_stage(folder / "stage", sandbox.sealed)
         self.program = bubblewrap() if sandbox.walls else None
         self.idle: list[_Warm] = []
         self.warm = self.program is not None and self._can_be_warm()
@@ -124,6 +126,7 @@ class _Station:
     def close(self) -> None:
         while self.idle:
             self.idle.pop().close()
+        self._own.close()
 
     def _can_be_warm(self) -> bool:
         try:

@@ -114,7 +114,7 @@ class _Statement:
 
     @cached_property
     def needs(self) -> set[str]:
-        return _needs(self.text)  # Takes longest, and few statements are asked for theirs.
+        return needs(self.text)  # Takes longest, and few statements are asked for theirs.
 
 
 def extract(data: bytes, names: Sequence[str]) -> Extraction:
@@ -166,7 +166,7 @@ def _statements(cell: CodeCell) -> Iterable[_Statement]:
         if _is_check(node):
             continue
         is_import = isinstance(node, ast.Import | ast.ImportFrom)
-        yield _Statement(cell, index, frozenset(_binds(node)), _text_of(node, lines), is_import)
+        yield _Statement(cell, index, frozenset(binds(node)), _text_of(node, lines), is_import)
 
 
 def _text_of(node: ast.stmt, lines: list[bytes]) -> str:
@@ -196,10 +196,10 @@ def _is_check(node: ast.stmt) -> bool:
     checked = {argument.id for argument in call.args if isinstance(argument, ast.Name)}
     if call.args and isinstance(call.args[0], ast.Constant):
         checked.add(call.args[0].value)
-    return _binds(node) <= checked
+    return binds(node) <= checked
 
 
-def _binds(node: ast.stmt) -> set[str]:
+def binds(node: ast.stmt) -> set[str]:
     """The names that a top-level statement defines or changes."""
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return {node.name}
@@ -212,7 +212,7 @@ def _binds(node: ast.stmt) -> set[str]:
         elif isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             bound.add(part.name)
         elif isinstance(part, ast.Import | ast.ImportFrom):
-            bound |= _binds(part)
+            bound |= binds(part)
         elif isinstance(part, ast.Attribute | ast.Subscript) and isinstance(part.ctx, ast.Store):
             bound |= {_base(part)}
     called = node.value.func if _is_call(node) else None
@@ -234,7 +234,7 @@ def _base(node: ast.expr) -> str:
 _CHECKED_BY_NAME = re.compile(r"""\bcheck\(["'](\w+)["']""")
 
 
-def _needs(text: str) -> set[str]:
+def needs(text: str) -> set[str]:
     """The global names that a statement looks up, in itself or in the functions that it defines."""
     try:
         table = symtable.symtable(text, "cell", "exec")

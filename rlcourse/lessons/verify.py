@@ -14,7 +14,6 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from rlcourse.lessons.extract import extract
 from rlcourse.lessons.notebook import GOES_ON, check_in, check_source, lesson_in, read_notebook
 from rlcourse.lessons.paths import UsageError
 from rlcourse.lessons.running import ONE_THREAD
+from rlcourse.lessons.scratch import temporary_folder
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -152,8 +152,7 @@ def _run(
     """Run nbval on the copy in a folder of its own; a record for each code cell that was reached."""
     import nbformat
 
-    with tempfile.TemporaryDirectory(prefix="rlcourse-", ignore_cleanup_errors=True) as name:
-        folder = Path(name)
+    with temporary_folder() as folder:
         notebook, records, log = (folder / n for n in ("lesson.ipynb", "cells.jsonl", "log.txt"))
         notebook.write_text(nbformat.writes(submission.copy), encoding="utf-8")
         (folder / "pytest.ini").write_text("[pytest]\n")
