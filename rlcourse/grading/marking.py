@@ -36,7 +36,7 @@ FORBIDDEN, UNREADABLE, GRADED, OTHER = "forbidden", "unreadable", "graded", "ano
 
 _FATES = {
     TIMEOUT: "There was no answer within {seconds:g} seconds: a loop that does not end?",
-    CRASH: "The Python process ended in the middle of your function (`exit`, or worse).",
+    CRASH: "The Python process ended in the middle of your function (`exit`, very many threads, or worse).",
     OVERFLOW: "The answer was too large to be read.",
     MALFORMED: "What came back was not an answer: something else wrote on the answers' channel.",
 }
@@ -78,18 +78,30 @@ def mark_all(
     done: Callable[[Task, dict[str, Any]], None],
 ) -> None:
     """Do all tasks; `done` gets each with its record, as they come."""
-    futures = {executor.submit(mark, course, task): task for task in tasks}
+    futures = {
+        executor.submit(mark, course, task.submission, task.exercises, task.before): task
+        for task in tasks
+    }
     for future in as_completed(futures):
         done(futures.pop(future), future.result())
 
 
-def mark(course: Course, task: Task) -> dict[str, Any]:
-    """The record of one submission: plain data, ready for JSON, screens and pages."""
-    submission = task.submission
+def mark(
+    course: Course,
+    submission: Submission,
+    exercises: tuple[str, ...] = (),
+    before: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The record of one submission: plain data, ready for JSON, screens and pages.
+
+    exercises: what to mark anew, where there is a record of `before`; otherwise all is marked.
+    """
+    marked = before["exercises"] if before else ()
+    kept = {mark["name"]: mark for mark in marked if mark["name"] not in exercises}
     try:
         for path in course.own:  # known already, unless this process is a new one
             checker.add(path)
-        record = _mark_submission(course, task)
+        record = _mark_submission(course, submission, kept)
     except CourseFault as fault:
         reason = f"not marked, and no fault of the student's: {fault}: please report this"
         record = _record(submission, BROKEN, reason, checker.lesson(course.lesson), [])
@@ -114,8 +126,10 @@ def _printable(tree: Any) -> Any:
     return [_printable(item) for item in tree] if isinstance(tree, list) else tree
 
 
-def _mark_submission(course: Course, task: Task) -> dict[str, Any]:
-    submission, asked = task.submission, list(checker.lesson(course.lesson))
+def _mark_submission(
+    course: Course, submission: Submission, kept: dict[str, dict[str, Any]]
+) -> dict[str, Any]:
+    asked = list(checker.lesson(course.lesson))
     try:
         if submission.data is None:
             raise Unreadable(submission.problem)
@@ -130,15 +144,9 @@ def _mark_submission(course: Course, task: Task) -> dict[str, Any]:
         )
         return _record(submission, OTHER, told, asked, [])
     seed = seed_of(course, submission.student)
-    marks = _marks(course, asked, found, seed, _kept(task))
+    marks = _marks(course, asked, found, seed, kept)
     record = _record(submission, GRADED, "", asked, marks)
     return record | {"seed": seed, "notes": [*record["notes"], *found.notes]}
-
-
-def _kept(task: Task) -> dict[str, dict[str, Any]]:
-    """The marks of before that stand, by exercise."""
-    before = task.before["exercises"] if task.before else ()
-    return {mark["name"]: mark for mark in before if mark["name"] not in task.exercises}
 
 
 def _is_another(found: Extraction, lesson: str) -> bool:

@@ -13,7 +13,7 @@ import json
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -182,6 +182,12 @@ def by_hand(record: Mapping[str, Any]) -> str:
 def shortened(text: str, most: int) -> str:
     """At most `most` characters, the last of them … where some are missing."""
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def listed(items: Sequence[str], most: int = 5) -> str:
+    """The first few of many, and how many more there are."""
+    more = len(items) - most
+    return ", ".join([*items[:most], *([f"and {more} others"] if more > 0 else [])])
 
 
 def file_names(records: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from rlcourse.lessons.paths import UsageError
 
-from .results import has_mark
+from .results import has_mark, listed
 from .students import CANVAS
 from .submissions import Submission
 
@@ -75,6 +75,9 @@ class Rules:
         free = max(min(days, left), 0) if record["score"] else 0
         penalty = round(record["score"] * min(1.0, (days - free) * self.penalty / 100), 4)
         late = {"late_days": days, "penalty": penalty, "score": round(record["score"] - penalty, 4)}
+        if not from_canvas:
+            handed_in = datetime.fromtimestamp(submission.time, UTC)
+            late["handed_in"] = handed_in.isoformat(timespec="seconds")
         told = []
         if days:
             by = f", {submission.clock}" if submission.clock else ""
@@ -141,7 +144,7 @@ def _last(attempts: list[Attempt]) -> dict[str, Any]:
     if len(attempts) == 1:
         return attempts[0][1]
     _, record = max(attempts, key=lambda attempt: attempt[0].time or 0.0)
-    others = ", ".join(repr(s.file) for s, r in attempts if r is not record)
+    others = listed([repr(s.file) for s, r in attempts if r is not record])
     note = f"the last of {len(attempts)} hand-ins: {record['file']!r}, not {others}"
     return record | {"notes": [*record["notes"], note]}
 
@@ -152,6 +155,6 @@ def _best(attempts: list[Attempt]) -> dict[str, Any]:
     if len(records) == 1:
         return records[0]
     best = max(reversed(records), key=lambda record: (record["score"], has_mark(record)))
-    others = ", ".join(f"{r['file']!r} ({r['score']:g})" for r in records if r is not best)
+    others = listed([f"{r['file']!r} ({r['score']:g})" for r in records if r is not best])
     note = f"the best of {len(records)} attempts: {best['file']!r}, not {others}"
     return best | {"notes": [*best["notes"], note]}

@@ -35,6 +35,7 @@ from rlcourse.lessons.clock import PATIENCE, in_time, processor_seconds
 from rlcourse.lessons.scratch import temporary_folder
 
 from .stage import make_stage
+from .worker import MAX_THREADS
 
 MEBI = 2**20
 MAX_LINE = MEBI  # what comes back for one exercise; right answers take less than a tenth of it
@@ -163,6 +164,8 @@ class _Station:
             "RLIMIT_NOFILE": 128,
             "RLIMIT_CORE": 0,
         }
+        if self.program:  # Without a user of its own, all that its user runs would be counted.
+            limits["RLIMIT_NPROC"] = MAX_THREADS
         stage = Path("/stage") if self.program else self.stage
         settings = {
             "path": [str(stage), *_site_packages()],
@@ -238,7 +241,9 @@ def _python() -> list[Path]:
 @functools.cache
 def _scratch() -> str:
     """The one folder that a submission may write to: /tmp, unless Python itself lies there."""
-    below = any(Path(_TMP).resolve() in folder.resolve().parents for folder in _python())
+    # Also where only a link to it lies there: it is bound under the link's name.
+    places = {place for folder in _python() for place in (folder, folder.resolve())}
+    below = any({Path(_TMP), Path(_TMP).resolve()} & {*place.parents} for place in places)
     return "/scratch" if below else _TMP
 
 

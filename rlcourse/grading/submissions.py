@@ -20,6 +20,7 @@ from pathlib import Path, PurePosixPath
 from rlcourse.lessons.paths import UsageError, lesson_of
 
 from . import zips
+from .results import listed
 from .students import by_platform
 
 MAX_BYTES = 32 * 2**20  # of a file
@@ -274,10 +275,8 @@ def _choose(student: str, files: list[_File], lesson: str, every: bool) -> list[
         return [Submission(student, first.name.rstrip("/"), None, what)]
     attempts = sorted(named or readable or notebooks, key=_in_order)
     chosen = attempts if every else attempts[-1:]
-    others = [f.parts[-1] for f in attempts[:-1]]
-    note = (
-        f"several notebooks: marked {attempts[-1].parts[-1]!r}, not {', '.join(map(repr, others))}"
-    )
+    others = [repr(f.parts[-1]) for f in attempts[:-1]]
+    note = f"several notebooks: marked {attempts[-1].parts[-1]!r}, not {listed(others)}"
     notes = (note,) if others and not every else ()
     return [Submission(student, f.name, f.data, f.problem, notes, f.time, f.clock) for f in chosen]
 

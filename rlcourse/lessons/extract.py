@@ -9,14 +9,30 @@ from __future__ import annotations
 import ast
 import re
 import symtable
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 
+from .paths import UsageError
 from .reading import Unreadable, is_answer, metadata_of, source_of, tree_of
 
 # Nobody writes this much; reading it would keep the others waiting.
 MAX_CELL, MAX_CODE = 200_000, 500_000
+SECONDS = 4.0  # of the processor, for reading one notebook's code
+
+
+class _Clock:
+    """The processor time that reading a notebook may take."""
+
+    def __init__(self, seconds: float):
+        self.seconds, self.end = seconds, time.thread_time() + seconds
+
+    def check(self) -> None:
+        """Raise Unreadable if it is over."""
+        if time.thread_time() > self.end:
+            raise Unreadable(f"reading its code takes more than {self.seconds:g} seconds")
 
 
 @dataclass(frozen=True)
@@ -50,11 +66,12 @@ class Extraction:
 # ------------------------------------------------------------------------------- reading the file
 
 
-def read_cells(data: bytes) -> tuple[list[CodeCell], str | None]:
+def read_cells(data: bytes, seconds: float = SECONDS) -> tuple[list[CodeCell], str | None]:
     """The code cells of a notebook (format 3 or 4), and the lesson that its metadata names.
 
     An answer cell counts as code, also where it was made text. Raises Unreadable.
     """
+    clock = _Clock(seconds)
     tree = tree_of(data)
     course = metadata_of(tree).get("rlcourse")
     lesson = course.get("lesson") if isinstance(course, dict) else None
@@ -66,7 +83,7 @@ def read_cells(data: bytes) -> tuple[list[CodeCell], str | None]:
     }
     if sum(min(len(source), MAX_CELL) for source in sources.values()) > MAX_CODE:
         raise Unreadable(f"its code has more than {MAX_CODE} characters")
-    code = [CodeCell(n, without_magics(s), kinds[n - 1]) for n, s in sources.items()]
+    code = [CodeCell(n, without_magics(s, clock.check), kinds[n - 1]) for n, s in sources.items()]
     return code, lesson if isinstance(lesson, str) else None
 
 
@@ -76,7 +93,7 @@ _AROUND_PYTHON = re.compile(
 )  # The rest of such a cell is run as it is.
 
 
-def without_magics(source: str) -> str:
+def without_magics(source: str, check: Callable[[], None] = lambda: None) -> str:
     """Replace IPython's lines (`%magic`, `!shell`, `name?`) by `pass`, keeping line numbers.
 
     Of a cell in another language (`%%bash`) nothing remains.
@@ -88,6 +105,7 @@ def without_magics(source: str) -> str:
         return "\n".join("" for _ in lines)
     # One after another, where Python stumbles: `% n` may also be the second line of a formula.
     for _ in range(20):
+        check()
         try:
             ast.parse("\n".join(lines))
             return "\n".join(lines)
@@ -117,9 +135,21 @@ class _Statement:
         return needs(self.text)  # Takes longest, and few statements are asked for theirs.
 
 
-def extract(data: bytes, names: Sequence[str]) -> Extraction:
-    """What the notebook in `data` says about the exercises `names`. Raises Unreadable."""
-    cells, lesson = read_cells(data)
+def extract_file(path: Path, names: Sequence[str]) -> Extraction:
+    """What the notebook in a file says about the exercises `names`. Raises UsageError."""
+    try:
+        return extract(path.read_bytes(), names)
+    except Unreadable as reason:
+        raise UsageError(f"{path} cannot be read: {reason}.") from None
+
+
+def extract(data: bytes, names: Sequence[str], seconds: float = SECONDS) -> Extraction:
+    """What the notebook in `data` says about the exercises `names`.
+
+    seconds: of the processor, that it may take. Raises Unreadable.
+    """
+    clock = _Clock(seconds)
+    cells, lesson = read_cells(data, seconds)
     found = Extraction(lesson=lesson)
     statements: list[_Statement] = []
     broken: dict[str, tuple[int, str]] = {}  # exercise -> the last cell that is broken, and why
@@ -138,7 +168,7 @@ def extract(data: bytes, names: Sequence[str]) -> Extraction:
             breaks(before, _SPLIT)
         before = cell
         try:
-            statements += _statements(cell)
+            statements += _statements(cell, clock)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             breaks(cell, _syntax(error, cell))
     modules = {name for s in statements if s.is_import for name in s.binds}
@@ -149,20 +179,21 @@ def extract(data: bytes, names: Sequence[str]) -> Extraction:
             found.problems[name] = why
             found.sources[name] = _broken_source(cells, name)
         elif definitions:
-            needed, asked = _closure(name, statements, modules)
+            needed, asked = _closure(name, statements, modules, clock)
             found.programs[name] = _by_cell(needed)
             found.sources[name] = definitions[-1].text
             found.uses[name] = tuple(n for n in names if n != name and n in asked)
     return found
 
 
-def _statements(cell: CodeCell) -> Iterable[_Statement]:
+def _statements(cell: CodeCell, clock: _Clock) -> Iterable[_Statement]:
     if len(cell.source) > MAX_CELL:
         raise ValueError(f"more than {MAX_CELL} characters")
     tree = ast.parse(cell.source)
     # As Python counts lines and columns: not at every character that str.splitlines takes for an end.
     lines = [line.encode() for line in re.split(r"\r\n|\r|\n", cell.source)]
     for index, node in enumerate(tree.body):
+        clock.check()
         if _is_check(node):
             continue
         is_import = isinstance(node, ast.Import | ast.ImportFrom)
@@ -170,15 +201,32 @@ def _statements(cell: CodeCell) -> Iterable[_Statement]:
 
 
 def _text_of(node: ast.stmt, lines: list[bytes]) -> str:
-    """A statement's text, with its decorators. (ast.get_source_segment splits the whole cell each time.)"""
+    """A statement's text, with its decorators, and with the comments behind it that belong to it.
+
+    (ast.get_source_segment splits the whole cell each time.)
+    """
     decorators = getattr(node, "decorator_list", [])
     first, start = node.lineno - 1, node.col_offset
     if decorators:
         first, start = min(d.lineno for d in decorators) - 1, 0
-    own = lines[first : node.end_lineno]
-    own[-1] = own[-1][: node.end_col_offset]
+    own, rest = lines[first : node.end_lineno], lines[node.end_lineno - 1][node.end_col_offset :]
+    if not rest.strip().startswith(b"#"):
+        own[-1] = own[-1][: node.end_col_offset]
     own[0] = own[0][start:]
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        own += _comments(lines[node.end_lineno :])
     return b"\n".join(own).decode()
+
+
+def _comments(lines: list[bytes]) -> list[bytes]:
+    """The indented comments with which these lines begin, and the empty lines between them."""
+    last = 0
+    for count, line in enumerate(lines, start=1):
+        if line.strip() and not re.match(rb"[ \t]+#", line):
+            break
+        if line.strip():
+            last = count
+    return lines[:last]
 
 
 def _is_check(node: ast.stmt) -> bool:
@@ -251,7 +299,7 @@ def needs(text: str) -> set[str]:
 
 
 def _closure(
-    name: str, statements: list[_Statement], modules: set[str]
+    name: str, statements: list[_Statement], modules: set[str], clock: _Clock
 ) -> tuple[list[_Statement], set[str]]:
     """The statements that `name` needs, in the notebook's order, and every name they look up."""
     binding: dict[str, list[int]] = {}
@@ -260,6 +308,7 @@ def _closure(
             binding.setdefault(bound, []).append(i)
     asked, seen, chosen = [name, "*"], set(), set()  # `import *` may bring any name
     while asked:
+        clock.check()
         wanted = asked.pop()
         if wanted in seen:
             continue

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from rlcourse.lessons import paths
 from rlcourse.lessons.clock import in_time, processor_seconds
-from rlcourse.lessons.extract import extract
+from rlcourse.lessons.extract import extract_file
 from rlcourse.lessons.notebook import exercise_in, is_untouched, lesson_in, read_notebook
 from rlcourse.lessons.paths import UsageError
 
@@ -107,7 +107,7 @@ def _title(nb: NotebookNode | None) -> str:
 
 def _judge_lesson(standing: LessonStanding, nb: NotebookNode, seconds: float) -> None:
     """Fill in the states; a process that hangs or dies costs its exercise and no other."""
-    found = extract(standing.notebook.read_bytes(), [e.name for e in standing.exercises])
+    found = extract_file(standing.notebook, [e.name for e in standing.exercises])
     released = {exercise_in(cell) for cell in nb.cells if exercise_in(cell) and is_untouched(cell)}
     tasks: list[dict[str, Any]] = []
     for exercise in standing.exercises:

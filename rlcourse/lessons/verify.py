@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rlcourse.lessons.extract import extract
+from rlcourse.lessons.extract import extract_file
 from rlcourse.lessons.notebook import GOES_ON, check_in, check_source, lesson_in, read_notebook
 from rlcourse.lessons.paths import UsageError
 from rlcourse.lessons.running import ONE_THREAD
@@ -81,7 +81,7 @@ def open_submission(path: Path, registry: Any) -> Submission:
             f"{path} is not a lesson of this course: "
             f"give a notebook of lesson {', '.join(registry.lessons())}."
         )
-    found = extract(path.read_bytes(), registry.names(lesson))
+    found = extract_file(path, registry.names(lesson))
     missing = {name: f"its cell {problem}" for name, problem in found.problems.items()}
     for name in registry.names(lesson):
         if name not in found.programs and name not in found.problems:

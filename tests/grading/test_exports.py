@@ -12,10 +12,12 @@ from unittest import mock
 from xml.etree import ElementTree as ET
 
 import jsonschema
+import junitparser
 import pytest
 from made_up_class import EXERCISES, mark, record, result, unreadable
+from submitting import notebook
 
-from rlcourse import cli
+from rlcourse import checker, cli
 from rlcourse.grading import results
 
 POINTS = sum(points for _, points in EXERCISES)
@@ -255,9 +257,49 @@ def test_classroom50_results_keep_to_its_schema(one, scale, tmp_path):
     factor = tree["max-score"] / POINTS
     assert scale is None or factor == scale
     assert tree["score"] == one["score"] * factor
-    for test, ours in zip(tree["tests"], one["exercises"], strict=True):
-        assert test["score"] == ours["score"] * factor <= test["max-score"]
+    adds_up(tree)
+    late = one["score"] < sum(ours["score"] for ours in one["exercises"])
+    for test, ours in zip(tree["tests"], one["exercises"], strict=bool(one["exercises"])):
+        assert test["score"] == ours["score"] * factor or late
         assert test["passed"] == (ours["state"] == "passed")
+
+
+def adds_up(tree):
+    """Its totals are those of its tests, and no test has more than it can."""
+    for total, part in (("score", "score"), ("max-score", "max-score")):
+        assert tree[total] == sum(test[part] for test in tree["tests"])
+    assert all(0 <= test["score"] <= test["max-score"] for test in tree["tests"])
+
+
+@pytest.mark.parametrize("penalty", [0.7, 1.0, 2.5, 5.25, 6.6667])
+def test_classroom50s_score_is_the_sum_of_the_tests_also_after_a_penalty(penalty):
+    from rlcourse.grading.exports.classroom50 import document
+
+    late = record("l", score=round(POINTS - penalty, 4), penalty=penalty, late_days=1)
+    tree = document(late, RUNNER)
+    adds_up(tree)
+    assert tree["score"] / tree["max-score"] == pytest.approx(late["score"] / POINTS, abs=1e-3)
+    assert all("taken off" in test["message"] and test["passed"] for test in tree["tests"])
+
+
+@pytest.mark.full
+def test_classroom50_gets_a_result_also_where_the_notebook_is_missing(tmp_path):
+    from rlcourse.grading.exports import classroom50
+
+    out = tmp_path / "result.json"
+    with mock.patch.dict(os.environ, RUNNER):
+        classroom50.main("05", tmp_path / "05.ipynb", out)
+        tree = json.loads(out.read_text("utf-8"))
+        jsonschema.validate(tree, CLASSROOM50)
+        adds_up(tree)
+        assert tree["score"] == 0 < tree["max-score"] == sum(e.points for e in checker.lesson("05"))
+        assert "there is no file 05.ipynb" in tree["tests"][0]["message"]
+        (tmp_path / "05.ipynb").write_text(notebook())
+        classroom50.main("05", tmp_path / "05.ipynb", out)
+        tree = json.loads(out.read_text("utf-8"))
+        jsonschema.validate(tree, CLASSROOM50)
+        adds_up(tree)
+        assert tree["score"] == tree["max-score"] and len(tree["tests"]) == len(checker.names("05"))
 
 
 def test_classroom50_scales_fractions_to_whole_points():
@@ -572,7 +614,7 @@ def test_junit(graded, tmp_path):
     assert set(suites) == set(SCORES)
     ben = suites["ben"]
     assert [[child.tag for child in case] for case in ben.iter("testcase")] == [
-        [], ["failure"], ["skipped"], ["error"]]  # fmt: skip
+        ["properties", *more] for more in ([], ["failure"], ["skipped"], ["error"])]  # fmt: skip
     told = ben.find("testcase/failure")
     assert told.get("type") == "bootstraps-terminal" and "(5.8)" in told.text
     assert "the file is empty" in suites["dan"].find("testcase/error").get("message")
@@ -581,6 +623,26 @@ def test_junit(graded, tmp_path):
         assert int(element.get("tests")) == len(cases)
         for count, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
             assert int(element.get(count)) == sum(case.find(tag) is not None for case in cases)
+
+
+def test_junit_read_back_by_junitparser(graded, tmp_path):
+    """Cases without their suites, as many programs list them, still say whose they are, and for how much."""
+    export(graded, "junit", tmp_path / "junit.xml")
+    suites = list(junitparser.JUnitXml.fromfile(str(tmp_path / "junit.xml")))
+    cases = [case for suite in suites for case in suite]
+    assert all(item.time == 0 for item in (*suites, *cases))
+    assert len({(case.classname, case.name) for case in cases}) == len(cases)
+    assert len({case.classname for case in cases}) == len({case.name.split(" (", 1)[1] for case in cases}) == len(SCORES)  # fmt: skip
+    assert all(case.classname.count(".") == 1 for case in cases)
+    for ours, suite in zip(CLASS["submissions"], suites, strict=True):
+        there = {p.name: p.value for p in suite.properties()}
+        assert float(there["score"]) == SCORES[ours["student"]] and float(there["points"]) == POINTS
+        for made, case in zip(ours["exercises"], suite, strict=bool(ours["exercises"])):
+            if ours["exercises"]:
+                points = {p.name: float(p.value) for p in case.child(junitparser.Properties)}
+                assert points == {"score": made["score"], "points": made["points"]}
+                assert case.is_passed == (made["state"] == "passed")
+                assert f"({ours['student']})" in case.name
 
 
 def test_junit_survives_characters_that_xml_cannot_hold(tmp_path):

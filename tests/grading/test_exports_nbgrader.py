@@ -57,6 +57,13 @@ def marks(wrong=(), source="def answer():\n    return 1\n", **scores):
     return made
 
 
+ADA = {
+    "name": "Lovelace, Ada",
+    "email": "ada@example.org",
+    "handed_in": "2026-11-21T10:11:12+00:00",
+}
+
+
 @pytest.fixture(scope="module")
 def course(tmp_path_factory):
     """The folder, after nbgrader went through it: (folder, what it said, our result)."""
@@ -68,7 +75,7 @@ def course(tmp_path_factory):
         return record(student, *made, points=points, **more)
 
     ours = result(
-        one("ada", *marks(), score=points - 2.5),  # handed in late
+        one("ada", *marks(), score=points - 2.5, **ADA),  # handed in late
         one("ben ten", *marks(wrong=["q_learning_target", "sarsa"], q_learning=1.5)),
         one("mallory", *marks(wrong=NAMES, source=HOSTILE.format(trace=trace))),
         one("zoe", *marks(source="def answer():\n    return 'before'\n")),
@@ -122,6 +129,19 @@ def test_every_mark_in_the_grade_book_is_ours(course):
             assert set(grades) == set(NAMES)
             for mark in one["exercises"]:
                 assert grades[mark["name"]].score == mark["score"], (one["student"], mark["name"])
+
+
+def test_the_grade_book_knows_who_it_is_and_when_it_was_handed_in(course):
+    from nbgrader.api import Gradebook
+
+    folder, _, _ = course
+    with Gradebook(f"sqlite:///{folder / 'gradebook.db'}") as book:
+        ada, ben = book.find_student("ada"), book.find_student("ben ten")
+        assert (ada.first_name, ada.last_name, ada.email) == ("Ada", "Lovelace", ADA["email"])
+        assert (ben.first_name, ben.email) == (None, None)
+        when = book.find_submission("05", "ada").timestamp
+        assert when.isoformat() + "+00:00" == ADA["handed_in"]
+        assert book.find_submission("05", "ben ten").timestamp is None
 
 
 def test_the_diagnosis_is_in_the_autograded_notebook(course):

@@ -6,10 +6,13 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 from submitting import LOST, POINTS, notebook, target
 
+import rlcourse
 from rlcourse import checker
 from rlcourse.grading import sandbox as sandboxes
 from rlcourse.grading.marking import Course, mark
@@ -83,3 +86,16 @@ def test_the_package_s_bubblewrap_is_found_where_the_system_has_none(monkeypatch
         bubblewrap.cache_clear()
         assert bubblewrap() == programs[0]
         bubblewrap.cache_clear()
+
+
+@pytest.mark.skipif(bubblewrap() is None, reason="bubblewrap works on Linux only")
+def test_a_python_that_is_reached_by_a_link_in_the_temporary_folder_has_a_sandbox():
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        link = Path(folder) / "environment"
+        link.symlink_to(Path(sys.prefix).resolve())
+        code = "from rlcourse.grading.sandbox import bubblewrap; print(bubblewrap())"
+        ended = subprocess.run(
+            [link / "bin" / "python", "-c", code], capture_output=True, text=True, timeout=600,
+            env=os.environ | {"PYTHONPATH": str(Path(rlcourse.__file__).parents[1])},
+        )  # fmt: skip
+    assert ended.stdout.strip() == bubblewrap(), ended.stderr

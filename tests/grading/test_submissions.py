@@ -12,6 +12,7 @@ import zipfile
 import pytest
 
 from rlcourse.grading import submissions
+from rlcourse.grading.rules import Rules
 from rlcourse.grading.submissions import collect
 from rlcourse.lessons.paths import UsageError
 
@@ -104,6 +105,16 @@ def test_several_notebooks_are_noted(tmp_path):
     (found,) = collect(tmp_path, "05")
     assert found.data == b"2"
     assert "draft.ipynb" in found.notes[0] and "final.ipynb" in found.notes[0]
+
+
+def test_a_note_on_many_notebooks_stays_short(tmp_path):
+    write(tmp_path, {f"anna/attempt {n}.ipynb": b"1" for n in range(300)})
+    (found,) = collect(tmp_path, "05")
+    (note,) = found.notes
+    assert "attempt 299.ipynb" in note and "and 294 others" in note and len(note) < 300
+    records = [{"file": s.file, "score": 0, "state": "graded", "notes": []} for s in collect(tmp_path, "05", every_attempt=True)]  # fmt: skip
+    (best,) = Rules(attempts="best").apply(collect(tmp_path, "05", every_attempt=True), records)
+    assert len(best["notes"][0]) < 400
 
 
 def test_of_the_whole_course_the_lesson_is_taken(tmp_path):

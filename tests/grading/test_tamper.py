@@ -557,6 +557,27 @@ def station(course):
     return sandboxes._station(course.sandbox, os.getpid())
 
 
+def test_a_thousand_busy_threads_do_not_take_the_processor_from_the_neighbours(course):
+    threads = (
+        """import threading, time, sys
+    threading.stack_size(32768)
+    def burn():
+        while True: pass
+    for i in range({n}):
+        threading.Thread(target=burn, daemon=True).start()
+    time.sleep({waits})
+    """
+        + RIGHT
+    )
+    few = outcome(course, target(threads.format(n=4, waits=0)))
+    assert few["state"] == "passed"
+    many = outcome(course, target(threads.format(n=1000, waits=300)))
+    assert many["state"] in ("crash", "failed"), (
+        "for root the process is ended, for others no thread begins"
+    )
+    assert "thread" in many["explanation"]
+
+
 def test_nothing_is_left_for_the_next_submission(course):
     """Files, modules, environment, threads: the next one starts as the first one did."""
     leave = body(

@@ -278,3 +278,43 @@ def test_too_much_code_and_too_many_parts_are_refused_before_they_are_parsed():
 )
 def test_a_formula_that_goes_on_with_a_percent_sign_is_no_magic(source):
     assert run(extract(notebook(source), NAMES))["double"](3) == 6
+
+
+STUMBLES = "\n".join(["x = 1"] * 20_000) + "\n%m\n" * 200  # Python reads all of it again for each
+CROWDED = ";".join(["a = 1"] * 30_000)  # each statement is cut out of one long line
+
+
+@pytest.mark.parametrize("source", [STUMBLES, CROWDED], ids=["magics", "one line"])
+def test_reading_a_notebook_has_a_limit(source):
+    began = time.thread_time()
+    with pytest.raises(Unreadable, match=r"more than 0\.3 seconds"):
+        extract(notebook(source, source), ["f"], seconds=0.3)
+    assert time.thread_time() - began < 2.5, "but for the one step that ran when it was over"
+
+
+COMMENTED = """\
+# Not mine.
+@wraps
+def f(x):
+    # first
+    if x:
+        return 1  # inside
+    return 2  # behind
+
+    # I was not sure here.
+
+\t# Nor here.
+
+# Of the next one.
+y = 3  # y
+def g(): return 1  # short
+z = 1; w = 2
+"""
+
+
+def test_comments_behind_a_statement_belong_to_it():
+    sources = extract(notebook(COMMENTED), ["f", "g", "y", "z"]).sources
+    assert sources["f"].startswith("@wraps\ndef f") and sources["f"].endswith("\n\t# Nor here.")
+    assert "return 2  # behind\n\n    # I was" in sources["f"]
+    assert sources["g"] == "def g(): return 1  # short"
+    assert (sources["y"], sources["z"]) == ("y = 3  # y", "z = 1")

@@ -194,14 +194,18 @@ def _grade(submission: Path, student: str, settings: dict[str, Any]) -> dict[str
     with tempfile.TemporaryDirectory() as folder:
         there = Path(folder) / "submissions"
         shutil.copytree(submission, there / student, symlinks=True)
-        out = Path(folder) / "out"
-        try:
-            result = _grade_as_can_be(settings, there, out)
-        except (NoSandbox, Interrupted):
-            raise
-        except UsageError:
-            reason = "there is no notebook of this lesson in it"
-            return {"state": "unreadable", "reason": reason, "notes": [], "score": 0, "exercises": []}  # fmt: skip
+        return grade_alone(settings, there, Path(folder) / "out")
+
+
+def grade_alone(settings: dict[str, Any], submission: Path, out: Path) -> dict[str, Any]:
+    """The record of one submission; where nothing of the lesson is in it, one that says so."""
+    try:
+        result = _grade_as_can_be(settings, submission, out)
+    except (NoSandbox, Interrupted):
+        raise
+    except UsageError:
+        reason = "there is no notebook of this lesson in it"
+        return {"state": "unreadable", "reason": reason, "notes": [], "score": 0, "exercises": []}
     (record,) = result["submissions"]
     return record
 

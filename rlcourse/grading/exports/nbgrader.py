@@ -68,6 +68,8 @@ class Marks(NbGraderPreprocessor):
                     new_output("execute_result", data={"text/plain": str(score)}, execution_count=1),
                 ]
         with Gradebook(where["db_url"]) as book:
+            if record["person"]:
+                book.update_or_create_student(where["student"], **record["person"])
             notebook = book.find_submission_notebook(
                 where["notebook"], where["assignment"], where["student"]
             )
@@ -113,6 +115,8 @@ def export(result: dict[str, Any], options: Options) -> Export:
         answered = _answered(notebook, record)
         files[f"submitted/{student}/{lesson}/{path.name}"] = _text(answered)
         marks[student] = _marks(answered, record)
+        if "handed_in" in record:
+            files[f"submitted/{student}/{lesson}/timestamp.txt"] = record["handed_in"] + "\n"
     tree = {lesson: marks}
     files["marks.json"] = json.dumps(tree, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
     return Export(files)
@@ -168,8 +172,18 @@ def _marks(answered: NotebookNode, record: dict[str, Any]) -> dict[str, Any]:
     return {
         "answers": hashlib.sha256("\0".join(answers).encode()).hexdigest(),
         "checks": checks,
+        "person": _person(record),
         "penalty": round(reached - record["score"], 4),
     }
+
+
+def _person(record: dict[str, Any]) -> dict[str, str]:
+    """What nbgrader knows of a student, as far as the students list said it."""
+    last, comma, first = record.get("name", "").partition(",")
+    if not comma:
+        first, _, last = last.rpartition(" ")
+    known = {"first_name": first, "last_name": last, "email": record.get("email", "")}
+    return {key: value.strip() for key, value in known.items() if value.strip()}
 
 
 def _check(mark: dict[str, Any] | None, record: dict[str, Any]) -> tuple[float, str]:
