@@ -170,7 +170,9 @@ def grade_command(
             "--deadline is for one lesson: give each its own in course.toml, [lessons.05] deadline = …"
         )
     if whole_term and (only or student):
-        raise UsageError("--only and --student are for one lesson: give its number in place of `all`.")
+        raise UsageError(
+            "--only and --student are for one lesson: give its number in place of `all`."
+        )
     if penalty and deadline is None and agreed.path is None:
         raise UsageError("--penalty needs a --deadline: from when on is a submission late?")
     if out is None and agreed.results is None:

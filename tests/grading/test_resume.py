@@ -398,21 +398,21 @@ def test_an_exercise_graded_again_gives_the_record_of_a_whole_run(tmp_path):
     journal.write_text(journal.read_text().replace('"state": "passed"', '"state": "failed"'))
     numbers = {name: checker.get(name).number for name in checker.names("05")}
     with pytest.raises(UsageError, match=r'Lesson 05 has no exercise "4\.1"'):
-        grade("05", there, out, secret="s", only=["4.1"])
+        grade("05", there, out, secret="s", again=["4.1"])
     with pytest.raises(UsageError, match=r"by 'Ana'. Did you mean 'anna'"):
-        grade("05", there, out, secret="s", only_students=["Ana"])
-    half = grade("05", there, out, secret="s", only=[numbers["q_learning_target"]])
+        grade("05", there, out, secret="s", again_of=["Ana"])
+    half = grade("05", there, out, secret="s", again=[numbers["q_learning_target"]])
     states = [[m["state"] for m in r["exercises"]] for r in half["submissions"]]
     assert [s.count("passed") for s in states] == [1, 0]
-    again = grade("05", there, out, secret="s", only_students=["anna"])
+    again = grade("05", there, out, secret="s", again_of=["anna"])
     assert again["submissions"] == [whole["submissions"][0], half["submissions"][1]]
-    assert grade("05", there, out, secret="s", only=list(numbers)) == whole
+    assert grade("05", there, out, secret="s", again=list(numbers)) == whole
 
 
 def test_nothing_can_be_graded_again_where_there_was_no_run(tmp_path):
     (tmp_path / "anna.ipynb").write_text(notebook())
     with pytest.raises(UsageError, match="There is no earlier run in"):
-        grade("05", tmp_path / "anna.ipynb", tmp_path / "out", only=["5.1"])
+        grade("05", tmp_path / "anna.ipynb", tmp_path / "out", again=["5.1"])
     assert not (tmp_path / "out").exists()
 
 
