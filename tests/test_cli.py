@@ -29,7 +29,9 @@ def test_version():
     assert run("--version").stdout == f"rlcourse {__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["build", "verify", "progress", "exercises", "grade"])
+@pytest.mark.parametrize(
+    "command", ["build", "verify", "progress", "exercises", "explain", "grade"]
+)
 def test_help_says_what_and_gives_an_example(command):
     assert command in run("--help").stdout
     told = run(command, "--help")
@@ -50,11 +52,22 @@ def test_exercises_as_json():
 
 
 def test_exercises_of_one_lesson():
-    for text in ("00", "0"):
-        rows = json.loads(run("exercises", "--lesson", text, "--json").stdout)
+    for given in (["--lesson", "00"], ["0"], ["00_returns.py"]):
+        rows = json.loads(run("exercises", *given, "--json").stdout)
         assert [row["name"] for row in rows] == list(checker.names("00"))
     table = run("exercises", "--lesson", "00").stdout
     assert all(name in table for name in checker.names("00"))
+
+
+def test_a_mistake_is_explained_wherever_it_is_known():
+    exercise = checker.get("discounted_return")
+    mistake = exercise.mistakes[0]
+    for given in ([mistake.name, "--lesson", "00"], [exercise.number]):
+        told = run("explain", *given)
+        assert f"{exercise.number} {exercise.name}: {mistake.name}" in told.stdout
+        assert mistake.why.split()[0] in told.stdout and "Try:" in told.stdout
+    unknown = run("explain", "no-such-thing", "--lesson", "00")
+    assert unknown.returncode == 2 and "rlcourse exercises" in unknown.stderr
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,10 @@ def main(arguments: list[str] | None = None) -> None:
     except checker.Unknown as error:
         print(f"{error} `rlcourse exercises` lists them all.", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as end:
+        # Typer makes an exit with 130 of a KeyboardInterrupt.
+        if isinstance(end, SystemExit) and end.code != 130:
+            raise
         print("Stopped.", file=sys.stderr)
         sys.exit(ended)
     except BrokenPipeError:

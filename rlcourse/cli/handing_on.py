@@ -27,7 +27,7 @@ def export_command(
         typer.Option(
             "--to",
             metavar="FORMAT",
-            help="gradescope, classroom50, canvas, moodle, junit or nbgrader.",
+            help="gradescope, classroom50, canvas, moodle, junit, nbgrader, moodle-feedback or canvas-feedback.",
         ),
     ],
     out: Annotated[
@@ -64,6 +64,7 @@ def export_command(
     - moodle: the grading worksheet filled in, or a CSV for the grade book's import
     - junit: XML, a test suite a student
     - nbgrader: a course folder; `nbgrader autograde` in it gives the same marks
+    - moodle-feedback, canvas-feedback: the feedback pages in one zip, to be uploaded as it is
 
     What the platform has already, a mark, a comment, "EX", stays unless --overwrite. A student on whom the
     grader failed gets no mark, and the exit status is then 1. Text that a spreadsheet would take for a

@@ -19,25 +19,39 @@ def verify_command(
     notebooks: Annotated[
         list[Path],
         typer.Argument(
-            metavar="NOTEBOOK", help="Your completed notebooks, or lessons of your folder, as 05."
+            metavar="NOTEBOOK",
+            help="Your completed notebooks, the folder of them, or lessons of your folder, as 05.",
         ),
     ],
     timeout: Annotated[
         float, typer.Option(min=1, metavar="SECONDS", help="Limit for one cell.")
     ] = 120,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="EXERCISE",
+            help="Run only what this exercise needs, as 5.4: no training; may be repeated.",
+        ),
+    ] = None,
 ) -> None:
     """Run your completed notebooks from top to bottom and compare the checks with the released ones.
 
     Prints one line an exercise; your files are not changed. Exit status: 0 if everything is right,
     1 if something is not, 2 if a file cannot be used.
 
-    Example: `rlcourse verify 05` or `rlcourse verify ~/handed-in/05_*.ipynb`.
+    Example: `rlcourse verify 05`, `rlcourse verify 05 --only 5.4` or `rlcourse verify ~/handed-in/05_*.ipynb`.
     """
+    from rich.padding import Padding
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.text import Text
 
     from rlcourse.lessons import verify
 
-    submissions = [verify.open_submission(working.notebook(path), checker) for path in notebooks]
+    submissions = [
+        verify.open_submission(path, checker, only or ())
+        for given in notebooks
+        for path in verify.notebooks_in(working.notebook(given))
+    ]
     out, errors = Console(highlight=False), Console(stderr=True)
     all_right = True
     for submission in submissions:
@@ -59,6 +73,8 @@ def verify_command(
             sign, told = ("✓", "solved") if answer.solved else ("✗", "not solved")
             told += f": {answer.reason}" if answer.reason else ""
             out.print(f"  {sign} {answer.number} {answer.name}: {told}", markup=False)
+            if answer.why:
+                out.print(Padding(Text(answer.why), (0, 0, 0, 6)))
         for error in report.errors:
             out.print(f"  ! {error}", markup=False)
     raise typer.Exit(0 if all_right else 1)
@@ -125,7 +141,10 @@ def progress_command(
 @app.command("exercises")
 def exercises_command(
     lesson: Annotated[
-        str | None, typer.Option("--lesson", "-l", metavar="LESSON", help="Only this one, as 05.")
+        str | None, typer.Argument(metavar="LESSON", help="Only this one, as 05.")
+    ] = None,
+    also: Annotated[
+        str | None, typer.Option("--lesson", "-l", metavar="LESSON", help="The same.")
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON: a list of objects, one an exercise.")
@@ -133,8 +152,9 @@ def exercises_command(
 ) -> None:
     """List the exercises: lesson, number, points, and the mistakes that are known by name.
 
-    Example: `rlcourse exercises --lesson 05` or `rlcourse exercises --json > exercises.json`.
+    Example: `rlcourse exercises 05` or `rlcourse exercises --json > exercises.json`.
     """
+    lesson = also if lesson is None else lesson
     number = paths.lesson_number(lesson, checker.lessons()) if lesson is not None else None
     listed = [checker.get(name) for name in checker.names(number)]
     rows = [
@@ -156,3 +176,45 @@ def exercises_command(
     for row in rows:
         table.add_row(row["number"], row["name"], f"{row['points']:g}", ", ".join(row["mistakes"]))
     Console().print(table)
+
+
+@app.command("explain")
+def explain_command(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A mistake, as a check names it, or an exercise.")
+    ],
+    lesson: Annotated[
+        str | None,
+        typer.Option(
+            "--lesson", "-l", metavar="LESSON", help="Only in this lesson, as 05; sooner."
+        ),
+    ] = None,
+) -> None:
+    """Say what a mistake that is known by name means, and what to try next.
+
+    Given an exercise, by name or as 5.3, it says that of all its mistakes.
+
+    Example: `rlcourse explain bootstraps-terminal --lesson 05`.
+    """
+    from rich.padding import Padding
+    from rich.text import Text
+
+    chosen = paths.lesson_number(lesson, checker.lessons()) if lesson is not None else None
+    if chosen is None and name[0].isdigit():
+        chosen = paths.lesson_number(name, checker.lessons())
+    listed = [
+        (exercise, mistake)
+        for exercise in map(checker.get, checker.names(chosen))
+        for mistake in exercise.mistakes
+        if name in (mistake.name, exercise.name, exercise.number)
+    ]
+    if not listed:
+        where = f"lesson {chosen}" if chosen else "the course"
+        raise paths.UsageError(
+            f'There is no mistake and no exercise "{name}" in {where}: `rlcourse exercises` lists them.'
+        )
+    out = Console(highlight=False)
+    for exercise, mistake in listed:
+        out.print(f"{exercise.number} {exercise.name}: {mistake.name}", markup=False)
+        told = f"{mistake.why} Look at equation {exercise.equation}. Try: {mistake.instead}"
+        out.print(Padding(Text(told), (0, 0, 1, 2)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -140,6 +141,20 @@ def lesson_in(nb: NotebookNode, path: Path) -> str | None:
         return course["lesson"]
     ours = any(exercise_in(cell) or check_in(cell) for cell in nb.cells)
     return lesson_of(path) if ours else None
+
+
+def lesson_by_exercises(
+    nb: NotebookNode, names: Callable[[str], Collection[str]], lessons: Iterable[str]
+) -> str | None:
+    """The lesson most of whose exercises are in a notebook, by its cells' ids and metadata; None if none is.
+
+    names: the exercises of a lesson, which is one of `lessons`.
+    """
+    there = {cell.get("id", "").removeprefix("exercise-") for cell in nb.cells}
+    there |= {exercise_in(cell) or check_in(cell) for cell in nb.cells}
+    counts = {lesson: len(there.intersection(names(lesson))) for lesson in lessons}
+    best = max(counts, key=counts.get, default=None)
+    return best if best is not None and counts[best] else None
 
 
 def is_untouched(cell: NotebookNode) -> bool:

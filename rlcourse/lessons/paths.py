@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 LESSON_FILE = re.compile(r"(\d\d)_\w+")
@@ -71,6 +72,8 @@ def lesson_files(folder: Path, suffix: str) -> dict[str, Path]:
     Raises:
         UsageError: the folder is missing, or two files claim one lesson.
     """
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is a file: give the folder that it is in.")
     if not folder.is_dir():
         raise UsageError(f"There is no folder {folder}: give the folder that holds the lessons.")
     found: dict[str, Path] = {}
@@ -102,26 +105,20 @@ def lesson_number(text: str, known: tuple[str, ...]) -> str:
     return lesson
 
 
-def write_atomically(files: dict[Path, str]) -> None:
-    """Write all the files, or on any failure none: temporary neighbours first, then renames.
+def write_atomically(files: Mapping[Path, str | bytes]) -> None:
+    """Write all the files, texts in UTF-8, or on any failure none: temporary neighbours first, then renames.
 
     Raises:
         UsageError: a folder cannot be written to.
     """
     waiting: list[tuple[str, Path]] = []
     try:
-        for path, text in files.items():
+        for path, content in files.items():
             with tempfile.NamedTemporaryFile(
-                "w",
-                dir=path.parent,
-                prefix=".",
-                suffix=".tmp",
-                encoding="utf-8",
-                newline="\n",
-                delete=False,
+                dir=path.parent, prefix=".", suffix=".tmp", delete=False
             ) as file:
                 waiting.append((file.name, path))
-                file.write(text)
+                file.write(content.encode() if isinstance(content, str) else content)
             # A temporary file is private (0600); the result gets the permissions of any new file.
             os.chmod(file.name, 0o666 & ~_umask())
         while waiting:

@@ -7,6 +7,7 @@ The module is also the pytest plugin that reports each cell to the parent, line 
 
 from __future__ import annotations
 
+import ast
 import copy
 import json
 import os
@@ -15,14 +16,21 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rlcourse.lessons.extract import extract_file
-from rlcourse.lessons.notebook import GOES_ON, check_in, check_source, lesson_in, read_notebook
-from rlcourse.lessons.paths import UsageError
+from rlcourse.lessons.extract import Extraction, extract_file
+from rlcourse.lessons.notebook import (
+    GOES_ON,
+    check_in,
+    check_source,
+    lesson_by_exercises,
+    lesson_in,
+    read_notebook,
+)
+from rlcourse.lessons.paths import UsageError, lesson_files
 from rlcourse.lessons.running import ONE_THREAD
 from rlcourse.lessons.scratch import temporary_folder
 
@@ -34,12 +42,16 @@ SECONDS_PER_CELL = 120.0
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of one exercise; `reason` is the first line of the check's diagnosis."""
+    """What came of one exercise; `reason` is the first line of the check's diagnosis.
+
+    why: what a mistake that is known by name means, and what to try next.
+    """
 
     name: str
     number: str
     solved: bool
     reason: str = ""
+    why: str = ""
 
 
 @dataclass
@@ -59,23 +71,39 @@ class Report:
 class Submission:
     """A notebook of the course that can be run: its lesson, and the copy with the checks put back.
 
-    missing: exercise -> why it is not solved, whatever is shown: a cell is missing, or is no Python.
+    missing: exercise -> why it is not solved, whatever is shown: a cell is missing, or is no Python;
+    names: the exercises that are asked for.
     """
 
     path: Path
     lesson: str
     copy: NotebookNode
     missing: dict[str, str]
+    names: tuple[str, ...]
 
 
-def open_submission(path: Path, registry: Any) -> Submission:
+def notebooks_in(path: Path) -> list[Path]:
+    """A notebook itself, or those of the course in a folder, in order. Raises UsageError if it has none."""
+    if not path.is_dir():
+        return [path]
+    found = list(lesson_files(path, ".ipynb").values())
+    if not found:
+        raise UsageError(
+            f"There is no notebook of the course in {path}: they are named NN_topic.ipynb."
+        )
+    return found
+
+
+def open_submission(path: Path, registry: Any, only: Collection[str] = ()) -> Submission:
     """Read a student's notebook and put back the released checks; the file is not touched.
 
+    only: exercises, by name or number ("5.4"): then nothing is run but what their answers need.
+
     Raises:
-        UsageError: not a file, not a notebook, or not one of this course.
+        UsageError: not a file, not a notebook, not one of this course, or without such an exercise.
     """
     nb = read_notebook(path)
-    lesson = lesson_in(nb, path)
+    lesson = _lesson(nb, path, registry)
     if lesson not in registry.lessons():
         raise UsageError(
             f"{path} is not a lesson of this course: "
@@ -88,7 +116,59 @@ def open_submission(path: Path, registry: Any) -> Submission:
             missing[name] = "its answer cell is missing"
         elif not any(check_in(cell) == name for cell in nb.cells):
             missing[name] = "its check cell is missing"
-    return Submission(path, lesson, released_copy(nb, lesson, registry), missing)
+    names, copied = registry.names(lesson), released_copy(nb, lesson, registry)
+    if only:
+        names = _chosen(only, path, lesson, registry)
+        copied = _only(copied, names, found)
+    return Submission(path, lesson, copied, missing, names)
+
+
+def _lesson(nb: NotebookNode, path: Path, registry: Any) -> str | None:
+    """By its metadata, else by the exercises in it, else by the file's name."""
+    course = nb.metadata.get("rlcourse", {}).get("lesson")
+    if course in registry.lessons():
+        return course
+    found = lesson_by_exercises(nb, registry.names, registry.lessons())
+    return found or lesson_in(nb, path)
+
+
+def _chosen(only: Collection[str], path: Path, lesson: str, registry: Any) -> tuple[str, ...]:
+    known = {text: n for n in registry.names(lesson) for text in (n, registry.get(n).number)}
+    for text in only:
+        if text not in known:
+            numbers = ", ".join(registry.get(name).number for name in registry.names(lesson))
+            raise UsageError(f'{path} has no exercise "{text}": choose from {numbers}.')
+    return tuple(dict.fromkeys(known[text] for text in only))
+
+
+def _only(nb: NotebookNode, names: Collection[str], found: Extraction) -> NotebookNode:
+    """What the answers to these exercises need, cell by cell, with their checks.
+
+    An exercise whose function an answer calls comes with its own check, which hands the reference on.
+    """
+    from nbformat import v4
+
+    needed = {*names}
+    asked = list(names)
+    while asked:
+        more = set(found.uses.get(asked.pop(), ())) - needed
+        needed |= more
+        asked += more
+    chosen: dict[int, set[int]] = {}
+    for name in needed:
+        for cell, indices in found.programs.get(name, ()):
+            chosen.setdefault(cell.number, set()).update(indices)
+    sources = {cell.number: cell.source for n in needed for cell, _ in found.programs.get(n, ())}
+    cells = [v4.new_code_cell("from rlcourse.checker import check")]
+    for number, cell in enumerate(nb.cells, start=1):
+        if number in chosen:
+            body = ast.parse(sources[number]).body
+            kept = ast.Module([body[index] for index in sorted(chosen[number])], [])
+            cells.append(v4.new_code_cell(ast.unparse(kept)))
+        if check_in(cell) in needed:
+            cells.append(cell)
+    nb.cells = cells
+    return nb
 
 
 def released_copy(nb: NotebookNode, lesson: str, registry: Any) -> NotebookNode:
@@ -127,23 +207,43 @@ def verify(
     `seconds` is the limit for one cell; `progress` is told after every cell.
     """
     cells = [cell for cell in submission.copy.cells if cell.cell_type == "code"]
+    names = submission.names
     records = _run(submission, seconds, lambda done: progress(done, len(cells)))
     report = Report(submission.path)
     reasons: dict[str, str] = {}
+    late, echoes = "", 0  # the first cell that took too long, and what failed for want of it
     for index, cell in enumerate(cells):
         name = check_in(cell)
         record = records.get(index, {"failed": True, "reason": "was not reached"})
         if not record["failed"]:
             continue
-        if name in registry.names(submission.lesson):
-            reasons.setdefault(name, record["reason"])
+        reason = record["reason"]
+        if record.get("late"):
+            late = late or f"code cell {index + 1}"
+            reason = f"took longer than {seconds:g} seconds; --timeout gives it more"
+        elif late and reason.startswith(("NameError", "was not reached")):
+            reason, echoes = f"was not judged, because {late} took too long", echoes + 1
+            if name not in names:
+                continue
+        if name in names:
+            reasons.setdefault(name, reason)
         else:
-            report.errors.append(f"code cell {index + 1}: {record['reason']}")
-    for name in registry.names(submission.lesson):
-        reason = submission.missing.get(name) or reasons.get(name, "")
-        number = registry.get(name).number
-        report.answers.append(Answer(name, number, not reason, reason))
+            report.errors.append(f"code cell {index + 1}: {reason}")
+    if echoes:
+        report.errors.append(f"{echoes} later cells failed for want of what {late} would have made")
+    for name in names:
+        exercise, reason = registry.get(name), submission.missing.get(name) or reasons.get(name, "")
+        report.answers.append(
+            Answer(name, exercise.number, not reason, reason, _why(exercise, reason))
+        )
     return report
+
+
+def _why(exercise: Any, reason: str) -> str:
+    """What a mistake means whose name is a diagnosis; of another diagnosis nothing."""
+    named = reason.removeprefix("first: ")
+    mistake = next((m for m in exercise.mistakes if m.name == named), None)
+    return f"{mistake.why} Try: {mistake.instead}" if mistake else ""
 
 
 def _run(
@@ -232,6 +332,7 @@ def pytest_runtest_makereport(item: Any, call: Any) -> None:
     record = {"cell": item.cell_num, "failed": call.excinfo is not None, "reason": ""}
     if call.excinfo is not None:
         record["reason"] = _reason(item.test_outputs or [], call.excinfo.value)
+        record["late"] = "Timeout of" in str(call.excinfo.value)
     with open(os.environ["RLCOURSE_VERIFY_RECORDS"], "a", encoding="utf-8") as file:
         file.write(json.dumps(record) + "\n")
 

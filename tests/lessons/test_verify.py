@@ -14,6 +14,7 @@ from nbformat import v4
 
 from rlcourse import checker
 from rlcourse.lessons import build, progress, verify
+from rlcourse.lessons.notebook import check_source
 from rlcourse.lessons.paths import UsageError
 
 NAMES = checker.names("00")
@@ -205,6 +206,74 @@ def test_a_cell_that_never_ends_is_stopped(student):
     assert "Timeout" in report.errors[-1]
 
 
+def test_what_fails_for_want_of_a_cell_that_took_too_long_is_told_once(student):
+    def add(nb):
+        slow = "import time\nfor _ in range(300): time.sleep(1)\nvalue = 1"
+        nb.cells[1:1] = [v4.new_code_cell(slow)]
+        nb.cells += [v4.new_code_cell(f"value + {i}") for i in range(4)]
+        nb.cells.append(v4.new_code_cell("1 / 0"))
+
+    report, answers = verified(student(RIGHT, add), seconds=5)
+    slow, own, echo = report.errors
+    assert slow == "code cell 1: took longer than 5 seconds; --timeout gives it more"
+    assert own.endswith("ZeroDivisionError: division by zero")
+    assert echo == "4 later cells failed for want of what code cell 1 would have made"
+    assert answers["bootstrap_mask"].solved
+
+
+def test_one_exercise_alone_runs_nothing_but_what_it_needs(student):
+    def add(nb):
+        nb.cells[1:1] = [v4.new_code_cell("while True: pass")]
+        nb.cells.append(v4.new_code_cell("1 / 0"))
+
+    path = student(RIGHT | {"discounted_return": UNDISCOUNTED}, add)
+    for only, solved in (("bootstrap_mask", True), ("0.1", False)):
+        report = verify.verify(verify.open_submission(path, checker, [only]), checker, 30)
+        (answer,) = report.answers
+        assert only in (answer.name, answer.number)
+        assert (answer.solved, report.errors) == (solved, [])
+    (mistake,) = (m for m in checker.get("discounted_return").mistakes if m.name == answer.reason)
+    assert mistake.why in answer.why and mistake.instead in answer.why
+    with pytest.raises(UsageError, match=r'has no exercise "5\.4": choose from 0\.1, '):
+        verify.open_submission(path, checker, ["5.4"])
+
+
+def test_an_exercise_that_calls_another_comes_with_it(student):
+    """As in the notebook, where the other is not right, the reference steps in."""
+    calls = "def td_error(*a, **k):\n    return bootstrap_mask(np.array([0]), np.array([0]))\n"
+    last = NAMES[-1]
+    answers = RIGHT | {
+        "bootstrap_mask": "bootstrap_mask = None",
+        last: calls.replace("td_error", last),
+    }
+    submission = verify.open_submission(student(answers), checker, [last])
+    sources = [cell.source for cell in submission.copy.cells]
+    assert check_source("bootstrap_mask") in sources and check_source(last) in sources
+    assert check_source("discounted_return") not in sources
+
+
+def test_a_folder_stands_for_the_notebooks_in_it(student, tmp_path):
+    path = student(RIGHT)
+    (tmp_path / "notes.ipynb").write_text("no lesson")
+    assert verify.notebooks_in(tmp_path) == [path]
+    assert verify.notebooks_in(path) == [path]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match="no notebook of the course in"):
+        verify.notebooks_in(tmp_path / "empty")
+
+
+@pytest.mark.parametrize("name", ["homework.ipynb", "07_mine.ipynb"])
+def test_a_lesson_is_known_by_its_exercises_whatever_its_file_is_called(student, name):
+    def strip(nb):
+        nb.metadata.pop("rlcourse", None)
+        for cell in nb.cells:
+            cell.metadata.pop("nbgrader", None)
+
+    submission = verify.open_submission(student(RIGHT, strip, name), checker)
+    assert submission.lesson == "00"
+    assert "bootstrap_mask" not in submission.missing
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [
@@ -295,6 +364,11 @@ def test_a_folder_without_the_course_is_refused(tmp_path):
         progress.progress(tmp_path / "missing", checker)
 
 
+def test_a_file_is_not_called_a_missing_folder(student):
+    with pytest.raises(UsageError, match=r"is a file: give the folder that it is in"):
+        progress.progress(student(RIGHT), checker)
+
+
 def test_the_exit_status_says_which(student, tmp_path):
     def run(*arguments):
         command = [sys.executable, "-m", "rlcourse", "verify", *map(str, arguments)]
@@ -307,6 +381,8 @@ def test_the_exit_status_says_which(student, tmp_path):
     assert wrong.returncode == 1
     assert "✓ 0.1 discounted_return: solved" in wrong.stdout
     assert "✗ 0.4 mean_squared_error: not solved: " in wrong.stdout
+    folder = run(path.parent / "missing folder")
+    assert folder.returncode == 2 and "Traceback" not in folder.stderr
     unusable = run(path, tmp_path / "missing.ipynb")
     assert unusable.returncode == 2
     assert unusable.stdout == ""

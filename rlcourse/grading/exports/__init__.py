@@ -6,6 +6,8 @@ canvas       a Canvas gradebook export with the lesson's column filled in
 moodle       a Moodle grading worksheet filled in, or a CSV for the grade book
 junit        JUnit XML: a test suite a student, a test case an exercise
 nbgrader     a course folder whose `nbgrader autograde` gives these marks
+moodle-feedback, canvas-feedback
+             the feedback pages in one zip, by whose names the platform finds the students
 """
 
 from __future__ import annotations
@@ -20,7 +22,10 @@ from rlcourse.lessons.paths import UsageError, write_atomically
 
 from ..results import has_mark, is_excused
 
-FORMATS = ("gradescope", "classroom50", "canvas", "moodle", "junit", "nbgrader")
+FORMATS = (
+    *("gradescope", "classroom50", "canvas", "moodle", "junit", "nbgrader"),
+    *("moodle-feedback", "canvas-feedback"),
+)
 
 _AS_EXCUSED = {"canvas": "EX in Canvas", "junit": "skipped"}
 
@@ -39,11 +44,11 @@ class Options:
 class Export:
     """What is to be written, and what the teacher should be told.
 
-    files: path below the output folder -> text; or the one text, where the output is one file;
+    files: path below the output folder -> text; or, where the output is one file, its text or its bytes;
     unmarked: students who have no mark, because the grader failed on them.
     """
 
-    files: dict[str, str] | str
+    files: dict[str, str] | str | bytes
     notes: list[str] = field(default_factory=list)
     unmarked: list[str] = field(default_factory=list)
 
@@ -54,7 +59,7 @@ def export(result: dict[str, Any], to: str, out: Path, options: Options) -> Expo
     Whom the grader failed on is left out, but for junit, which tells errors from marks; so is who is
     excused, but for canvas and junit, which have a word for it.
 
-    out: a file for canvas, moodle, junit and classroom50, a folder for gradescope and nbgrader.
+    out: a folder for gradescope and nbgrader, else a file.
     Raises:
         UsageError: something given cannot be used; then nothing has been written.
     """
@@ -67,7 +72,7 @@ def export(result: dict[str, Any], to: str, out: Path, options: Options) -> Expo
     if unmarked and not marked and not excused:
         raise UsageError(f"Nobody has a mark: the grader failed on {', '.join(unmarked)}.")
     told = {"junit": records, "canvas": [r for r in records if r in marked or r in excused]}
-    made: Export = import_module(f".{to}", __name__).export(
+    made: Export = import_module(f".{to.replace('-', '_')}", __name__).export(
         result | {"submissions": told.get(to, marked)}, options
     )
     write(made.files, out)
@@ -84,9 +89,9 @@ def export(result: dict[str, Any], to: str, out: Path, options: Options) -> Expo
     return made
 
 
-def write(files: dict[str, str] | str, out: Path) -> None:
-    """Write one text into the file `out`, or several below the folder `out`; all or none."""
-    single = isinstance(files, str)
+def write(files: dict[str, str] | str | bytes, out: Path) -> None:
+    """Write one content into the file `out`, or several below the folder `out`; all or none."""
+    single = isinstance(files, str | bytes)
     if single and out.is_dir():
         raise UsageError(f"{out} is a folder: give a file for --out.")
     if not single and out.exists() and not out.is_dir():

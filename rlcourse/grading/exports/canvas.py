@@ -54,8 +54,7 @@ def export(result: dict[str, Any], options: Options) -> Export:
         [table.header[i] for i in kept],
         [[row[i] for i in kept] for row in table.rows],
         table.delimiter,
-        table.mark,
-    )
+    )  # without a byte order mark, which Canvas would read as a part of the first title
     notes = matches.notes(options.gradebook)
     if factor != 1.0:
         notes.append(

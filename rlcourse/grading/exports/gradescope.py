@@ -135,16 +135,7 @@ def write_bundle(out: Path, lesson: str, secret: str, seconds: float) -> None:
     data = bundle(lesson, secret, seconds)
     if out.is_dir():
         raise UsageError(f"{out} is a folder: give a file for --out, as autograder.zip.")
-    temporary = out.with_name(f".{out.name}.tmp")
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(out)
-    except OSError as error:
-        if temporary.exists():
-            temporary.unlink()
-        raise UsageError(
-            f"Cannot write {out}: {error.strerror or error}. Choose another file for --out."
-        ) from error
+    write_atomically({out: data})
 
 
 def requirements(lesson: str) -> list[str]:

@@ -11,8 +11,8 @@ from .. import feedback, tables
 from ..results import shortened
 from . import Export, Options, rows
 
-_WHAT = "the worksheet from Moodle: the assignment's submissions, Download grading worksheet"
-_KEYS = ("Identifier", "Email address", "ID number", "Username")
+WHAT = "the worksheet from Moodle: the assignment's submissions, Download grading worksheet"
+KEYS = ("Identifier", "Email address", "ID number", "Username")
 
 
 def export(result: dict[str, Any], options: Options) -> Export:
@@ -23,7 +23,7 @@ def export(result: dict[str, Any], options: Options) -> Export:
     """
     if options.gradebook is None:
         return Export(_for_import(result).text())
-    table = tables.read(options.gradebook, ["Identifier", "Grade"], _WHAT)
+    table = tables.read(options.gradebook, ["Identifier", "Grade"], WHAT)
     scale = table.column("Scale")
     if scale is not None and any(row[scale].strip() for row in table.rows):
         raise UsageError(
@@ -32,7 +32,7 @@ def export(result: dict[str, Any], options: Options) -> Export:
         )
     grade, maximum = table.column("Grade"), table.column("Maximum Grade")
     comments, open_ = table.column("Feedback comments"), table.column("Grade can be changed")
-    matches = rows.match(result["submissions"], table, _KEYS, [("Full name",)])
+    matches = rows.match(result["submissions"], table, KEYS, [("Full name",)])
     locked, scaled = [], set()
     for i, record in matches.rows.items():
         row = table.rows[i]
@@ -50,6 +50,7 @@ def export(result: dict[str, Any], options: Options) -> Export:
     notes = matches.notes(options.gradebook)
     notes += [f"{student}: Moodle says that the grade cannot be changed" for student in locked]
     notes += [f"Scores are scaled from {change} points, as in Moodle." for change in sorted(scaled)]
+    table.delimiter = ","  # Moodle reads no other; a spreadsheet may have written one.
     return Export(table.text(), notes)
 
 
