@@ -58,7 +58,9 @@ class Lock:
             return False
 
     def release(self) -> None:
-        """Remove the file, and let others have it."""
+        """Remove the file, and let others have it; once it is released nothing happens."""
+        if self._file.closed:
+            return
         with contextlib.suppress(
             OSError
         ):  # Windows removes no open file; the lock is gone all the same.

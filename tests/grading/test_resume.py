@@ -387,6 +387,7 @@ def test_the_marks_that_are_kept_rest_on_what_they_rested_on(tmp_path):
         assert entry.basis.exercises == {"f": ("engine", "f"), "g": ("mended", "g")}
 
 
+@pytest.mark.full
 def test_an_exercise_graded_again_gives_the_record_of_a_whole_run(tmp_path):
     """In place of a mended declaration: the mark of before is another, and has to come right."""
     there, out = tmp_path / "class", tmp_path / "out"
