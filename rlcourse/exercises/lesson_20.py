@@ -863,6 +863,12 @@ probability_of_improvement = Exercise(
             _improvement(reversed_=True),
         ),
         Mistake(
+            "never-below-half",
+            "Your number is never below ½: you take whichever agent is ahead. It is x over y, ahead or behind.",
+            "What should come out if every run of x is worse than every run of y?",
+            lambda x, y: (lambda p: max(p, 1 - p))(_improvement()(x, y)),
+        ),
+        Mistake(
             "wins-minus-losses",
             "You subtract the losses, so your number lies between −1 and 1. A probability is asked: add 1, halve.",
             "What should come out if every run of x is worse than every run of y?",
@@ -1494,6 +1500,20 @@ pass_probability = Exercise(
             _passes(counted="at least, not all"),
         ),
         Mistake(
+            "nothing-needed",
+            "You fail somebody of whom nothing is asked. Where no good run is needed, the chance is 1.",
+            "Which terms does the sum of (20.6) have if 0 are needed?",
+            lambda p, runs, needed: _passes()(p, runs, needed) if needed > 0 else 0.0,
+            lambda p, runs, needed: _passes()(p, runs, needed) if needed >= 0 else 0.0,
+        ),
+        Mistake(
+            "more-than-there-are",
+            "You pass somebody who cannot: with more good runs needed than there are runs, the chance is 0.",
+            "Which terms does the sum of (20.6) have if 6 of 5 are needed?",
+            lambda p, runs, needed: _passes()(p, runs, min(needed, runs)),
+            lambda p, runs, needed: _passes()(p, runs, needed) if needed <= runs else 1.0,
+        ),
+        Mistake(
             "orders-not-counted",
             "You count each number of good runs once. SSF, SFS and FSS are three ways.",
             WRITE_OUT,
@@ -1838,7 +1858,7 @@ def _series(rng: np.random.Generator) -> list[Case]:
     def case(
         name: str, pattern: str, needed: int, *tags: str, mark: float | None = None, whole=False
     ) -> Case:
-        """G: good, B: bad, T: exactly the mark, N: no score, W: far above, D: far below."""
+        """G: good, B: bad, T: exactly the mark, J: just below, N: no score, W: far above, D: far below."""
         mark = float(rng.integers(-200, 400)) if mark is None else mark
 
         def gap() -> float:
@@ -1846,6 +1866,7 @@ def _series(rng: np.random.Generator) -> list[Case]:
 
         def score(sign: str) -> float:
             far = {"G": gap(), "B": -gap(), "T": 0.0, "N": math.nan, "W": 2_000 + gap()}
+            far["J"] = -1e-6 * max(1.0, abs(mark))
             return mark + far.get(sign, -2_000 - gap())
 
         n = len(pattern)
@@ -1874,6 +1895,7 @@ def _series(rng: np.random.Generator) -> list[Case]:
         case("one very good run, the others bad", "WBBBB", 3, early_fail, "a mean misleads"),
         case("exactly the mark", "TBTBT", 3, last, "exactly the mark"),
         case("exactly the mark, twice", "BTTGB", 3, early_pass, "exactly the mark"),
+        case("just below the mark", "GJJGJ", 3, last, "just below the mark"),
         case("a run without a score", "NGNGG", 3, last, nan),
         case("runs without a score", "NNGNG", 3, early_fail, nan),
         case("every run needed, all good", "GGGG", 4, last, "every run needed"),

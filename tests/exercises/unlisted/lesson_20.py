@@ -454,7 +454,6 @@ WRONG = {
         "ties-a-third": improvement(points=lambda a, b: 1.0 if a > b else 1 / 3 if a == b else 0.0),
         "by-amount": improvement(points=lambda a, b: max(a - b, 0.0)),
         "odds": lambda x, y: (lambda p: float(p / (1 - p + 1e-9)))(improvement()(x, y)),
-        "better-of-both": lambda x, y: max(improvement()(x, y), 1 - improvement()(x, y)),
         "divides-by-n-squared": lambda x, y: improvement()(x, y) * len(y) / len(x),
         "divides-by-n-plus-m": lambda x, y: float(
             ((x[:, None] > y) + 0.5 * (x[:, None] == y)).sum() / ((len(x) + len(y)) * x.shape[1])
@@ -511,8 +510,6 @@ WRONG = {
         "first-k-good": lambda p, n, k: float(p ** max(k, 0) * (1 - p) ** max(n - k, 0)),
         "from-the-next-lower": at_least(first=lambda k: k - 1),
         "in-a-row": lambda p, n, k: float(min(1, max(n - k + 1, 0) * p ** max(k, 0))),
-        "nothing-needed-fails": lambda p, n, k: at_least()(p, n, k) if k > 0 else 0.0,
-        "too-many-is-all": lambda p, n, k: at_least()(p, n, min(k, n)),
         "negative-wraps": lambda p, n, k: float(sum([math.comb(n, i) * p**i * (1 - p) ** (n - i) for i in range(n + 1)][k:])),
         "majority": lambda p, n, k: at_least()(p, n, n // 2 + 1),
         "share": lambda p, n, k: min(1.0, n * p / max(k, 1)),
@@ -535,15 +532,12 @@ WRONG = {
         "halved-rates": plan(holds=lambda fails, passes, a, b: fails <= a / 2 and passes <= b / 2),
         "larger-rate-for-both": plan(holds=lambda fails, passes, a, b: max(fails, passes) <= max(a, b)),
         "smaller-rate-for-both": plan(holds=lambda fails, passes, a, b: max(fails, passes) <= min(a, b)),
-        "product": plan(holds=lambda fails, passes, a, b: fails * passes <= a * b),
-        "either": plan(holds=lambda fails, passes, a, b: fails <= a or passes <= b),
         "tens": plan(numbers=lambda: range(10, 250, 10)),
         "from-ten": plan(numbers=lambda: range(10, 250)),
         "at-most-fifty": plan(numbers=lambda: range(1, 51)),
         "no-run-needed-is-no-test": plan(ks=lambda n: range(2, n + 2)),
         "not-all-needed": plan(ks=lambda n: range(n)),
         "poisson": plan(tail=lambda p, n, k: stats.poisson.sf(k - 1, n * p)),
-        "more-than-in-the-tail": plan(tail=lambda p, n, k: stats.binom.sf(k, n, p)),
         "exactly-in-the-tail": plan(tail=lambda p, n, k: stats.binom.pmf(k, n, p)),
         "roles-exchanged": swaps,
         "always-thirteen": lambda *_: (13, 10),
@@ -563,7 +557,6 @@ WRONG = {
         "near-the-mark": judge(good=lambda score, mark, scores: score >= mark - 1),
         "share-of-the-mark": judge(good=lambda score, mark, scores: score >= 0.95 * mark),
         "majority-of-those-made": judge(passed=lambda good, bad, n, needed: good > bad),
-        "share-needed": judge(passed=lambda good, bad, n, needed: good / (good + bad) >= needed / n),
         "no-failures-more": judge(over=lambda good, bad, n, needed: good >= needed or bad >= n - needed),
         "majority-at-once": judge(over=lambda good, bad, n, needed: max(good, bad) > n // 2),
         "fails-like-passes": judge(over=lambda good, bad, n, needed: good >= needed or bad >= needed),
@@ -677,6 +670,7 @@ RIGHT = {
         "table": judge_with_a_table,
         "numpy-bool": lambda *a: (lambda p, s: (np.bool_(p), s))(*judge()(*a)),
         "failures-first": judge(over=lambda good, bad, n, needed: bad == n - needed + 1 or good == needed),
+        "share-needed": judge(passed=lambda good, bad, n, needed: good / (good + bad) >= needed / n),
         "as-a-list-of-two": lambda *a: list(judge()(*a)),
     },
 }  # fmt: skip
@@ -712,6 +706,7 @@ NAMED = {
     },
     "probability_of_improvement": {
         "the-p-value/scipy": lambda x, y: float(np.mean(stats.mannwhitneyu(x, y, axis=0).pvalue)),
+        "never-below-half/by-hand": lambda x, y: max(improvement()(x, y), 1 - improvement()(x, y)),
         "reversed/scipy": lambda x, y: float(
             np.mean(stats.mannwhitneyu(y, x, axis=0).statistic) / (len(x) * len(y))
         ),
@@ -736,12 +731,16 @@ NAMED = {
         "divides-by-n/numpy": welch(variance=lambda x: float(np.var(x))),
     },
     "pass_probability": {
+        "nothing-needed/by-hand": lambda p, n, k: at_least()(p, n, k) if k > 0 else 0.0,
+        "more-than-there-are/by-hand": lambda p, n, k: at_least()(p, n, min(k, n)),
         "more-than/scipy": lambda p, n, k: float(stats.binom.sf(k, n, p)),
         "exactly/scipy": lambda p, n, k: float(stats.binom.pmf(k, n, p)),
         "at-most/scipy": lambda p, n, k: float(stats.binom.cdf(k, n, p)),
         "approximated/unseeded": sampled,
     },
     "required_runs": {
+        "one-error-only/either": plan(holds=lambda fails, passes, a, b: fails <= a or passes <= b),
+        "more-than-k/scipy": plan(tail=lambda p, n, k: stats.binom.sf(k, n, p)),
         "strictly-below/scipy": plan(
             holds=lambda fails, passes, a, b: fails < a - 1e-12 and passes < b - 1e-12
         ),
