@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 import rlcourse
 from rlcourse import checker
 from rlcourse.lessons import build, paths, running
-from rlcourse.lessons.linking import Atlas
 from rlcourse.lessons.paths import UsageError, write_atomically
 
 from .course_file import CourseFile
@@ -46,7 +45,7 @@ def unsolved(lesson: str, course: CourseFile) -> Release:
         UsageError: there is no such lesson here, or it is refused by the builder.
     """
     source = _source(lesson)
-    notebook = build.build_notebook(source, atlas=_atlas())
+    notebook = build.build_notebook(source)
     name = f"{source.stem}.ipynb"
     files = {
         name: _text(_alone(notebook)),
@@ -79,7 +78,7 @@ def solved(
             "they are released all the same."
         )
     source = _source(lesson)
-    notebook = _alone(build.build_notebook(source, solved=True, atlas=_atlas()))
+    notebook = _alone(build.build_notebook(source, solved=True))
     tell(f"Running lesson {lesson}, solved.")
     with tempfile.TemporaryDirectory(prefix="rlcourse-", ignore_cleanup_errors=True) as folder:
         _run(notebook, Path(folder), source)
@@ -116,10 +115,6 @@ def _source(lesson: str) -> Path:
     if lesson not in sources:
         raise UsageError(f"There is no source of lesson {lesson} in {paths.solutions_folder()}.")
     return sources[lesson]
-
-
-def _atlas() -> Atlas:
-    return Atlas.of(paths.lesson_files(paths.solutions_folder(), ".py").values())
 
 
 def _alone(notebook: NotebookNode) -> NotebookNode:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import nbformat
 import pytest
+from nbformat import v4
 
 from rlcourse import checker, cli
 from rlcourse.grading import release
@@ -56,7 +57,7 @@ def test_the_readme_says_what_is_asked(folder):
     assert f"`{third.name}` | not asked |" in text and f"\n{first.points:g} points." in text
     for said in ("Friday, 20 November 2026, 23:59** (UTC)", "15 minutes", "10 %", "3 days late are free", "the best counts"):  # fmt: skip
         assert said in text
-    plain = release.unsolved("01", CourseFile()).files["README.md"]
+    plain = release._readme("01", "01.ipynb", CourseFile())
     assert "Due" not in plain and "not asked" not in plain
 
 
@@ -80,13 +81,23 @@ def test_the_answers_wait_for_the_last_who_may_hand_in(hours):
 
 
 def test_the_answers_after_it(monkeypatch):
-    ran = []
-    monkeypatch.setattr(release.running, "run", lambda nb, folder: ran.append(nb))
+    """A notebook of two cells in the lesson's place: to run one is for the last test."""
+    built = []
+
+    def build_notebook(source, solved):
+        cells = [v4.new_markdown_cell("[Lesson 00](00_start.ipynb#eq-0.1)"), v4.new_code_cell("1 + 1")]  # fmt: skip
+        built.append((source.stem, solved))
+        return v4.new_notebook(cells=cells)
+
+    monkeypatch.setattr(release.build, "build_notebook", build_notebook)
+    monkeypatch.setattr(release.running, "run", lambda nb, folder: None)
     for now, early in ((DUE + timedelta(days=8), False), (DUE, True)):
         made = release.solved("01", COURSE, now=now, early=early)
-    assert len(ran) == 2 and made.files.keys() == {f"{stem}.{kind}" for stem in ["01_markov_decision_processes_solved"] for kind in ("ipynb", "html")}  # fmt: skip
-    text = next(iter(made.files.values()))
-    assert "NotImplementedError" not in text and "<html" in made.files[[*made.files][1]]
+    (stem, solved), _ = built
+    assert solved and made.files.keys() == {f"{stem}_solved.ipynb", f"{stem}_solved.html"}
+    cells = json.loads(made.files[f"{stem}_solved.ipynb"])["cells"]
+    assert "".join(cells[0]["source"]) == "Lesson 00"
+    assert "<html" in made.files[f"{stem}_solved.html"] and "00_start" not in str(made.files)
 
 
 def test_a_lesson_that_is_not_there():
