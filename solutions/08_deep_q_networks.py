@@ -232,8 +232,8 @@ training_step = check("training_step")
 
 # %%
 rng = np.random.default_rng(0)
-x = torch.tensor(rng.uniform(-3, 3, size=(100, 1)), dtype=torch.float32)
-y = torch.sin(x[:, 0]) + 0.1 * torch.tensor(rng.normal(size=100), dtype=torch.float32)
+xs = torch.tensor(rng.uniform(-3, 3, size=(100, 1)), dtype=torch.float32)
+ys = torch.sin(xs[:, 0]) + 0.1 * torch.tensor(rng.normal(size=100), dtype=torch.float32)
 optimizer = torch.optim.Adam(net.parameters(), lr=1e-2)
 grid = torch.linspace(-4, 4, 161)[:, None]
 drawn, losses = {}, []
@@ -241,13 +241,13 @@ for step in range(1_501):
     if step in (0, 100, 1_500):
         with torch.no_grad():
             drawn[f"after {step} steps"] = net(grid)[:, 0].numpy()
-    losses.append(float(training_step(net, optimizer, x, y)))
+    losses.append(float(training_step(net, optimizer, xs, ys)))
 print(f"loss at the start {losses[0]:.3f}, at the end {losses[-1]:.4f}; the noise alone makes 0.01")
 assert losses[-1] < 0.015
 
 # %% tags=["hide-input"]
 ax = plots.curves(drawn, x=grid[:, 0], xlabel="x", ylabel="y")
-ax.plot(x[:, 0], y, ".", color=plots.INK, markersize=4)
+ax.plot(xs[:, 0], ys, ".", color=plots.INK, markersize=4)
 plots.show(ax, alt="A hundred noisy points along a sine wave. The untrained network is a nearly flat line, after 100 steps it "
            "follows the wave roughly, after 1500 closely; beyond the points, outside of −3 to 3, it goes its own way.")  # fmt: skip
 
@@ -280,7 +280,7 @@ def looked_over(made):
         own = made()
     print(f"in {tuple(five.shape)}, out {tuple(own(five).shape)}; registered:")
     adam = torch.optim.Adam(own.parameters(), lr=1e-2)
-    last = [float(training_step(own, adam, x, y)) for _ in range(600)][-1]
+    last = [float(training_step(own, adam, xs, ys)) for _ in range(600)][-1]
     for name, p in own.named_parameters():
         got = "no gradient" if p.grad is None or not p.grad.any() else "a gradient"
         print(f"  {name:14} {tuple(p.shape)}, {got}")

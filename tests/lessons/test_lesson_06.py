@@ -56,6 +56,24 @@ def test_gradient_monte_carlo_leans_inwards_where_groups_are_unevenly_visited(le
     assert w[0] - means[0] > 0.01 and means[-1] - w[-1] > 0.01
 
 
+def test_a_longer_step_ends_where_its_last_walks_take_it(lesson):
+    """2000 walks at 10⁻³ beside 3000 at 2·10⁻⁴: what is left is the noise of the last ones, and its luck."""
+    ends = {
+        alpha: learned(lesson, linear.gradient_mc, lesson.groups, alpha, walks, SEEDS[:4])[1][:, -1]
+        for alpha, walks in ((2e-4, 3000), (1e-3, 2000))
+    }
+    assert ends[1e-3].mean() > 1.1 * ends[2e-4].mean()
+    assert np.ptp(ends[1e-3]) > np.ptp(ends[2e-4])
+
+
+def test_td_hovers_around_its_fixed_point_the_closer_the_smaller_the_step(lesson):
+    distance = {}
+    for alpha in (0.1, 0.01):
+        w, _ = learned(lesson, linear.semi_gradient_td, lesson.groups, alpha, 2000, SEEDS[:3])
+        distance[alpha] = np.abs(w - lesson.stands).max(axis=1)
+    assert distance[0.1].min() > distance[0.01].max()
+
+
 def test_with_a_group_for_each_state_nothing_is_paid(lesson):
     table = np.eye(1000)
     np.testing.assert_allclose(lesson.best_weights(table), lesson.truth, atol=1e-9)
