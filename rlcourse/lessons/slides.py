@@ -158,7 +158,7 @@ class _Cutting:
     def _open(self, text: str, *, opens: bool) -> None:
         """Begin the part whose heading is the first line of a text."""
         title = text.lstrip().splitlines()[0].lstrip("# ")
-        self.parts.append(Part(self._markdown.renderInline(title), opens))
+        self.parts.append(Part(title.replace("`", ""), opens))
 
     def _on(self, title: str) -> None:
         """Go on with the same title on a slide of its own."""
@@ -245,10 +245,9 @@ def deck(cut: list[Part]) -> str:
     def style(name: str, within: str = "") -> str:
         return HtmlFormatter(style=name).get_style_defs(f"{within}.code")
 
-    title = re.sub(r"<[^>]+>", "", cut[0].title)
     dark = f"@media (prefers-color-scheme: dark) {{ {style('github-dark')} }}"
     return Template(_own("deck.html")).substitute(
-        title=title,
+        title=html.escape(cut[0].title),
         reveal_css=_text(extras.reveal("dist/reveal.css")),
         deck_css=_own("deck.css"),
         code_css=f"{style('tango')}\n{dark}",
@@ -263,10 +262,7 @@ def deck(cut: list[Part]) -> str:
 def _section(part: Part) -> str:
     notes = f'<aside class="notes">{"".join(part.notes)}</aside>' if part.notes else ""
     opens = " data-opens" if part.opens else ""
-    return (
-        f'<div class="part"{opens} data-title="{html.escape(part.title)}">'
-        f"{''.join(part.blocks)}{notes}</div>"
-    )
+    return f'<div class="part"{opens}>{"".join(part.blocks)}{notes}</div>'
 
 
 def _own(name: str) -> str:

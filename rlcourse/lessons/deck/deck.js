@@ -109,13 +109,13 @@
     size(p, 1);
     const figures = blocks.filter(figureIn);
     if (figures.length === 1 && shrinkFigure(p, figures[0], 0.6)) return p;
-    if (figures.length) figures.forEach(block => { figureIn(block).style.maxHeight = ""; });
+    figures.forEach(block => { figureIn(block).style.maxHeight = ""; });
     blocks.forEach(block => block.remove());
     p.page.remove();
     return null;
   }
 
-  function divided(blocks, title) {
+  function divided(blocks) {
     const pages = [], queue = [...blocks];
     while (queue.length) {
       const opening = isHeading(queue[0]);
@@ -152,13 +152,15 @@
     while (room(p) < 0 && block.lastChild) block.lastChild.remove();
   }
 
+  let title = "";  // what the slides without a heading belong to
   function pagesOf(part) {
     const notes = [...part.querySelectorAll(":scope > aside.notes")];
     notes.forEach(note => note.remove());
     const blocks = [...part.children];
-    const title = part.dataset.title;
-    const one = whole(blocks, isHeading(blocks[0]) ? "" : title);
-    const pages = one ? [one] : divided(blocks, title);
+    const heading = isHeading(blocks[0]);
+    if (heading) title = blocks[0].innerHTML;  // with its formulas set
+    const one = whole(blocks, heading ? "" : title);
+    const pages = one ? [one] : divided(blocks);
     pages.forEach(p => p.page.remove());
     const said = notes.map(note => note.innerHTML);
     return pages.map((p, i) => {
