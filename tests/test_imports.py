@@ -26,7 +26,7 @@ BELOW = {
 BELOW["exercises"] = {*BELOW}
 BELOW["setup"] = set()  # it runs before anything is installed
 BELOW["lessons"] = {"checker"}
-BELOW["grading"] = {"checker", "lessons"}
+BELOW["grading"] = {"checker", "lessons", "lab"}  # the environments of projects are its own
 BELOW["cli"] = {"checker", "lessons", "grading"}
 IN_NUMPY = [*(f"{number:02d}" for number in range(8)), "16"]
 

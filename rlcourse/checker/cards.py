@@ -42,10 +42,10 @@ def _lines(result: Verdict, going_on: bool) -> list[str]:
     if result.ok:
         # nbval compares what a check shows with the line for a right answer, to the letter.
         compared = "RLCOURSE_VERIFY_RECORDS" in os.environ
-        return [result.explanation] if result.explanation and not compared else []
+        return [] if compared else list(filter(None, result.explanation.split("\n")))
     exercise = get(result.exercise)
-    lines = [result.explanation]
-    if result.state == FAILED and result.mistake:
+    lines = result.explanation.split("\n")
+    if result.state == FAILED and result.mistake and exercise.equation:
         lines.append(f"Look at equation {exercise.equation}.")
     if result.instead:
         lines.append(f"Try: {result.instead}")

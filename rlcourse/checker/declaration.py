@@ -179,7 +179,8 @@ class Exercise:
     partial: tag -> points earned if all cases with this tag are right, though others are not;
     rtol, atol: tolerance; may_ignore: arguments that a right answer need not use;
     seconds: the processor time that all cases together may take, where that is a part of what is asked;
-    parts: functions of the package that answer a part of it, kept from answers as the reference is.
+    parts: functions of the package that answer a part of it, kept from answers as the reference is;
+    project: a `project.Project`, where what is asked for is an agent that learns: then there are no cases.
     """
 
     name: str
@@ -204,6 +205,7 @@ class Exercise:
     may_ignore: Sequence[str] = ()
     seconds: float = SECONDS
     parts: Sequence[str] = ()
+    project: Any = None
     lesson: str = ""
     number: str = ""
 

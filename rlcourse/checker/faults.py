@@ -27,7 +27,7 @@ def fault_of(
 ) -> Fault | None:
     """The first rung on which this outcome fails, or None. `accepted`: of each right function."""
     if outcome.failure is not None:
-        return _failed_run(exercise, outcome.failure)
+        return failed_run(exercise, outcome.failure)
     for reference in accepted:
         agrees = right(exercise, case, outcome.value, reference.value)
         form = ill_formed(exercise, outcome.value, reference.value)
@@ -195,7 +195,8 @@ _NO_ENVIRONMENT = (
 )
 
 
-def _failed_run(exercise: Exercise, failure: Failure) -> Fault:
+def failed_run(exercise: Exercise, failure: Failure) -> Fault:
+    """What is said of an answer that ended in an exception, or never."""
     if failure.tag == "signature":
         text = f"It cannot be called as asked: {failure.message}."
         return Fault(

@@ -50,6 +50,9 @@ def _wording(exercise: Exercise) -> Iterator[str]:
 
 
 def _behaviour(exercise: Exercise, seed: int) -> Iterator[str]:
+    if exercise.project is not None:
+        yield from _conduct(exercise, seed)
+        return
     cases = cases_of(exercise, seed)
 
     def verdict_of(function: Callable[..., Any], naming: bool = True) -> Verdict:
@@ -80,6 +83,32 @@ def _behaviour(exercise: Exercise, seed: int) -> Iterator[str]:
     tags = {tag for case in cases for tag in case.tags}
     for tag in exercise.partial.keys() - tags:
         yield f"no case has the property {tag!r} that points are given for"
+
+
+def _conduct(exercise: Exercise, seed: int) -> Iterator[str]:
+    """The same for a project, whose answers have no values: its rules. (That right ones pass the test takes minutes.)"""
+
+    def verdict_of(function: Callable[..., Any], test: bool = True) -> Verdict:
+        return exercise.project.judge(function, exercise, seed, test)
+
+    if verdict_of(stub).state != NOT_ATTEMPTED:
+        yield "a stub is not reported as not written"
+    for function in (exercise.reference, *exercise.also_correct):
+        verdict = verdict_of(function, test=False)
+        if not verdict.ok:
+            yield f"a right answer, {_called(function)}, is rejected: {verdict.headline}: {verdict.explanation}"
+    for mistake in exercise.mistakes:
+        for function in mistake.implementations:
+            verdict = verdict_of(function)
+            if verdict.mistake != mistake.name:
+                yield f"the mistake {mistake.name!r} ({_called(function)}) is called {verdict.mistake!r}"
+    names = list(inspect.signature(exercise.reference).parameters)
+    lazy = {f"the input `{name}` returned": lambda *g, i=i: g[i] for i, name in enumerate(names)}
+    lazy |= {"the constant 0": lambda *_: 0.0, "nothing": lambda *_: None}
+    for label, function in lazy.items():
+        verdict = verdict_of(function)
+        if verdict.state != FAILED or verdict.earned:
+            yield f"{label} passes, or earns points"
 
 
 def stub(*_arguments: Any) -> None:

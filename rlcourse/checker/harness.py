@@ -128,10 +128,7 @@ def run(function: Callable[..., Any], case: Case, call: str | None = None) -> Ou
     except (KeyboardInterrupt, TimeLimit):
         raise
     except BaseException as error:
-        message = str(error)[:500] if type(error).__str__ in _HARMLESS_STR else ""
-        tag = error.tag if isinstance(error, Misuse) else _old_gym(error, message)
-        failure = Failure(type(error).__name__, tag, message, _line_of(error))
-        return Outcome(failure=failure, notes=dict(notes), printed=printed.text)
+        return Outcome(failure=failure_of(error), notes=dict(notes), printed=printed.text)
     for given in inputs.values():
         if isinstance(given, np.random.Generator):
             # Where a generator stands afterwards tells whether exactly the right draws were made.
@@ -139,6 +136,13 @@ def run(function: Callable[..., Any], case: Case, call: str | None = None) -> Ou
     # Ways of calling report on weights and gradients themselves: there some are meant to change.
     changed = _changed(inputs, case.inputs, touched=call is None)
     return Outcome(value=value, changed=changed, notes=dict(notes), printed=printed.text)
+
+
+def failure_of(error: BaseException) -> Failure:
+    """An exception as plain data."""
+    message = str(error)[:500] if type(error).__str__ in _HARMLESS_STR else ""
+    tag = error.tag if isinstance(error, Misuse) else _old_gym(error, message)
+    return Failure(type(error).__name__, tag, message, _line_of(error))
 
 
 # Python's own exceptions; a class of one's own might run anything when it is asked for its message.

@@ -83,7 +83,9 @@ def judge(
 def judge_exercise(
     function: Any, exercise: Exercise, seed: int | Sequence[int] = 0, seconds: float = SECONDS
 ) -> Verdict:
-    """`judge` for a declaration in hand, registered or not."""
+    """`judge` for a declaration in hand, registered or not. A project has a time of its own."""
+    if exercise.project is not None:
+        return exercise.project.judge(function, exercise, seed)
     return judge_on(cases_of(exercise, seed), function, exercise, seconds)
 
 

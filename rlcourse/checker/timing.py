@@ -21,6 +21,7 @@ from types import CodeType, FrameType
 from typing import Any
 
 SECONDS = 20.0
+SECONDS_A_RUN = 120.0  # a project: one training of an agent and its judgement
 # An answer that sleeps, or waits, uses no processor: so many times its limit it may take by the clock on the wall.
 WALL = 6.0
 

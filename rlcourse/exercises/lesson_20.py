@@ -27,6 +27,9 @@ from rlcourse.checker.harness import Case, Outcome
 from rlcourse.checker.probes import Rng, Runs, Statistic
 from rlcourse.checker.recognising import known_run
 from rlcourse.lab import statistics
+from rlcourse.policies.own_agent import train_agent
+
+from . import own_agent
 
 # ---------------------------------------------------------------------------- interquartile_mean
 
@@ -2144,6 +2147,8 @@ judge_runs = Exercise(
     also_correct=[_judge(), _by_counting_down, _by_generator],
 )
 
+project = Exercise("train_agent", reference=train_agent, **own_agent.DECLARED)
+
 LESSON = Lesson(
     "20",
     "Capstone",
@@ -2156,5 +2161,6 @@ LESSON = Lesson(
         pass_probability,
         required_runs,
         judge_runs,
+        project,
     ],
 )

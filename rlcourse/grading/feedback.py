@@ -31,7 +31,7 @@ def told(mark: dict[str, Any]) -> list[str]:
     if mark["state"] == "passed":
         return ["Right.", *by_hand]
     lines = [headline(mark), *by_hand, mark["explanation"]]
-    if mark["mistake"]:
+    if mark["mistake"] and mark["equation"]:
         lines.append(f"Look at equation {mark['equation']}.")
     if mark["next_step"]:
         lines.append(f"Try: {mark['next_step']}")

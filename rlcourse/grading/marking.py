@@ -181,9 +181,9 @@ def _marks(
     kept: dict[str, dict[str, Any]],
 ) -> list[dict[str, Any]]:
     """The marks of all that is asked: those that are kept, and the others from a run of the answers."""
-    anew = [e for e in asked if e.name not in kept]
-    cases = {e.name: cases_of(e, seed) for e in anew if e.name in found.programs}
-    tasks = [_task(e, found, cases[e.name]) for e in anew if e.name in cases]
+    written = [e for e in asked if e.name not in kept and e.name in found.programs]
+    cases = {e.name: cases_of(e, seed) for e in written if e.project is None}
+    tasks = [_task(e, found, cases[e.name]) for e in written if e.name in cases]
     answers = course.sandbox.run(tasks)
     marks = []
     for exercise in asked:
@@ -191,7 +191,12 @@ def _marks(
         if name in kept:
             marks.append(kept[name] | {"note": ""})
             continue
-        judged, state = _judge(course, exercise, found, cases.get(name, []), answers.get(name))
+        if exercise.project is not None and exercise in written:
+            from .project import mark_project  # which waits for torch
+
+            judged, state = mark_project(course.sandbox, exercise, found, seed)
+        else:
+            judged, state = _judge(course, exercise, found, cases.get(name, []), answers.get(name))
         marks.append(_mark(exercise, judged, state, found.sources.get(name, "")))
     passed = {mark["name"] for mark in marks if mark["state"] == PASSED}
     for mark in marks:

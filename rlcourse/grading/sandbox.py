@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 import rlcourse
+from rlcourse.checker.timing import SECONDS_A_RUN
 from rlcourse.lessons.clock import PATIENCE, in_time, processor_seconds
 from rlcourse.lessons.scratch import temporary_folder
 
@@ -63,7 +64,8 @@ class Sandbox:
     sealed: names of the exercises, whose answers are taken out of the package; torch: whether the
     lesson's inputs are tensors; seconds: of the processor, for each exercise; memory: MiB that a submission may use; walls: False
     gives limits only, for machines without bubblewrap; hidden: folders that must not be seen, wherever
-    they lie; stage: where this machine has the sealed package already ("": each process makes one).
+    they lie; stage: where this machine has the sealed package already ("": each process makes one);
+    run_seconds: of the processor, for one training of a project's agent.
     """
 
     sealed: frozenset[str]
@@ -73,6 +75,7 @@ class Sandbox:
     walls: bool = True
     hidden: tuple[str, ...] = ()
     stage: str = ""
+    run_seconds: float = SECONDS_A_RUN
 
     @property
     def kind(self) -> str:
@@ -88,6 +91,10 @@ class Sandbox:
             if len(said) < len(rest):
                 answers[rest[len(said)]["name"]] = Answer(fate=fate)
         return answers
+
+    def lent(self, n_tasks: int) -> contextlib.AbstractContextManager[_Warm | _Cold]:
+        """A process for a conversation of another kind, which takes the time of at most `n_tasks` tasks."""
+        return _station(self, os.getpid()).lent(n_tasks)
 
 
 def works_here(sandbox: Sandbox) -> bool:
@@ -147,13 +154,18 @@ class _Station:
             return self._run_once(job, names)
 
     def _run_once(self, job: bytes, names: list[str]) -> tuple[dict[str, Answer], str]:
-        if not self.warm:
-            process = _Cold(self._command(len(names), warm=False))
+        with self.lent(len(names)) as process:
             return _converse(process, job, names, self.sandbox.seconds)
-        process = self.idle.pop() if self.idle else _Warm(self._command(len(names), warm=True))
-        said = _converse(process, job, names, self.sandbox.seconds)
+
+    @contextlib.contextmanager
+    def lent(self, n_tasks: int) -> Iterator[_Warm | _Cold]:
+        """A process that takes a job; a warm one waits for the next afterwards, unless it was lost."""
+        if not self.warm:
+            yield _Cold(self._command(n_tasks, warm=False))
+            return
+        process = self.idle.pop() if self.idle else _Warm(self._command(n_tasks, warm=True))
+        yield process
         self.idle.append(process)
-        return said
 
     def _command(self, n_tasks: int, warm: bool) -> list[str]:
         seconds = math.ceil(self.sandbox.seconds) * (20 if warm else n_tasks)

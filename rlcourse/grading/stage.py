@@ -18,7 +18,8 @@ from rlcourse.checker import registry
 
 ROOMS = ("lab", "tabular", "values", "policies", "continuous")
 BASIC = ("lab", "tabular")  # worlds and tools, which answers may use
-HARNESS = ("plain.py", "probes.py", "timing.py", "harness.py", "networks.py")
+HARNESS = ("plain.py", "probes.py", "timing.py", "harness.py", "networks.py", "playing.py")
+PROJECT = "train_agent"
 
 _CHECKER = '''"""The checker is not here: answers are marked elsewhere."""
 
@@ -77,7 +78,9 @@ def make_stage(folder: Path, exercises: Collection[str]) -> Path:
     (package / "__init__.py").write_text(
         (source / "__init__.py").read_text(encoding="utf-8") + _FORBIDDEN, encoding="utf-8"
     )
-    answers, own, reached = _definition_of(exercises), _definition_of(_first(exercises)), False
+    answers, own = _definition_of(exercises), _definition_of(_first(exercises))
+    # A project's answer is an agent: the course's finished ones are answers, all of them.
+    project, reached = PROJECT in _first(exercises), False
     for room in ROOMS:
         texts = {
             path.stem: path.read_text(encoding="utf-8") for path in (source / room).glob("*.py")
@@ -85,7 +88,7 @@ def make_stage(folder: Path, exercises: Collection[str]) -> Path:
         holders = {name for name, text in texts.items() if answers.search(text)}
         (package / room).mkdir()
         for name, text in texts.items():
-            whole = reached or (room not in BASIC and _goes_on_from(text, holders))
+            whole = reached or (room not in BASIC and (project or _goes_on_from(text, holders)))
             (package / room / f"{name}.py").write_text(
                 sealed(text, exercises, whole), encoding="utf-8"
             )
@@ -102,7 +105,7 @@ def make_stage(folder: Path, exercises: Collection[str]) -> Path:
                 (package / room / path.name).write_text(_ELSEWHERE, encoding="utf-8")
     for name in ("grading", "lessons"):
         (package / f"{name}.py").write_text(_ELSEWHERE, encoding="utf-8")
-    for name in ("worker.py", "walls.py"):
+    for name in ("worker.py", "walls.py", "player.py"):
         shutil.copy(source / "grading" / name, folder / name)
     return folder
 

@@ -1,7 +1,7 @@
 """Runs in the student's process: defines an exercise, runs it on inputs, writes down what came out.
 
 Started by `sandbox` with nothing but the sealed package on its path. It reads one JSON job and
-writes one JSON line for each exercise. A warm worker has imported what answers need, never reads a
+writes one JSON line for each exercise (a project goes on talking: `player`). A warm worker has imported what answers need, never reads a
 job itself, and forks a walled process for every submission. No answer is here.
 """
 
@@ -144,7 +144,12 @@ def answer(job: int, answers: int) -> None:
     from rlcourse.checker.plain import decode, encode
 
     with os.fdopen(job, "rb") as stream:
-        tasks = json.load(stream)
+        tasks = json.loads(stream.readline())
+        if isinstance(tasks, dict):  # A project: more orders follow.
+            import player
+
+            player.play(tasks, stream, os.fdopen(answers, "w", encoding="utf-8"), define)
+            return
     stream = os.fdopen(answers, "w", encoding="utf-8")
 
     def tell(**line) -> None:

@@ -33,15 +33,20 @@ def progress(iterable: Iterable[T], description: str, **postfix: Any) -> Iterato
     In a notebook and in a terminal the bar is drawn as text, which needs no widgets; where the
     output goes to a file, or a lesson is run by a program, nothing is written.
     """
-    quiet = not (sys.stdout.isatty() or _notebook_with_a_reader())
     description = " · ".join([*_seed, description])
-    with tqdm(iterable, desc=description, leave=False, file=sys.stdout, disable=quiet) as bar:
+    with tqdm(
+        iterable, desc=description, leave=False, file=sys.stdout, disable=_nobody_looks()
+    ) as bar:
         for item in bar:
             yield item
             if postfix and not bar.disable:
                 current = {k: v() if callable(v) else v for k, v in postfix.items()}
                 known = {k: _told(v) for k, v in current.items() if v == v}  # a NaN is not itself
                 bar.set_postfix(known, refresh=False)
+
+
+def _nobody_looks() -> bool:
+    return not (sys.stdout.isatty() or _notebook_with_a_reader())
 
 
 def _told(value: Any) -> Any:
@@ -53,3 +58,30 @@ def _notebook_with_a_reader() -> bool:
     ipython = sys.modules.get("IPython")
     kernel = getattr(ipython and ipython.get_ipython(), "kernel", None)
     return bool(getattr(kernel, "_allow_stdin", False))
+
+
+class counter:
+    """Context manager: a bar that is moved by hand, `bar.move("run 2 of 5", 250, 50_000)`.
+
+    Gone at the end, and silent where `progress` is.
+    """
+
+    def __init__(self, description: str) -> None:
+        self.description = description
+
+    def __enter__(self) -> counter:
+        self._bar = tqdm(
+            total=1, desc=self.description, leave=False, file=sys.stdout, disable=_nobody_looks()
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def move(self, name: str, done: int, of: int) -> None:
+        """`done` of `of` in the part called `name`."""
+        if self._bar.disable:
+            return
+        self._bar.total, self._bar.n = of, done
+        self._bar.set_description(f"{self.description} · {name}", refresh=False)
+        self._bar.refresh()

@@ -306,7 +306,8 @@ def _closure(
     for i, statement in enumerate(statements):
         for bound in statement.binds:
             binding.setdefault(bound, []).append(i)
-    asked, seen, chosen = [name, "*"], set(), set()  # `import *` may bring any name
+    # `import *` may bring any name; TASK says which task a project is for, whether the function looks or not.
+    asked, seen, chosen = [name, "*", "TASK"], set(), set()
     while asked:
         clock.check()
         wanted = asked.pop()
