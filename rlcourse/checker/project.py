@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rlcourse.lab.budget import Task
+from rlcourse.lab.budget import RUNS, Task
 from rlcourse.lab.progress import counter
 
 from .declaration import Exercise
@@ -23,10 +23,11 @@ from .trials import (
     Seeds,
     Student,
     keeps_rules,
-    tested,
+    run_test,
     trial_steps,
 )
 
+TRIALS = 3  # trainings in which the rules are looked at
 RULES = 2  # points for the rules; the rest is for the test
 
 
@@ -34,11 +35,16 @@ RULES = 2  # points for the rules; the rest is for the test
 class Project:
     """How an exercise is judged that is a project. task_of: which task an answer has chosen; raises NoTask.
 
-    own: names of modules whose functions are not to be used, as "rlcourse.values".
+    finished: modules whose functions are not to be used, as "rlcourse.values".
     """
 
     task_of: Callable[[Callable[..., Any]], Task]
     finished: tuple[str, ...] = ()
+
+    @property
+    def seconds(self) -> float:
+        """Of the processor, that judging may take at most: the trials, and every run."""
+        return (TRIALS + RUNS) * SECONDS_A_RUN
 
     def judge(
         self, function: Any, exercise: Exercise, entropy: int | Sequence[int], test: bool = True
@@ -75,7 +81,7 @@ def verdict_on(
         keeps_rules(student, task, seeds, tell)
         if not test:
             return Verdict(exercise.name, exercise.number, PASSED, headline="keeps the rules")
-        report = tested(student, task, seeds, tell)
+        report = run_test(student, task, seeds, tell)
     except Broken as rule:
         return broken(exercise, rule)
     except Failed as failed:

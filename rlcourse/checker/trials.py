@@ -210,7 +210,7 @@ def untrained(
         host.close()
 
 
-def tested(
+def run_test(
     student: Student, task: Task, seeds: Seeds, tell: Callable[[str, int, int], None]
 ) -> Report:
     """The test: `judge_runs` over RUNS seeds, of which NEEDED have to reach the mark. Raises Broken."""

@@ -55,6 +55,10 @@ def grade_command(
             help="Processor seconds for each exercise of a submission; six times as many by the clock.",
         ),
     ] = 10.0,
+    run_seconds: Annotated[
+        float,
+        typer.Option(min=1, help="Lesson 20: processor seconds for each training of an agent."),
+    ] = 120.0,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Submissions at a time; default: one a core.")
     ] = None,
@@ -180,6 +184,7 @@ def grade_command(
     out = out or (agreed.results if whole_term else agreed.results / number)
     options = {
         "seconds": seconds,
+        "run_seconds": run_seconds,
         "memory": memory,
         "workers": workers,
         "secret": agreed.secret() if secret is None else secret,

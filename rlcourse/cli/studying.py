@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -92,18 +93,30 @@ def progress_command(
     timeout: Annotated[
         float, typer.Option(min=1, metavar="SECONDS", help="Limit for one exercise.")
     ] = 20,
+    certificate: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write it all to a page, FILE.html, or as plain text, FILE.txt."
+        ),
+    ] = None,
+    name: Annotated[str, typer.Option(metavar="NAME", help="Whose certificate it is.")] = "",
 ) -> None:
     """Show where you stand: every exercise, solved or not, its points, and what comes next.
 
-    Your answers are judged afresh; what the notebooks have stored as output does not count.
+    Your answers are judged afresh; what the notebooks have stored as output does not count. Your own agent of
+    lesson 20 is trained for it, which takes minutes. The certificate has the date, every lesson with its points,
+    and says that it is self-checked.
 
-    Example: `rlcourse progress` or `rlcourse progress ~/my-notebooks`.
+    Example: `rlcourse progress` or `rlcourse progress ~/my-notebooks --certificate progress.html`.
     """
     from rich.markup import escape
     from rich.table import Table
 
+    from rlcourse.lessons import certificate as page
     from rlcourse.lessons import progress
 
+    if certificate is not None:
+        page.require_suffix(certificate)
     lessons = progress.progress(folder or working.require(), checker, timeout)
     table = Table("Exercise", "", "Points", "State")
     table.columns[2].justify = "right"
@@ -136,6 +149,9 @@ def progress_command(
         console.print(f"Next: {exercise.number} {exercise.name} in {notebook}", markup=False)
     elif len(solved) == len(everything):
         console.print("Everything is solved.")
+    if certificate is not None:
+        page.write(certificate, lessons, name, date.today())
+        console.print(f"Written to {certificate}.", markup=False, soft_wrap=True)
 
 
 @app.command("exercises")

@@ -19,6 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from rlcourse import checker
+from rlcourse.checker.timing import SECONDS_A_RUN
 from rlcourse.lessons.paths import UsageError, write_atomically
 from rlcourse.lessons.scratch import temporary_folder
 
@@ -46,6 +47,7 @@ def grade(
     out: Path,
     *,
     seconds: float = 10.0,
+    run_seconds: float = SECONDS_A_RUN,
     memory: int = 512,
     workers: int | None = None,
     secret: str | None = "",
@@ -64,7 +66,7 @@ def grade(
     """Grade every submission of one lesson and write results.json, grades.csv and feedback pages.
 
     lesson: "05"; submissions: a folder, a zip, or one notebook; out: folder, made if missing;
-    seconds: for each exercise; memory: MiB for a submission; workers: submissions at a time;
+    seconds: for each exercise; run_seconds: for each training of a project's agent; memory: MiB for a submission; workers: submissions at a time;
     secret: goes into the inputs' seeds, None: one is drawn and kept in `out`, where the next run finds it;
     sandboxed: False runs students' code with limits only;
     scheduler: address of a Dask cluster that does the work; resume: go on with a run that was cut off;
@@ -93,7 +95,15 @@ def grade(
     drawn = secret_of(out) if secret is None else ""
     declared = checker.lesson(lesson)
     hidden = tuple(str(path.resolve()) for path in (submissions, out))
-    sandbox = Sandbox(sealed_names(lesson), declared.torch, seconds, memory, sandboxed, hidden)
+    sandbox = Sandbox(
+        sealed_names(lesson),
+        declared.torch,
+        seconds,
+        memory,
+        sandboxed,
+        hidden,
+        run_seconds=run_seconds,
+    )
     with contextlib.ExitStack() as stack:
         if scheduler:
             executor = stack.enter_context(cluster(scheduler, sandbox))

@@ -25,7 +25,7 @@ from .stage import make_stage
 
 _ENGINE = (
     *("checker/*.py", "lessons/extract.py", "lessons/reading.py", "lessons/clock.py"),
-    *("grading/marking.py", "grading/sandbox.py", "grading/stage.py"),
+    *("grading/marking.py", "grading/project.py", "grading/sandbox.py", "grading/stage.py"),
 )  # walls and worker go into the stage
 
 
@@ -40,7 +40,7 @@ class Basis:
 def basis_of(course: Course) -> Basis:
     """What the records of this run rest on."""
     sandbox = course.sandbox
-    limits = (sandbox.seconds, sandbox.memory, sandbox.kind, sandbox.torch)
+    limits = (sandbox.seconds, sandbox.memory, sandbox.kind, sandbox.torch, sandbox.run_seconds)
     runs = engine(sandbox.sealed, Path(sandbox.stage) if sandbox.stage else None)
     declared = declarations(course.lesson, Path(rlcourse.__file__).parent, course.own)
     return Basis(

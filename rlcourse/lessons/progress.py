@@ -36,13 +36,15 @@ SOLVED, OPEN = "passed", "not attempted"
 
 @dataclass
 class Standing:
-    """One exercise: state "passed", "failed", "not attempted", "timeout" or "crash"."""
+    """One exercise: state "passed", "failed", "not attempted", "timeout" or "crash"; seconds: that judging it
+    may take at least, where an agent has to learn for it."""
 
     name: str
     number: str
     points: float
     state: str = OPEN
     reason: str = ""
+    seconds: float = 0.0
 
 
 @dataclass
@@ -87,7 +89,15 @@ def progress(
         standing = LessonStanding(lesson, _title(nb), files.get(lesson), problem)
         for name in registry.names(lesson):
             exercise = registry.get(name)
-            standing.exercises.append(Standing(name, exercise.number, exercise.points))
+            project = getattr(exercise, "project", None)
+            standing.exercises.append(
+                Standing(
+                    name,
+                    exercise.number,
+                    exercise.points,
+                    seconds=project.seconds if project else 0.0,
+                )
+            )
         standings.append(standing)
     ready = [s for s in standings if s.lesson in notebooks]
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
@@ -118,11 +128,12 @@ def _judge_lesson(standing: LessonStanding, nb: NotebookNode, seconds: float) ->
             exercise.state, exercise.reason = "failed", "its answer cell is missing"
         elif name not in released:  # A cell as it was released needs no process to be called open.
             program = [_text(cell.source, chosen) for cell, chosen in found.programs[name]]
-            tasks.append({"name": name, "program": program, "uses": found.uses.get(name, ())})
+            tasks.append({"name": name, "program": program, "uses": found.uses.get(name, ()),
+                          "seconds": max(seconds, exercise.seconds)})  # fmt: skip
     states = {exercise.name: exercise for exercise in standing.exercises}
     while tasks:
         solved = [e.name for e in standing.exercises if e.state == SOLVED]
-        for state, reason in _judged(tasks, solved, seconds):
+        for state, reason in _judged(tasks, solved):
             exercise = states[tasks.pop(0)["name"]]
             exercise.state, exercise.reason = state, reason
 
@@ -132,9 +143,7 @@ def _text(source: str, chosen: list[int]) -> str:
     return ast.unparse(ast.Module([body[index] for index in chosen], []))
 
 
-def _judged(
-    tasks: list[dict[str, Any]], solved: list[str], seconds: float
-) -> Iterator[tuple[str, str]]:
+def _judged(tasks: list[dict[str, Any]], solved: list[str]) -> Iterator[tuple[str, str]]:
     """One verdict after the other from a worker; the last one may be that it did not answer."""
     worker = subprocess.Popen(
         [sys.executable, "-m", "rlcourse.lessons.progress"],
@@ -161,17 +170,19 @@ def _judged(
     try:
         worker.stdin.write(json.dumps({"tasks": tasks, "solved": solved}).encode())
         worker.stdin.close()
-        limit = seconds + _SECONDS_TO_START
-        for _ in list(tasks):
+        starting = _SECONDS_TO_START
+        for task in list(tasks):
+            # The judge has its own clock, and says more; this one is the last.
+            limit = task["seconds"] + starting
             line = in_time(line_within, lambda: processor_seconds(worker.pid), limit, None)
             if line is None:
-                yield "timeout", f"no answer after {seconds:g} seconds"
+                yield "timeout", f"no answer after {task['seconds']:g} seconds"
                 return
             if not line:
                 yield "crash", "the process ended before it answered"
                 return
             yield tuple(json.loads(line))
-            limit = seconds + 5  # The judge has its own clock, and says more; this one is the last.
+            starting = 5.0
     finally:
         worker.kill()
         worker.wait()

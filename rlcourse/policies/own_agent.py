@@ -23,10 +23,10 @@ def train_agent(make_env, steps, seed):
     """
     env = make_env()
     size, n_actions = env.observation_space.shape[0], int(env.action_space.n)
-    gamma, lam, clip, epochs, rows, rate = 0.99, 0.95, 0.2, 8, 256, 1e-3
+    gamma, lam, clip, epochs, rows, rate = 0.98, 0.8, 0.2, 20, 256, 1e-3
 
     class Agent:
-        obs_dim, n_envs, horizon = size, 8, 128
+        obs_dim, n_envs, horizon = size, 8, 32
 
         def __init__(self):
             self.n_actions = n_actions
@@ -49,7 +49,7 @@ def train_agent(make_env, steps, seed):
             return action
 
         def anneal(self, done):
-            self.optimizer.param_groups[0]["lr"] = rate * (1 - 0.9 * done)
+            self.optimizer.param_groups[0]["lr"] = rate * (1 - done)
 
         def update(self, rollout, rng):
             with torch.no_grad():
@@ -59,24 +59,21 @@ def train_agent(make_env, steps, seed):
                 adv, following = torch.empty_like(delta), torch.zeros(delta.shape[1])
                 for t in reversed(range(len(delta))):
                     following = adv[t] = delta[t] + gamma * lam * goes_on[t] * following
-                before = self.log_prob(rollout.obs, rollout.action)[0]
+                before = self.log_prob(rollout.obs, rollout.action)
             columns = [x.flatten(0, 1) for x in (rollout.obs, rollout.action, before, adv, adv + v)]
             for _ in range(epochs):
                 for chosen in torch.from_numpy(rng.permutation(len(columns[0]))).split(rows):
                     obs, action, log_prob_old, a, returns = (x[chosen] for x in columns)
                     a = (a - a.mean()) / (a.std(correction=0) + 1e-8)
-                    log_prob, entropy = self.log_prob(obs, action)
-                    ratio = (log_prob - log_prob_old).exp()
+                    ratio = (self.log_prob(obs, action) - log_prob_old).exp()
                     gain = torch.minimum(ratio * a, ratio.clamp(1 - clip, 1 + clip) * a)
                     error = (self.value(obs)[:, 0] - returns).square()
-                    loss = (0.5 * error - gain - 0.005 * entropy).mean()
+                    loss = (0.5 * error - gain).mean()
                     descend(self.optimizer, loss, max_grad_norm=0.5)
             return {"loss": loss.detach()}
 
         def log_prob(self, obs, action):
-            log_p = self.policy(obs).log_softmax(dim=-1)
-            entropy = -(log_p.exp() * log_p).sum(dim=-1)
-            return log_p.gather(-1, action[..., None])[..., 0], entropy
+            return self.policy(obs).log_softmax(dim=-1).gather(-1, action[..., None])[..., 0]
 
     agent = Agent()
     train_on_policy(agent, make_env, steps, seed)
