@@ -36,6 +36,7 @@ def train_agent(make_env, steps, seed):
             with torch.no_grad():
                 self.policy[-1].weight.mul_(0.01)  # nearly uniform at first
             self.optimizer = Adam(weights_of(self.policy, self.value), rate)
+            self.upright = 0  # steps since an episode terminated
 
         def act(self, obs, rng, explore=True):
             logits = output_of(self.policy, obs)
@@ -52,6 +53,8 @@ def train_agent(make_env, steps, seed):
             self.optimizer.param_groups[0]["lr"] = rate * (1 - done)
 
         def update(self, rollout, rng):
+            fell = bool(rollout.terminated.any())
+            self.upright = 0 if fell else self.upright + rollout.terminated.numel()
             with torch.no_grad():
                 v, next_v = (self.value(x)[..., 0] for x in (rollout.obs, rollout.next_obs))
                 delta = rollout.reward + gamma * (1 - rollout.terminated) * next_v - v
@@ -76,5 +79,6 @@ def train_agent(make_env, steps, seed):
             return self.policy(obs).log_softmax(dim=-1).gather(-1, action[..., None])[..., 0]
 
     agent = Agent()
-    train_on_policy(agent, make_env, steps, seed)
+    # On CartPole only failure terminates: after so many steps without, there is nothing left to learn.
+    train_on_policy(agent, make_env, steps, seed, stop_when=lambda me, _: me.upright > 6_000)
     return agent
