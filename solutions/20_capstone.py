@@ -1206,6 +1206,149 @@ for p in (0.9, 0.5, 0.2):
 
 
 # %% [markdown]
+# ## Your own agent
+#
+# The last function of this course is yours: an agent that you write, or put together from your functions of lessons 05 to 19, and that learns a task of your choice within a budget of steps. It is judged as this lesson judges:
+#
+# | `TASK` | steps | mark | a hint |
+# |---|---|---|---|
+# | `"CartPole-v1"` | 50,000 | 400 | a table over bins can do it, if chosen well |
+# | `"Acrobot-v1"` | 100,000 | −100 | nothing but −1 until the end is reached |
+# | `"Pendulum-v1"` | 10,000 | −200 | lessons 14, 15, 19 |
+# | `"MountainCar-v0"` | 100,000 | −160 | lesson 07 |
+#
+# **The rules** (2 points; there is no chance in them). `make_env()` gives a new environment; all of them together can be stepped `steps` times, and one step more raises `BudgetSpent`. Whatever is drawn follows from `seed`: the same seed gives the same agent, another seed another run. After an end, terminated *or* truncated, comes a reset. The agent has `act(obs, rng, explore=False)`, a row of `obs` an action, and with `explore=False` the action follows from the observation alone. What it knows it has learned: with a budget of one step it must not reach the mark.
+#
+# **The test** (4 points). A run's score is the mean return of 20 greedy episodes from starts that your agent has never seen. Five seeds, of which three have to reach the mark: `judge_runs`, with the error rates of (20.6). A grader draws other seeds than your notebook, and gives each run 120 seconds of processor time.
+#
+# Networks, replay and loops of `rlcourse.lab` are yours to use; the finished agents of `rlcourse.values`, `policies` and `continuous` are not.
+
+# %% [markdown] task="train_agent"
+# ### Exercise 20.9 · `train_agent`
+# **Points** 6 · **Difficulty** ●●● · **Time** an evening
+#
+# Choose a `TASK`, write `train_agent`, and run the check: it trains your agent three to five times, after three short runs for the rules. That is half a minute for a small agent.
+#
+# **For you to decide:** everything. Begin with what you trust most; make it work on one seed; then run it on seeds 10 to 14 before you ask the check.
+
+# %%
+from torch import nn
+
+from rlcourse.lab.networks import output_of
+from rlcourse.lab.on_policy import train_on_policy
+from rlcourse.lab.optim import Adam, descend, weights_of
+from rlcourse.lab.seeding import torch_seed
+
+# %% exercise="train_agent" points=6
+TASK = "CartPole-v1"
+
+
+def train_agent(make_env, steps, seed):
+    """An agent that has learned from at most `steps` transitions, to be judged by (20.8).
+
+    make_env: a function of no arguments that returns a new environment; steps: over all of them together; seed:
+    from which all randomness comes. Returns what has `act(obs, rng, explore)`, obs (N, obs_dim) → (N,) int64,
+    or (N, act_dim) float32 for a box.
+    """
+    ### BEGIN SOLUTION
+    env = make_env()
+    size, n_actions = env.observation_space.shape[0], int(env.action_space.n)
+    gamma, lam, clip, epochs, rows, rate = 0.98, 0.8, 0.2, 20, 256, 1e-3
+
+    class Agent:
+        obs_dim, n_envs, horizon = size, 8, 32
+
+        def __init__(self):
+            self.n_actions = n_actions
+            with torch_seed(seed):
+                self.policy = mlp([size, 64, 64, n_actions], nn.Tanh)
+                self.value = mlp([size, 64, 64, 1], nn.Tanh)
+            with torch.no_grad():
+                self.policy[-1].weight.mul_(0.01)  # nearly uniform at first
+            self.optimizer = Adam(weights_of(self.policy, self.value), rate)
+            self.upright = 0  # steps since an episode terminated
+
+        def act(self, obs, rng, explore=True):
+            logits = output_of(self.policy, obs)
+            noise = rng.gumbel(size=logits.shape) if explore else 0  # softmax draws by argmax
+            return (logits + noise).argmax(axis=1)
+
+        def draw(self, obs, rng):
+            return self.act(obs, rng)
+
+        def to_env(self, action):
+            return action
+
+        def anneal(self, done):
+            self.optimizer.param_groups[0]["lr"] = rate * (1 - done)
+
+        def update(self, rollout, rng):
+            fell = bool(rollout.terminated.any())
+            self.upright = 0 if fell else self.upright + rollout.terminated.numel()
+            with torch.no_grad():
+                v, next_v = (self.value(x)[..., 0] for x in (rollout.obs, rollout.next_obs))
+                delta = rollout.reward + gamma * (1 - rollout.terminated) * next_v - v
+                goes_on = 1 - torch.maximum(rollout.terminated, rollout.truncated)
+                adv, following = torch.empty_like(delta), torch.zeros(delta.shape[1])
+                for t in reversed(range(len(delta))):
+                    following = adv[t] = delta[t] + gamma * lam * goes_on[t] * following
+                before = self.log_prob(rollout.obs, rollout.action)
+            columns = [x.flatten(0, 1) for x in (rollout.obs, rollout.action, before, adv, adv + v)]
+            for _ in range(epochs):
+                for chosen in torch.from_numpy(rng.permutation(len(columns[0]))).split(rows):
+                    obs, action, log_prob_old, a, returns = (x[chosen] for x in columns)
+                    a = (a - a.mean()) / (a.std(correction=0) + 1e-8)
+                    ratio = (self.log_prob(obs, action) - log_prob_old).exp()
+                    gain = torch.minimum(ratio * a, ratio.clamp(1 - clip, 1 + clip) * a)
+                    error = (self.value(obs)[:, 0] - returns).square()
+                    loss = (0.5 * error - gain).mean()
+                    descend(self.optimizer, loss, max_grad_norm=0.5)
+            return {"loss": loss.detach()}
+
+        def log_prob(self, obs, action):
+            return self.policy(obs).log_softmax(dim=-1).gather(-1, action[..., None])[..., 0]
+
+    agent = Agent()
+    # On CartPole only failure terminates: after so many steps without, there is nothing left to learn.
+    train_on_policy(agent, make_env, steps, seed, stop_when=lambda me, _: me.upright > 6_000)
+    return agent
+    ### END SOLUTION
+
+
+# %% [markdown] hints="train_agent"
+# <details><summary>Which method should I take?</summary>
+#
+# The one that you understand best. A table over a few hundred cells, or tile coding, learns CartPole and Mountain Car, and a mistake in it is found by looking at one number. For Pendulum you need an actor.
+# </details>
+# <details><summary>It learns, and then forgets. What can I do?</summary>
+#
+# Let the step size fall to zero as the budget runs out. Act greedily by an average of the last weights, not by the last ones. Bound how far one batch may move the policy.
+# </details>
+# <details><summary>Two seeds of five fail. Is it bad luck?</summary>
+#
+# Look at the returns of a seed that failed while it learned: does it never begin, or not keep what it had? Then run ten new seeds: if seven are good, the test passes you in 84 cases of 100, and you know what would have to be better.
+# </details>
+
+# %% check="train_agent"
+train_agent = check("train_agent")
+
+# %% [markdown]
+# Three good runs of three: how good is the agent at least? The smallest $p$ that still gives so many good runs in one of twenty cases (Clopper & Pearson 1934):
+
+# %%
+for runs in (3, 5, 10, 29):
+    low = scipy.stats.beta.ppf(0.05, runs, 1)
+    print(f"{runs:2d} of {runs:2d} good: p is at least {low:.3f}; the test of 3 in 5 then fails such an agent "
+          f"in {1 - pass_probability(low, 5, 3):.1%} of the cases at most")  # fmt: skip
+
+# %% [markdown]
+# Another environment? Any that is installed, with finite actions or a box, can be judged here, against a mark that you set or half way between chance and the course's own PPO or SAC at the same budget:
+#
+# `TASK = Task("MountainCarContinuous-v0", steps=20_000, mark=80.0)` or `TASK = halfway_task("LunarLander-v3", 50_000)`, from `rlcourse.lab.budget` and `rlcourse.continuous.halfway`. For Box2D and MuJoCo: `pip install 'rlcourse[box2d]'`, `'rlcourse[mujoco]'`. Graded are only the four of the table.
+#
+# What is *not* guarded: who writes down what was learned elsewhere, and pretends to learn, has learned nothing. The test can be passed so; the course cannot.
+
+# %% [markdown]
 # ## What may *not* be concluded
 #
 # - **Not that one method is better.** These settings, this budget, these two tasks; each of them could turn the order round. On Pendulum, with twice the steps and the course's presets, DDPG, TD3 and SAC can hardly be told apart.
