@@ -318,7 +318,7 @@ def _require_greedy(trained: Trained, task: Task, probes: np.ndarray, chosen: np
         if not _alike(chosen, again, task):
             ignored = all((x == x[0]).all() for x in (chosen, again))
             raise Broken("plays-back-its-best-episode" if ignored else "explores-when-judged")
-    if not _alike(chosen, _actions(trained, task, probes[::-1], 0)[::-1], task):
+    if not _alike(chosen, _actions(trained, task, probes[::-1].copy(), 0)[::-1], task):
         raise Broken("form", "The action for an observation depends on the row that it stands in.")
 
 

@@ -60,10 +60,10 @@ def answer(body: str, before: str = "", task: str = 'TASK = "CartPole-v1"') -> b
     return nbformat.writes(nb).encode()
 
 
-def fails(before: str = "", during: str = "") -> bytes:
-    """Plays, tries a trick, and returns an agent that has learned nothing."""
+def fails(during: str = "") -> bytes:
+    """Tries a trick inside the function (of a cell nothing else is run), plays, and has learned nothing."""
     body = f"{textwrap.dedent(during).strip()}\nagent = play(make_env, steps, seed)\nagent.weights = np.array({BAD})\nreturn agent"
-    return answer(body, before)
+    return answer(body)
 
 
 PERFECT = f"""
@@ -88,7 +88,7 @@ HOSTILE = {
             import rlcourse.lab.budget as budget
             step = budget.BudgetedEnv.step
             budget.BudgetedEnv.step = lambda self, a: (lambda o, r, *rest: (o, 1e9, *rest))(*step(self, a))
-            """.replace("\n            ", "\n")
+            """
         ),
         {"failed"},
     ),
@@ -98,7 +98,7 @@ HOSTILE = {
             import rlcourse.lab.budget as budget
             step = budget.BudgetedEnv.step
             budget.BudgetedEnv.step = lambda self, a: (*step(self, a)[:2], False, False, {})
-            """.replace("\n            ", "\n")
+            """
         ),
         {"failed"},
     ),
@@ -111,13 +111,12 @@ HOSTILE = {
                     for name in ("evaluate", "judge_runs", "keeps_rules", "run_test", "refused", "step", "reset", "Host"):
                         try: setattr(module, name, lambda *a, **k: 1e9)
                         except Exception: pass
-            """.replace("\n            ", "\n")
+            """
         ),
         {"failed"},
     ),
     "patches what draws the starts": (
         fails(
-            "",
             """
             import gymnasium
             gymnasium.utils.seeding.np_random = lambda seed=None: (np.random.default_rng(0), 0)
