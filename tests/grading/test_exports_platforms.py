@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+
 import pytest
 from made_up_class import record, result, unreadable
 from platforms import (
@@ -92,6 +95,29 @@ def test_moodle_takes_the_worksheet_whatever_a_spreadsheet_made_of_it(tmp_path, 
     taken = moodle_import(made.files.encode(), {71, 72, 73})
     assert {key: grade for key, (grade, _) in taken.items()} == {71: "5", 72: "7", 73: "0"}
     assert "the file is empty" in taken[73][1]
+
+
+GERMAN = (
+    "ID,Vollständiger Name,E-Mail-Adresse,Status,Bewertung,Bestwertung,Bewertung kann geändert werden,"
+    "Zuletzt geändert (Abgabe),Zuletzt geändert (Bewertung),Feedback als Kommentar\n"
+    'Teilnehmer/in71,Jane Doe,jane@example.org,Abgegeben,,"14,00",Ja,-,-,\n'
+    'Teilnehmer/in72,Zoë Müller,zoe@example.org,Abgegeben,"3,00","14,00",Ja,-,-,\n'
+)
+
+
+@pytest.mark.parametrize("column", [None, "bewertung"])
+def test_moodles_worksheet_in_another_language(tmp_path, column):
+    file = tmp_path / "sheet.csv"
+    file.write_text(GERMAN, encoding="utf-8")
+    made = moodle.export(IN_MOODLE, Options(file, column))
+    header, jane, zoe = csv.reader(io.StringIO(made.files))
+    assert header == GERMAN.splitlines()[0].split(",")
+    assert (jane[0], jane[4], jane[5]) == ("Teilnehmer/in71", "10", "14,00")
+    assert zoe[4] == "3,00" and any("kept" in note for note in made.notes)
+    assert any("5 to 10" in note or "7 to 14" in note for note in made.notes)
+    file.write_text(GERMAN.replace(',"14,00"', ",Ja"), encoding="utf-8")
+    with pytest.raises(UsageError, match="--column"):
+        moodle.export(IN_MOODLE, Options(file))
 
 
 def test_moodle_gives_everybody_their_own_page():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from rlcourse.checker.cards import inline
@@ -23,7 +24,12 @@ def export(result: dict[str, Any], options: Options) -> Export:
     """
     if options.gradebook is None:
         return Export(_for_import(result).text())
-    table = tables.read(options.gradebook, ["Identifier", "Grade"], WHAT)
+    table = tables.read(options.gradebook, [], WHAT)
+    original = table.header, [row[0] for row in table.rows]
+    _put_into_english(table, options.column)
+    table.require(
+        ["Identifier", "Grade"], options.gradebook, f"{WHAT}, or --column with its grades"
+    )
     scale = table.column("Scale")
     if scale is not None and any(row[scale].strip() for row in table.rows):
         raise UsageError(
@@ -50,8 +56,53 @@ def export(result: dict[str, Any], options: Options) -> Export:
     notes = matches.notes(options.gradebook)
     notes += [f"{student}: Moodle says that the grade cannot be changed" for student in locked]
     notes += [f"Scores are scaled from {change} points, as in Moodle." for change in sorted(scaled)]
+    table.header = original[0]
+    for row, identifier in zip(table.rows, original[1], strict=True):
+        row[0] = identifier
     table.delimiter = ","  # Moodle reads no other; a spreadsheet may have written one.
     return Export(table.text(), notes)
+
+
+def _put_into_english(table: tables.Table, grades: str | None) -> None:
+    """Give the columns of a worksheet in another language the names that they have in English.
+
+    They stand in the same order everywhere: the identifier, the full name, the address, …, the grade, the
+    maximum (one number for all), whether the grade can be changed, two times, the comments. grades: the title
+    of the column with the grades, where it cannot be told. Of a worksheet in English nothing is changed.
+    """
+    if table.column("Identifier") is not None and grades is None:
+        return
+    header = list(table.header)
+    place = table.column(grades) if grades is not None else _before_the_maximum(table)
+    if place is None or len(header) < place + 2:
+        return
+    names = {0: "Identifier", 1: "Full name", 2: "Email address", place: "Grade"}
+    if _is_maximum(table, place + 1):
+        names[place + 1] = "Maximum Grade"
+    if len(header) == place + 6:
+        names[place + 5] = "Feedback comments"
+    table.header = [names.get(i, title) for i, title in enumerate(header)]
+    for row in table.rows:
+        if number := re.search(r"\d+$", row[0].strip()):
+            row[0] = f"Participant {number[0]}"
+
+
+def _before_the_maximum(table: tables.Table) -> int | None:
+    found = [
+        i - 1
+        for i in range(4, len(table.header))
+        if _is_maximum(table, i) and all(_may_be_a_grade(row[i - 1]) for row in table.rows)
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def _is_maximum(table: tables.Table, column: int) -> bool:
+    values = {rows.number(row[column]) for row in table.rows}
+    return len(values) == 1 and None not in values
+
+
+def _may_be_a_grade(cell: str) -> bool:
+    return cell.strip() in ("", "-") or rows.number(cell) is not None
 
 
 def _first(table: tables.Table, column: int) -> str:
