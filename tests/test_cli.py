@@ -30,7 +30,20 @@ def test_version():
 
 
 @pytest.mark.parametrize(
-    "command", ["build", "verify", "progress", "exercises", "explain", "grade"]
+    "command",
+    [
+        "build",
+        "start",
+        "lab",
+        "update",
+        "reset",
+        "show",
+        "verify",
+        "progress",
+        "exercises",
+        "explain",
+        "grade",
+    ],
 )
 def test_help_says_what_and_gives_an_example(command):
     assert command in run("--help").stdout
@@ -163,6 +176,45 @@ def test_a_refused_lesson_keeps_every_notebook_as_it_was(checkout):
 def test_outside_a_checkout_the_package_says_where_it_is(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     assert paths.root() == ROOT
+
+
+# As on a Windows that writes in its old alphabet, and on a Linux that was told nothing.
+OLD_ALPHABETS = [
+    {"PYTHONIOENCODING": "cp1252"},
+    {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0"},
+]
+
+
+@pytest.mark.parametrize("alphabet", OLD_ALPHABETS, ids=["cp1252", "ascii"])
+def test_any_alphabet_and_any_folder_will_do(alphabet, tmp_path):
+    folder = tmp_path / "Мой курс – été"
+
+    def in_it(*arguments, cwd=tmp_path):
+        command = [sys.executable, "-m", "rlcourse", *map(str, arguments)]
+        environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUTF8": "0"} | alphabet
+        return subprocess.run(command, capture_output=True, cwd=cwd, env=environment)
+
+    assert in_it("start", folder).returncode == 0
+    for lesson in checker.lessons()[1:]:
+        next(folder.glob(f"{lesson}_*")).unlink()
+    for arguments in (("progress",), ("progress", folder), ("reset", "0.1"), ("exercises",)):
+        told = in_it(*arguments, cwd=folder)
+        assert (told.returncode, told.stderr) == (0, b""), told.stderr.decode("utf-8", "replace")
+        assert told.stdout
+    tried = in_it("show", "0.1", cwd=folder)
+    assert tried.returncode == 2 and b"Traceback" not in tried.stderr
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("alphabet", OLD_ALPHABETS, ids=["cp1252", "ascii"])
+def test_verify_in_any_alphabet(alphabet, tmp_path):
+    folder = tmp_path / "Мой курс – été"
+    assert run("start", folder).returncode == 0
+    command = [sys.executable, "-m", "rlcourse", "verify", "00"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUTF8": "0"} | alphabet
+    told = subprocess.run(command, capture_output=True, cwd=folder, env=environment)
+    assert told.returncode == 1, told.stderr.decode("utf-8", "replace")
+    assert b"0 of 5 solved" in told.stdout and told.stdout.count(b"not written yet") == 5
 
 
 def test_a_reader_that_leaves_early_is_no_error():

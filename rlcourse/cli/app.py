@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -41,6 +42,10 @@ def main(arguments: list[str] | None = None) -> None:
 
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, stop)
+    for stream in (sys.stdout, sys.stderr):
+        # Windows writes to a pipe in an alphabet without ✓ or γ: a "?" there is no reason to stop.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         app(arguments, prog_name="rlcourse")
     except UsageError as error:
