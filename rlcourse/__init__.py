@@ -4,4 +4,4 @@ Importing this package imports nothing heavy: rooms are imported where they are 
 not before lesson 08.
 """
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"

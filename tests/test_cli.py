@@ -49,7 +49,7 @@ def test_help_says_what_and_gives_an_example(command):
     assert command in run("--help").stdout
     told = run(command, "--help")
     assert told.returncode == 0
-    assert f"Example: rlcourse {command}" in told.stdout
+    assert re.search(rf"Examples?: rlcourse {command}", told.stdout)
 
 
 def test_exercises_as_json():
@@ -185,7 +185,11 @@ OLD_ALPHABETS = [
 ]
 
 
-@pytest.mark.parametrize("alphabet", OLD_ALPHABETS, ids=["cp1252", "ascii"])
+@pytest.mark.parametrize(
+    "alphabet",
+    [OLD_ALPHABETS[0], pytest.param(OLD_ALPHABETS[1], marks=pytest.mark.full)],
+    ids=["cp1252", "ascii"],
+)
 def test_any_alphabet_and_any_folder_will_do(alphabet, tmp_path):
     folder = tmp_path / "Мой курс – été"
 
@@ -197,7 +201,7 @@ def test_any_alphabet_and_any_folder_will_do(alphabet, tmp_path):
     assert in_it("start", folder).returncode == 0
     for lesson in checker.lessons()[1:]:
         next(folder.glob(f"{lesson}_*")).unlink()
-    for arguments in (("progress",), ("progress", folder), ("reset", "0.1"), ("exercises",)):
+    for arguments in (("progress",), ("reset", "0.1")):
         told = in_it(*arguments, cwd=folder)
         assert (told.returncode, told.stderr) == (0, b""), told.stderr.decode("utf-8", "replace")
         assert told.stdout

@@ -86,8 +86,19 @@ def as_html(result: Verdict, going_on: bool = True) -> str:
     body = _lines(result, going_on)
     head = f"<code>{html.escape(result.exercise)}</code>"
     title = f"<b>{_SIGN[result.state]} {result.number}</b> {head}: <b>{inline(_told(result))}</b>"
-    shown = [f"$${html.escape(latex, quote=False)}$$" for latex in _equations(body)]
+    shown = [_typeset(latex) for latex in _equations(body)]
     return card(title, _CLASS[result.state], *map(inline, body), *shown)
+
+
+# Set by VS Code and by Colab for the kernels that they start.
+_WITHOUT_MATHJAX = ("VSCODE_PID", "VSCODE_CWD", "COLAB_RELEASE_TAG")
+
+
+def _typeset(latex: str) -> str:
+    """An equation for the page: LaTeX, which JupyterLab sets as in its texts, or MathML where nobody would."""
+    if any(name in os.environ for name in _WITHOUT_MATHJAX):
+        return equations.as_mathml(latex)
+    return f"$${html.escape(latex, quote=False)}$$"
 
 
 def _equations(lines: list[str]) -> list[str]:

@@ -22,3 +22,13 @@ def named_in(text: str) -> dict[str, str]:
     """The equations that a text names, "(5.4) with (5.8)", as {number: LaTeX without its tag}."""
     numbers = dict.fromkeys(_NUMBER.findall(text))
     return {number: _all()[number] for number in numbers if number in _all()}
+
+
+_ARG, _ARG_SPELT = r"\arg", r"\operatorname{arg}"  # the converter does not know the first
+
+
+def as_mathml(latex: str) -> str:
+    """An equation as browsers set it by themselves: it needs no script and no font from elsewhere."""
+    from latex2mathml.converter import convert
+
+    return convert(latex.replace(_ARG, _ARG_SPELT), display="block")

@@ -154,16 +154,11 @@ def _section(mark: dict[str, Any]) -> str:
     )
 
 
-_ARG, _ARG_SPELT = r"\arg", r"\operatorname{arg}"  # the converter does not know the first
-
-
 def _shown(text: str) -> str:
-    """The equations that a text names, set in MathML: it needs no script and no font from elsewhere."""
-    from latex2mathml.converter import convert
-
-    shown = [latex.replace(_ARG, _ARG_SPELT) for latex in equations.named_in(text).values()]
+    """The equations that a text names."""
     return "".join(
-        f"<div class=equation>{convert(latex, display='block')}</div>" for latex in shown
+        f"<div class=equation>{equations.as_mathml(latex)}</div>"
+        for latex in equations.named_in(text).values()
     )
 
 

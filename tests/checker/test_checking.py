@@ -270,6 +270,19 @@ def test_the_same_seed_gives_the_same_verdict_and_others_other_cases():
     assert np.array_equal(first, again) and not np.array_equal(first, other)
 
 
+def test_an_equation_is_mathml_where_no_front_end_sets_latex(monkeypatch):
+    for name in ("VSCODE_PID", "VSCODE_CWD", "COLAB_RELEASE_TAG"):
+        monkeypatch.delenv(name, raising=False)
+
+    def undiscounted(rewards, gamma):
+        return float(np.sum(rewards))
+
+    wrong = judge(undiscounted, "discounted_return")
+    assert "$$" in as_html(wrong) and "<math" not in as_html(wrong)
+    monkeypatch.setenv("VSCODE_PID", "4711")
+    assert "<math" in as_html(wrong) and "$" not in as_html(wrong)
+
+
 def test_the_card_escapes_html():
     def answer(rewards, gamma):
         raise ValueError("<script>alert(1)</script>")
