@@ -204,6 +204,9 @@ def grade_command(
     if whole_term:
         graded = term.grade_all(submissions, out, agreed, terms, **options)
     else:
-        graded = {number: term.grade_one(number, submissions, out, agreed, terms | {"deadline": deadline}, **options)}  # fmt: skip
+        terms["deadline"] = deadline
+        graded = {
+            number: term.grade_one(number, submissions, out, agreed, terms, **options)
+        }  # fmt: skip
     if not all(has_mark(record) for one in graded.values() for record in one["submissions"]):
         raise typer.Exit(1)

@@ -23,12 +23,17 @@ def id_of(secret: str, student: str) -> str:
     return f"{text[:4]}-{text[4:]}"
 
 
-def signed(records: Iterable[dict[str, Any]], secret: str) -> list[dict[str, Any]]:
-    """The records, each with the student's anonymous id. Raises UsageError without a secret."""
-    if not secret:
+def require(secret: str | None) -> None:
+    """Raise UsageError for an empty secret, from which anybody could make the ids; None: one is drawn."""
+    if secret == "":
         raise UsageError(
             "Anonymous ids come from the secret, and --secret is empty: leave it out, or give one."
         )
+
+
+def signed(records: Iterable[dict[str, Any]], secret: str) -> list[dict[str, Any]]:
+    """The records, each with the student's anonymous id. Raises UsageError without a secret."""
+    require(secret)
     return [record | {"anonymous": id_of(secret, record["student"])} for record in records]
 
 

@@ -82,6 +82,8 @@ def grade(
     console = console or Console()
     rules, assignment = rules or Rules(), assignment or Assignment()
     _require_bounds(seconds, memory)
+    if assignment.anonymous:
+        anonymous.require(secret)
     roster = read_roster(students) if students else Roster(())
     whose = assignment.groups.whose(roster)
     found = collect(submissions, lesson, whose, rules.attempts == BEST, only)

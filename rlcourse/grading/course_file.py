@@ -342,18 +342,19 @@ class _Reader:
         if days and type(value) is int and value > 0:
             return value
         wanted = "day and time, as 2026-11-20T23:59:00" + (", or days, as 3" if days else "")
+        read = value
+        if isinstance(value, str):
+            try:
+                read = moment(value)
+            except UsageError:
+                raise self.wrong(key, place, value, wanted) from None
+        if not isinstance(read, datetime):
+            raise self.wrong(key, place, value, wanted)
+        if read.tzinfo is None and zone is not None:
+            read = read.replace(tzinfo=zone)
         try:
-            read = moment(value) if isinstance(value, str) else value
-            if not isinstance(read, datetime):
-                raise self.wrong(key, place, value, wanted)
-            if read.tzinfo is None and zone is not None:
-                read = read.replace(tzinfo=zone)
             require_one_reading(read)
         except UsageError as error:
-            if str(error).startswith(f"{self.path}"):
-                raise
-            if "is no time" in str(error):
-                raise self.wrong(key, place, value, wanted) from None
             raise UsageError(f"{self.path}: {key} in {place}: {error}") from None
         return read
 

@@ -96,3 +96,10 @@ def test_a_deadline_without_a_time_of_day(folder, tmp_path):
             moment, "2026-11-20 23:59",
         )  # fmt: skip
     assert not (tmp_path / "out").exists()
+
+
+def test_anonymous_ids_without_a_secret(folder, tmp_path):
+    (folder / "a.ipynb").write_text("{}")
+    told = grade("05", folder, "--out", tmp_path / "out", "--anonymous", "--secret", "")
+    refused(told, "--secret is empty")
+    assert not (tmp_path / "out").exists()
