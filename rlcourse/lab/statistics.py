@@ -18,6 +18,7 @@ import numpy as np
 
 ROUNDING = 1e-12  # what a sum of probabilities may be off: a rate that is met exactly is met
 MOST_RUNS = 500  # of `required_runs`: nobody makes more to judge one agent
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(100)  # made once: that takes milliseconds
 
 
 def _table(scores) -> np.ndarray:
@@ -107,8 +108,7 @@ def two_sided_p(t: float, dof: float) -> float:
     `2 * scipy.stats.t.sf(abs(t), dof)`, to nine places: with t = √ν tan θ the density is as cos^(ν−1) θ.
     """
     end = math.atan(abs(t) / math.sqrt(dof))
-    nodes, weights = np.polynomial.legendre.leggauss(100)
-    within = end / 2 * weights @ np.cos(end / 2 * (nodes + 1)) ** (dof - 1)
+    within = end / 2 * _WEIGHTS @ np.cos(end / 2 * (_NODES + 1)) ** (dof - 1)
     log_whole = math.lgamma(dof / 2) - math.lgamma((dof + 1) / 2) + math.log(math.pi) / 2
     return max(0.0, 1 - 2 * float(within) * math.exp(-log_whole))
 
