@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import nbformat
@@ -75,6 +76,23 @@ def test_start_copies_what_is_missing_and_never_over_a_file(tmp_path, release):
     again = working.start(folder, release)
     assert ([p.name[:2] for p in again.copied], len(again.kept)) == (["01"], 1)
     assert lesson(folder).read_text() == "my own words"
+
+
+def test_git_sees_nothing_of_what_a_student_does(tmp_path, release):
+    course = tmp_path / "course"
+    course.mkdir()
+    shutil.copy(ROOT / ".gitignore", course)
+    git = ["git", "-C", str(course)]
+    subprocess.run([*git, "init", "-q"], check=True)
+    folder = course / working.USUAL_NAME
+    working.start(folder)
+    for path in folder.glob("*.ipynb"):
+        changed(path, lambda nb: nb.cells.append(v4.new_code_cell("print(1)")))
+        (folder / ".ipynb_checkpoints").mkdir(exist_ok=True)
+        shutil.copy(path, folder / ".ipynb_checkpoints")
+    working.reset(working.exercise_named("0.1", checker), folder)
+    told = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True)
+    assert told.stdout.split() == ["??", ".gitignore"]
 
 
 def test_start_refuses_the_courses_own_notebooks_and_a_file(tmp_path, release):
