@@ -801,12 +801,17 @@ plots.show(panels[0][0], alt="Four panels: returns over steps, a thin line a see
            "larger budget. The live run of DDPG lies among the thin lines.")  # fmt: skip
 
 # %% [markdown]
+# Read the two rows apart. **On Pendulum** SAC arrives first, with nine of its ten runs; most of DDPG's arrive, too, others hang below; TD3, whose actor moves at every second step only, is still on its way; PPO is not there with ten times the steps. **On Mountain Car** the order is turned round: most
+# runs of TD3 find the flag, half of DDPG's do, and SAC and PPO stay at 0 with every seed. A return of 0 is what *doing nothing* earns: pushing costs, and the 100 at the flag are out of reach of noise that is drawn anew at every step. DDPG and TD3 got noise that keeps its direction for a while (lesson 14). So the lower row compares
+# two kinds of noise rather than four methods. And a failed run of DDPG is worse than nothing: it pushes for 999 steps, at the wrong time.
+#
 # Now the numbers, with *your* functions: mean, median and IQM of the runs' last looks, and the IQM's 95 % interval.
 
 # %%
 # about 2 s
 last = {
-    task: {name: x.returns[:, -1:] for name, x in agents.items()} for task, agents in runs.items()
+    task: {name: x.returns[:, -1:] + 0.0 for name, x in agents.items()}  # no −0.0 in print
+    for task, agents in runs.items()
 }
 report = {}
 for task, agents in last.items():
@@ -867,9 +872,11 @@ plots.slide(draw, counts, name="seeds", start=len(counts) - 1, alt="For each age
             "the bars jump about; with all of them they are as wide as the runs' own spread suggests.")  # fmt: skip
 
 # %% [markdown]
-# Drag it to three seeds: the bars of methods that you would now tell apart overlap, or lie beside each other although later they overlap. With three runs the IQM cuts nothing, and it is the mean.
+# Drag it to three seeds and to five: where the bars stand, and how wide they are, depends on which runs happened to come first. With three runs the IQM cuts nothing, and it is the mean.
 #
-# What did the IQM leave out? The profiles:
+# Look at DDPG on Mountain Car. Its runs end near 90 or near −100, and mean, median and IQM lie between, where *no* run is. By any of the three it is as good as an agent that does nothing.
+#
+# So much for single numbers. The profiles:
 
 # %% tags=["hide-input"]
 panels = plots.axes(1, len(last), size="wide", sharey=True, squeeze=False)[0]
@@ -918,12 +925,20 @@ for task, agents in last.items():
     print(f"{task}: Welch's test for six pairs, each at 0.05/6 = {0.05 / 6:.4f}")
     for a, b in pairs:
         x, y = agents[a][:, 0], agents[b][:, 0]
+        if x.std() == y.std() == 0:
+            print(f"  {a:4} − {b:4}: no spread in either, nothing to test")
+            continue
         t, nu = welch_t(x, y)
         p_value = 2 * scipy.stats.t.sf(abs(t), nu)
         tests[task, a, b] = x.mean() - y.mean(), p_value
         verdict = "different" if p_value < 0.05 / len(pairs) else "-"
         print(f"  {a:4} − {b:4}: {x.mean() - y.mean():7.1f}, t = {t:6.2f}, ν = {nu:4.1f}, "
               f"p = {p_value:.4f}  {verdict}")  # fmt: skip
+
+# %% [markdown]
+# Little is left. On Pendulum one pair of six is told apart; on Mountain Car TD3 from the two that never move. That SAC beats TD3 on Pendulum in 98 pairs of 100, and Welch's test hesitates, is no contradiction: the one asks how often, the other whether the *means* differ, and a single run at −829 widens the error of TD3's.
+#
+# And TD3, last on Pendulum, is first on Mountain Car. Whoever had shown only one of the two tasks would have had a clear result.
 
 # %% [markdown]
 # ## Change one thing: the moment
@@ -957,7 +972,7 @@ for name in MAIN:
     print(f"{name:4} his [{his[0]:7.1f}, {his[1]:7.1f}], yours [{low:7.1f}, {high:7.1f}]")
 
 # %% [markdown]
-# Nothing complains, and narrow intervals look good in a report. **What is wrong? What would happen if somebody did it all again?**
+# Nothing complains, and narrow intervals look good in a report. For SAC, whose seeds hardly differ, the two agree; where seeds differ, his are a fifth to two fifths as wide. **What is wrong? What would happen if somebody did it all again?**
 #
 # <details><summary>Answer</summary>
 #
@@ -1127,6 +1142,22 @@ assert works == [13, 14, 16, 17, 18] and required_runs(0.9, 0.5, 0.05, 0.05)[0] 
 
 # %% [markdown]
 # Telling 0.9 from 0.2 is cheap, telling 0.9 from 0.8 is not: with a few seeds *nobody* can. And there is a hole: fifteen runs do not do what fourteen did.
+#
+# The first line is the test that your own agent will have to pass below: five runs, three needed. All that it can do wrong, by your own function:
+
+# %%
+for p in (0.95, 0.9, 0.8):
+    print(f"an agent with p = {p:4} is failed by chance in {1 - pass_probability(p, 5, 3):.2%}")
+for p in (0.5, 0.3, 0.2):
+    passes = pass_probability(p, 5, 3)
+    print(f"an agent with p = {p:4} passes in {passes:.1%}: power against it {1 - passes:.1%}")
+unlucky, lucky = 1 - pass_probability(0.9, 5, 3), pass_probability(0.2, 5, 3)
+print(f"in a class of 300 with p = 0.9 it fails {300 * unlucky:.1f}; one more test on request leaves "
+      f"{unlucky**2:.3%},\nand lets p = 0.2 pass in {1 - (1 - lucky) ** 2:.1%}")  # fmt: skip
+assert required_runs(0.9, 0.2, 0.01, 0.06) == (5, 3)
+
+# %% [markdown]
+# An agent that makes it in half of its runs passes in half of the cases. Nine in ten is what you want, and you can find out before anybody else does: on seeds of your own.
 
 # %% [markdown]
 # ### Talk to your neighbour
@@ -1351,7 +1382,7 @@ for runs in (3, 5, 10, 29):
 # %% [markdown]
 # ## What may *not* be concluded
 #
-# - **Not that one method is better.** These settings, this budget, these two tasks; each of them could turn the order round. On Pendulum, with twice the steps and the course's presets, DDPG, TD3 and SAC can hardly be told apart.
+# - **Not that one method is better.** These settings, this budget, these two tasks: the second task has already turned the order round. TD3 at 5,000 steps of Pendulum is on its way, not at its end; nor is PPO at 51,200.
 # - **Not that a bad place is a bad method.** What was tuned here is a lesson's time; nobody tuned for TD3, which moves its actor half as often, or PPO.
 # - **Not that "no difference" means equal.** A dash in the tests says that ten or twenty runs did not show one. The interval says how large it may still be.
 # - **Not that a significant difference matters.** Five points of return are nothing where uniform actions lie a thousand below. Report how large, then how sure.

@@ -13,7 +13,7 @@ from running import SOURCES, left_by
 
 from rlcourse.checker.equations import named_in
 from rlcourse.lab import comparison
-from rlcourse.lab.evaluation import interquartile_mean
+from rlcourse.lab.evaluation import interquartile_mean, probability_of_improvement
 
 (LESSON,) = (path for path in SOURCES if path.stem.startswith("20"))
 MAIN = ("DDPG", "TD3", "SAC", "PPO")
@@ -91,9 +91,8 @@ def test_the_file_is_what_its_command_would_make(monkeypatch):
     import comparison as made
 
     runs = comparison.load()
-    assert set(runs) <= set(made.ENTRIES)
-    for task in runs:
-        entries = made.ENTRIES[task]
+    assert list(runs) == list(made.ENTRIES)
+    for task, entries in made.ENTRIES.items():
         assert list(runs[task]) == list(entries)
         for name, entry in entries.items():
             x, n = runs[task][name], made.SEEDS[task]
@@ -115,9 +114,21 @@ def ends(task, name):
 def test_what_is_said_of_pendulum():
     ddpg, td3, sac, ppo = (ends("Pendulum-v1", name) for name in MAIN)
     assert max(map(interquartile_mean, (ddpg, td3, ppo))) < interquartile_mean(sac)
-    assert (ddpg > -150).sum() > len(ddpg) / 2 and (ddpg < -200).sum() >= 2  # two kinds of runs
-    assert np.median(ddpg) - ddpg.mean() > 50
-    assert (td3 < -200).mean() > 0.5  # still on their way
+    assert (sac > -150).sum() == 9, "nine of its ten runs"
+    assert len(ddpg) / 2 < (ddpg > -150).sum() < len(ddpg) and (ddpg < -200).any()
+    assert (td3 < -150).mean() > 0.8 and (ppo < -150).all()  # still on their way
+    assert probability_of_improvement(sac, td3) == pytest.approx(0.98, abs=0.005)
+    assert td3.min().round() == -829
+
+
+def test_what_is_said_of_mountain_car():
+    """The order is turned round; DDPG has two kinds of runs, and no middle is like any of them."""
+    ddpg, td3, sac, ppo = (ends("MountainCarContinuous-v0", name) for name in MAIN)
+    assert np.abs([*sac, *ppo]).max() < 0.05, "they do nothing"
+    assert (td3 > 50).mean() > 0.5 and (ddpg > 80).sum() == (ddpg < -90).sum() == len(ddpg) / 2
+    for middle in (ddpg.mean(), np.median(ddpg), interquartile_mean(ddpg)):
+        assert abs(middle) < 10 < np.abs(ddpg - middle).min()
+    assert interquartile_mean(td3) > interquartile_mean(ddpg)
 
 
 @pytest.fixture(scope="module")
@@ -141,5 +152,13 @@ def test_what_the_figures_show(lesson):
 
 @pytest.mark.full
 def test_the_colleagues_intervals_are_narrower(lesson):
-    for his, yours in lesson["widths"].values():
-        assert his < yours
+    for name, (his, yours) in lesson["widths"].items():
+        assert name == "SAC" or 0.2 < his / yours < 0.4
+    assert 0.5 < np.divide(*lesson["widths"]["SAC"]) < 2
+
+
+@pytest.mark.full
+def test_which_pairs_are_told_apart(lesson):
+    told = {key for key, (_, p_value) in lesson["tests"].items() if p_value < 0.05 / 6}
+    car = "MountainCarContinuous-v0"
+    assert told == {("Pendulum-v1", "SAC", "PPO"), (car, "TD3", "SAC"), (car, "TD3", "PPO")}
