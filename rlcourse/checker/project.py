@@ -85,12 +85,12 @@ def verdict_on(
     except Broken as rule:
         return broken(exercise, rule)
     except Failed as failed:
-        return _fate(exercise, failed, task)
-    return reported(exercise, report)
+        return _fate(exercise, failed, task, student.seconds)
+    return reported(exercise, report, student.seconds)
 
 
-def reported(exercise: Exercise, report: Report) -> Verdict:
-    """The verdict on a project that keeps the rules."""
+def reported(exercise: Exercise, report: Report, seconds: float) -> Verdict:
+    """The verdict on a project that keeps the rules; seconds: that a run had."""
     lines = report.lines()
     counts = {"passed": report.good, "total": len(report.scores)}
     if report.passed:
@@ -102,7 +102,7 @@ def reported(exercise: Exercise, report: Report) -> Verdict:
     instead = "Draw the returns of one failed seed while it learns: does it not learn, or not keep what it has learned?"
     if report.failures:
         last = report.failures[-1]
-        fate = _fate(exercise, last, report.task, report.late)
+        fate = _fate(exercise, last, report.task, seconds, report.late)
         rung, headline, instead = fate.rung, fate.headline, fate.instead
         lines.insert(0, fate.explanation)
     return Verdict(
@@ -136,19 +136,18 @@ def _told(exercise: Exercise, rung: str, headline: str, text: str, instead: str)
     return Verdict(exercise.name, exercise.number, FAILED, rung, None, headline, text, instead)
 
 
-def _fate(exercise: Exercise, failed: Failed, task: Task, late: Sequence[int] = ()) -> Verdict:
+def _fate(
+    exercise: Exercise, failed: Failed, task: Task, seconds: float, late: Sequence[int] = ()
+) -> Verdict:
     """The verdict on an answer that did not come to its end."""
     if failed.state == "timeout":
-        steps = (
-            f"it got {', '.join(f'{n:,}' for n in late)} of {task.steps:,} steps"
-            if late
-            else (f"it did not get through the {trial_steps(task):,} steps of a trial")
-        )
+        trial = f"{failed.taken:,} of the {trial_steps(task):,} steps of a trial"
+        steps = f"{', '.join(f'{n:,}' for n in late)} of {task.steps:,} steps" if late else trial
         return _told(
             exercise,
             "time",
             "not trained in time",
-            f"In {SECONDS_A_RUN:g} seconds of processor time {steps}.",
+            f"In {seconds:g} seconds of processor time it got {steps}.",
             "Time one update and one step: fewer updates for each step, smaller networks, several copies at a time.",
         )
     if failed.state != FAILED:

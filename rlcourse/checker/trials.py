@@ -48,7 +48,12 @@ SLACK = 2  # of these probes may differ: a network's last digits depend on what 
 
 
 class Failed(Exception):
-    """The answer's code did not come to its end. state: "failed", or as `rlcourse grade` has it."""
+    """The answer's code did not come to its end. state: "failed", or as `rlcourse grade` has it.
+
+    taken: steps that it had got by then.
+    """
+
+    taken = 0
 
     def __init__(self, failure: Failure, state: str = FAILED):
         super().__init__(failure.message)
@@ -79,7 +84,9 @@ class Trained:
 
 
 class Student(Protocol):
-    """Whose function is judged, wherever it runs."""
+    """Whose function is judged, wherever it runs. seconds: of the processor, for one training."""
+
+    seconds: float
 
     def fresh(self) -> None:
         """Forget what earlier calls left behind, as far as that can be had."""
@@ -264,7 +271,8 @@ def _trained(student: Student, host: Host, steps: int, seed: int) -> Trained:
     """One training. A misuse of the environment is told before the exception that it led to. Raises Broken, Failed."""
     try:
         trained = student.train(host, steps, seed)
-    except Failed:
+    except Failed as failed:
+        failed.taken = host.taken
         _require_rules(student, host.task, host)
         raise
     if trained.type_name:

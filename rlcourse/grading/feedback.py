@@ -29,7 +29,7 @@ def told(mark: dict[str, Any]) -> list[str]:
     """What the student is told of one exercise, line by line: plain text with `code` in backticks."""
     by_hand = [sentence(mark["override"], mark["points"])] if "override" in mark else []
     if mark["state"] == "passed":
-        return ["Right.", *by_hand]
+        return ["Right.", *by_hand, *filter(None, [mark["explanation"]])]
     lines = [headline(mark), *by_hand, mark["explanation"]]
     if mark["mistake"] and mark["equation"]:
         lines.append(f"Look at equation {mark['equation']}.")
