@@ -1,5 +1,7 @@
 """One list of dependencies: pyproject's. conda's file and the pins agree with it."""
 
+import ast
+import sys
 import tomllib
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
@@ -71,6 +73,19 @@ def test_what_is_installed_is_what_is_pinned():
         if installed(name) not in (None, pin)
     }
     assert wrong == {}, "pinned and installed differ: run make setup, or renew constraints.txt"
+
+
+def test_lessons_import_only_what_a_student_has():
+    """Nothing of an extra's: a test that it is installed here would say nothing."""
+    names = {canonicalize_name(Requirement(line).name) for line in PROJECT["dependencies"]}
+    imported = set()
+    for lesson in (ROOT / "solutions").glob("*.py"):
+        for node in ast.walk(ast.parse(lesson.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                imported.add((node.module or "").partition(".")[0])
+    assert imported - set(sys.stdlib_module_names) - {"rlcourse", "IPython"} <= names
 
 
 def reached_from(requirements: list[Requirement]) -> set[str]:
