@@ -118,7 +118,9 @@ def browser(width: int = 1280, height: int = 900, *flags: str) -> Iterator[Page]
                 lambda: port_file.exists() and port_file.read_text().count("\n"), 60, "Chromium"
             )
             port = port_file.read_text().split()[0]
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list", timeout=30) as answer:
+            with urllib.request.urlopen(
+                f"http://127.0.0.1:{port}/json/list", timeout=120
+            ) as answer:
                 target = next(t for t in json.load(answer) if t["type"] == "page")
             socket = websocket.create_connection(target["webSocketDebuggerUrl"], timeout=60)
             try:
