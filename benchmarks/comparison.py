@@ -68,7 +68,7 @@ class Entry:
         }
 
 
-# The settings of the lessons: 14 and 15 (Pendulum), 19, 18, and the box of lesson 12 with ten times the steps.
+# The settings of lessons 14, 15 and 19, and the box of lesson 12 with ten times the steps.
 # Mountain Car pays nothing but at the flag, which independent noise never reaches: DDPG and TD3 get the
 # Ornstein-Uhlenbeck noise of lesson 14, half as wide as the box (σ such that σ_x = 0.5). Chosen on seeds 100 to 102.
 FAST = {"gamma": 0.95, "rho": 0.97, "lr": 5e-3}
