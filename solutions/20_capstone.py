@@ -722,7 +722,7 @@ assert abs(best_of[5]) < 0.02 and power[3] < 0.2 < power[10] < power[20]
 #
 # DDPG, TD3, SAC and PPO, on two tasks of the classic-control set with continuous actions. `make capstone` trained them, seed by seed, and wrote every look into a file; the seeds and what an agent cost are in the next lines.
 #
-# What was fixed **before** the first of these seeds was run: the settings, which are those of lessons 12, 14, 15 and 19 (so Pendulum's seeds begin at 10: the lessons have shown the ones before); the noise for Mountain Car, chosen on seeds 100 to 102; budgets, and the number of seeds.
+# What was fixed **before** the first of these seeds was run: the settings, which are those of lessons 12, 14, 15 and 19 (so Pendulum's seeds begin at 10: the lessons have shown the ones before); the noise for Mountain Car, chosen on seeds 100 to 102; and the budgets. Ten seeds each is what the processor time allowed.
 # The greedy policy plays 20 episodes at every look, from the same starts for everybody. PPO throws every rollout away after use, so it gets more steps, and does less with each.
 
 # %%
