@@ -722,7 +722,7 @@ assert abs(best_of[5]) < 0.02 and power[3] < 0.2 < power[10] < power[20]
 #
 # DDPG, TD3, SAC and PPO, on two tasks of the classic-control set with continuous actions. `make capstone` trained them, seed by seed, and wrote every look into a file; the seeds and what an agent cost are in the next lines.
 #
-# What was fixed **before** the first of these seeds was run: the settings, which are those of lessons 12, 14, 15 and 19 (so Pendulum's seeds begin at 10: the lessons have shown the ones before); the noise for Mountain Car, chosen on seeds 100 to 102; and the budgets. Ten seeds each is what the processor time allowed.
+# What was fixed **before** the first of these seeds was run: the settings, which are those of lessons 12, 14, 15 and 19 (so Pendulum's seeds begin at 10: the lessons have shown the ones before); the noise for Mountain Car, chosen on seeds 100 to 102; and each agent's budget on a task before its first run there. Ten seeds each is what the processor time allowed.
 # The greedy policy plays 20 episodes at every look, from the same starts for everybody. PPO throws every rollout away after use, so it gets more steps, and does less with each.
 
 # %%
@@ -1369,8 +1369,8 @@ train_agent = check("train_agent")
 # %%
 for runs in (3, 5, 10, 29):
     low = scipy.stats.beta.ppf(0.05, runs, 1)
-    print(f"{runs:2d} of {runs:2d} good: p is at least {low:.3f}; the test of 3 in 5 then fails such an agent "
-          f"in {1 - pass_probability(low, 5, 3):.1%} of the cases at most")  # fmt: skip
+    print(f"{runs:2d} of {runs:2d} good: p is at least {low:.3f}; 3 in 5 fails such an agent in "
+          f"{1 - pass_probability(low, 5, 3):.1%} at most")  # fmt: skip
 
 # %% [markdown]
 # Another environment? Any that is installed, with finite actions or a box, can be judged here, against a mark that you set or half way between chance and the course's own PPO or SAC at the same budget:

@@ -25,6 +25,7 @@ WITH_NETWORKS = [
     if source.stem >= FIRST_WITH_NETWORKS
     and re.search(r"^import torch\b", source.read_text(encoding="utf-8"), re.MULTILINE)
 ]
+PROJECT = "train_agent"
 SLOWEST = 3  # so much slower than the machine of the limits may another be
 LONGEST_LINE = 88  # letters printed in a line: a longer one breaks inside a word at 1,000 pixels
 SLIDER_SECONDS = 0.3  # a figure's answer to its slider
@@ -104,7 +105,9 @@ def run_whole(source, solved, tmp_path):
     assert list(shown) == list(checker.names(source.stem[:2]))
     for name, text in shown.items():
         if solved:
-            assert text == checker.expected_output(name)["text/plain"]
+            expected = checker.expected_output(name)["text/plain"]
+            # A project's verdict goes on with its scores, which the processor's rounding may change.
+            assert text == expected or (name == PROJECT and text.startswith(f"{expected}\n"))
         else:
             assert text.startswith("○") and "not written yet" in text
     assert printed_on_stderr(notebook) == [], "no warning is left on a student's screen"
