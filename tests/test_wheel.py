@@ -105,7 +105,8 @@ def student(wheel, tmp_path_factory):
         return run(venv / "bin" / "rlcourse", *arguments, cwd=cwd, env=environment)
 
     rlcourse.home, rlcourse.python = home, venv / "bin" / "python"
-    where = run(rlcourse.python, "-c", "import rlcourse; print(rlcourse.__file__)", cwd=home)
+    asked = "import rlcourse; print(rlcourse.__file__)"
+    where = run(rlcourse.python, "-c", asked, cwd=home, env=environment)
     assert where.startswith(str(venv))
     yield rlcourse
     shutil.rmtree(venv)
