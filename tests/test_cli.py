@@ -90,7 +90,7 @@ def test_a_mistake_is_explained_wherever_it_is_known():
         (("exercises", "--lesson", "seven"), '"seven"'),
         (("verify", "no such.ipynb"), "no such.ipynb"),
         (("verify", "README.md"), "README.md"),
-        (("verify", "notebooks"), "notebooks is a folder"),
+        (("verify", "notebooks"), "no notebook of the course in notebooks"),
         (("progress", "no/such/folder"), "no/such/folder"),
         (("progress", "rlcourse"), "rlcourse"),
     ],

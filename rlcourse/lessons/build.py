@@ -35,8 +35,8 @@ try:
     import rlcourse
 except ModuleNotFoundError:
     raise ModuleNotFoundError(
-        "The course is not installed where this notebook runs: write  %pip install rlcourse  "
-        "in a new cell, run it, then run this one again."
+        "The course is not installed where this notebook runs: write  %pip install rlcourse  (or the name "
+        "of the wheel file that you were given) in a new cell, run it, then run this one again."
     ) from None"""
 
 # For jupyterlab-rise: a live slide that is too long scrolls; the theme loads no font from elsewhere.
