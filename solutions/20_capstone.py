@@ -957,7 +957,7 @@ for k in at:
 # %% [markdown]
 # ## The silent bug
 #
-# A colleague has the same file. "Twenty seeds are few," he says, "but each has played twenty episodes at the end: that makes hundreds of scores." His intervals for the IQM, and yours:
+# A colleague has the same file. "Ten seeds are few," he says, "but each has played twenty episodes at the end: that makes two hundred scores." His intervals for the IQM, and yours:
 
 # %%
 # about 2 s
@@ -980,7 +980,7 @@ for name in MAIN:
 # run make each score more exact; they do not make more of them. (And a single number from a pooled heap is no IQM *of runs* any more: a failed episode falls out of a good run.)
 # </details>
 #
-# This is found in published code, where a flattened array goes into the bootstrap. Look at the *shape* that your interval is made from: its first axis must be the seeds.
+# Look at the *shape* that your interval is made from: its first axis must be the seeds.
 
 # %% [markdown]
 # ## A test whose errors are known beforehand
