@@ -138,7 +138,8 @@ def _require_same_points(notebook: NotebookNode, path: Path, result: dict[str, A
     }
     for record in result["submissions"]:
         ours = {mark["name"]: mark["points"] for mark in record["exercises"]}
-        if ours and ours != there and any(there.get(name) == ours[name] for name in ours):
+        common = ours.keys() & there.keys()
+        if ours != there and common and all(ours[name] == there[name] for name in common):
             raise UsageError(
                 f"{path} has {len(there)} exercises, and {len(ours)} count in the result: nbgrader marks a "
                 "notebook as a whole, so a lesson assigned in part, or with exercises of your own, is for "
