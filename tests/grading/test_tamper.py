@@ -557,18 +557,19 @@ def station(course):
     return sandboxes._station(course.sandbox, os.getpid())
 
 
-def test_a_thousand_busy_threads_do_not_take_the_processor_from_the_neighbours(course):
+def test_a_thousand_threads_are_ended_and_a_few_are_not(course):
     threads = (
         """import threading, time, sys
     threading.stack_size(32768)
-    def burn():
-        while True: pass
+    def work():
+        while True: time.sleep(0.01)
     for i in range({n}):
-        threading.Thread(target=burn, daemon=True).start()
+        threading.Thread(target=work, daemon=True).start()
     time.sleep({waits})
     """
         + RIGHT
     )
+    # They sleep: those that burn would be ended for their time, sooner or later by how fast the machine is.
     few = outcome(course, target(threads.format(n=4, waits=0)))
     assert few["state"] == "passed"
     many = outcome(course, target(threads.format(n=1000, waits=300)))
