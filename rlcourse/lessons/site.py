@@ -8,6 +8,7 @@ reads only that again.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -106,8 +107,18 @@ def _texts(heads: list[front.Lesson], pdf: bool) -> dict[str, str]:
     index = index.replace("<!-- course map -->", front.course_map(heads, downloads))
     made = {"index.md": index.replace("<!-- contents -->", front.contents(heads))}
     for file, name in TEXTS.items():
-        made[name] = (root / file).read_text(encoding="utf-8")
+        made[name] = _relinked((root / file).read_text(encoding="utf-8"), Path(file).parent)
     return made | {f"{name}.rst": text for name, text in reference.pages().items()}
+
+
+def _relinked(text: str, folder: Path) -> str:
+    """The text of a page from `folder`, its links to the other hand-written pages as they are on the site."""
+
+    def there(link: re.Match[str]) -> str:
+        target = Path(os.path.normpath(folder / link["page"])).as_posix()
+        return f"]({TEXTS.get(target, link['page'])}"
+
+    return re.sub(r"\]\((?P<page>[^)#:\s]+\.md)", there, text)
 
 
 def _write(wanted: dict[str, str], folder: Path) -> None:
