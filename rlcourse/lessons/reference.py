@@ -34,9 +34,10 @@ def pages() -> dict[str, str]:
         )
         for name in modules:
             module = f"rlcourse.{package}.{name}"
+            # What a module passes on of another is told where it is.
             made[f"reference/{package}/{name}"] = (
                 f"{_title(module)}\n\n.. automodule:: {module}\n   :members:\n"
-                "   :member-order: bysource\n   :show-inheritance:\n"
+                "   :member-order: bysource\n   :show-inheritance:\n   :ignore-module-all:\n"
             )
     return made
 
