@@ -36,11 +36,8 @@ from .plain import Tensor
 from .playing import EnvMaker, Unfit, called, greedy, without_act
 from .timing import SECONDS_A_RUN, TimeLimit, time_limit
 
-SHARE, FEWEST, WHOLE = (
-    10,
-    2_048,
-    64,
-)  # a trial: a tenth of the budget, so many steps at least, a multiple
+# A trial: a tenth of the budget, so many steps at least, a multiple.
+SHARE, FEWEST, WHOLE = 10, 2_048, 64
 CONTROLS = 3  # untrained agents
 REPEATS = 50  # calls in a row, in which nothing may change
 PROBES = 64  # observations on which agents are compared
@@ -395,28 +392,30 @@ class LocalStudent:
 
     def train(self, host: Host, steps: int, seed: int) -> Trained:
         maker = EnvMaker(host.ask, host.task.env, host.task.spaces)
-        with _stopped(self.seconds):
+        with _stopped(), time_limit(self.seconds):
             agent, remembers = called(self.function, maker, steps, seed)
         return Trained(self._acting(agent), without_act(agent), maker.sampled, remembers)
 
     def _acting(self, agent: Any) -> Callable[[np.ndarray, int], Any]:
         def act(obs: np.ndarray, seed: int) -> Any:
-            with _stopped(self.seconds):
+            with _stopped(), time_limit(self.seconds):
                 return greedy(agent, obs, seed)
 
         return act
 
 
 @contextlib.contextmanager
-def _stopped(seconds: float) -> Iterator[None]:
-    """Inside runs the answer's code: in time, without a word on the screen. Raises Failed."""
+def _stopped() -> Iterator[None]:
+    """Inside runs the answer's code, without a word on the screen. Raises Failed.
+
+    Its time limit stands in the caller's own `with`: a limit holds in the frame that enters it.
+    """
     try:
         with (
             contextlib.redirect_stdout(io.StringIO()),
             warnings.catch_warnings(),
             np.errstate(all="ignore"),
             one_thread(),
-            time_limit(seconds),
         ):
             warnings.simplefilter("ignore")
             yield
