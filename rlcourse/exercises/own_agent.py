@@ -268,7 +268,7 @@ DECLARED = {
     "cases": lambda rng: [],
     "returns": anything(),
     "points": 6,
-    "equation": "",
+    "equation": "(20.8)",
     "mistakes": MISTAKES,
     "project": Project(task_of, FINISHED),
 }
