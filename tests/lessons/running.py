@@ -7,11 +7,8 @@ from pathlib import Path
 
 import jupytext
 import pytest
-from lab_browser import chromium
-from pages_browser import slide_faults
 
 from rlcourse import checker
-from rlcourse.lessons import slides
 from rlcourse.lessons.build import build_notebook
 from rlcourse.lessons.notebook import check_in, exercise_in
 from rlcourse.lessons.running import run, seconds_allowed
@@ -115,10 +112,5 @@ def run_whole(source, solved, tmp_path):
         assert [line for line in printed(notebook).splitlines() if len(line) > LONGEST_LINE] == []
         answered_in = sliders(notebook)
         assert answered_in and max(answered_in) < SLOWEST * SLIDER_SECONDS
-    elif chromium():
-        # Running is what costs most, so the lesson's slides are looked at here, too.
-        deck = tmp_path / "slides.html"
-        slides.write_deck(notebook, deck, solved=False)
-        assert slide_faults(deck)[1] == []
     # `make lessons` holds the limit itself; processors differ by more than half.
     assert cost.cpu < SLOWEST * seconds_allowed(source.stem[:2])
