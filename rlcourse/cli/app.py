@@ -95,3 +95,7 @@ COURSE = typer.Option(
     help="What the class has agreed on: deadlines, penalty, students, weights.",
     show_default="course.toml of this folder, if there is one",
 )
+SECONDS = typer.Option(
+    min=0.1,
+    help="Processor seconds for each exercise of a submission; six times as many by the clock.",
+)

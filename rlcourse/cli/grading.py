@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from rlcourse import checker
-from rlcourse.cli.app import COURSE, app
+from rlcourse.cli.app import COURSE, SECONDS, app
 from rlcourse.lessons import paths
 from rlcourse.lessons.paths import UsageError
 
@@ -48,13 +48,7 @@ def grade_command(
         ),
     ] = None,
     course: Annotated[Path | None, COURSE] = None,
-    seconds: Annotated[
-        float,
-        typer.Option(
-            min=0.1,
-            help="Processor seconds for each exercise of a submission; six times as many by the clock.",
-        ),
-    ] = 10.0,
+    seconds: Annotated[float, SECONDS] = 10.0,
     run_seconds: Annotated[
         float,
         typer.Option(min=1, help="Lesson 20: processor seconds for each training of an agent."),

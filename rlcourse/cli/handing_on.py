@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from rlcourse import checker
-from rlcourse.cli.app import COURSE, app, tell_written
+from rlcourse.cli.app import COURSE, SECONDS, app, tell_written
 from rlcourse.lessons import paths
 from rlcourse.lessons.paths import UsageError
 
@@ -93,13 +93,7 @@ def bundle_command(
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="FILE", help="The zip file to write.")
     ],
-    seconds: Annotated[
-        float,
-        typer.Option(
-            min=0.1,
-            help="Processor seconds for each exercise of a submission; six times as many by the clock.",
-        ),
-    ] = 10.0,
+    seconds: Annotated[float, SECONDS] = 10.0,
     secret: Annotated[
         str | None,
         typer.Option(

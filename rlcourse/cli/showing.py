@@ -11,6 +11,7 @@ from rlcourse.cli.app import app
 from rlcourse.cli.authoring import chosen
 from rlcourse.lessons import paths
 
+_LESSONS = typer.Argument(metavar="LESSON", help="Lessons to show, as 05; all if none is given.")
 _SOLVED = typer.Option("--solved", help="With the answers, and what the checks say of them.")
 
 
@@ -20,10 +21,7 @@ def _tell(line: str) -> None:
 
 @app.command("site", rich_help_panel="For authors")
 def site_command(
-    lessons: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="LESSON", help="Lessons to show, as 05; all if none is given."),
-    ] = None,
+    lessons: Annotated[list[str] | None, _LESSONS] = None,
     solved: Annotated[bool, _SOLVED] = False,
     out: Annotated[
         Path | None,
@@ -60,10 +58,7 @@ def site_command(
 
 @app.command("slides", rich_help_panel="For authors")
 def slides_command(
-    lessons: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="LESSON", help="Lessons to show, as 05; all if none is given."),
-    ] = None,
+    lessons: Annotated[list[str] | None, _LESSONS] = None,
     solved: Annotated[bool, _SOLVED] = False,
     out: Annotated[
         Path | None,
