@@ -11,7 +11,7 @@ import pytest
 from lab_browser import browser, chromium
 from pages_browser import ALONE, page_faults, slide_faults
 
-from rlcourse.lessons import paths, site, slides
+from rlcourse.lessons import front, paths, site, slides
 from rlcourse.lessons.executed import executed
 from rlcourse.lessons.linking import Atlas
 from rlcourse.lessons.source import read_cells, solution_regions
@@ -35,6 +35,13 @@ LOADS = re.compile(
 )
 
 
+NOTICES = front.Notices(
+    "Reinforcement learning · Winter 2026/27",
+    {"02": "Due Friday, 20 November 2026, 23:59 (Europe/Berlin)."},
+    {"02": "Due **Friday, 20 November 2026, 23:59** (Europe/Berlin). Extra credit: 2.5."},
+)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("site")
@@ -43,7 +50,8 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def html(folder):
     """The folder of the site's pages."""
-    return site.build(SHOWN, folder / "site", folder / "executed", tell=print).index.parent
+    built = site.build(SHOWN, folder / "site", folder / "executed", notices=NOTICES, tell=print)
+    return built.index.parent
 
 
 def lesson_pages(html):
@@ -111,6 +119,14 @@ def test_a_students_site_has_no_answers_and_its_checks_are_not_run_yet(html):
                 assert longest not in text
 
 
+def test_what_a_class_has_agreed_on_stands_on_the_pages(html):
+    index = (html / "index.html").read_text(encoding="utf-8")
+    assert NOTICES.course in index and index.count(NOTICES.due["02"]) == 1
+    with_deadline, without = (page.read_text(encoding="utf-8") for page in lesson_pages(html))
+    assert "20 November 2026, 23:59</strong>" in with_deadline and "Extra credit" in with_deadline
+    assert "20 November" not in without
+
+
 def test_hints_are_folded(html):
     for source, page in zip(SHOWN.values(), lesson_pages(html), strict=True):
         text = page.read_text(encoding="utf-8")
@@ -142,7 +158,7 @@ def test_the_search_finds_a_lesson(html):
 def test_a_second_build_runs_and_prints_nothing(html, folder):
     before = {file: file.stat().st_mtime_ns for file in (html / "downloads").glob("*.pdf")}
     told = []
-    site.build(SHOWN, folder / "site", folder / "executed", tell=told.append)
+    site.build(SHOWN, folder / "site", folder / "executed", notices=NOTICES, tell=told.append)
     assert told == ["building the pages"]
     assert {file: file.stat().st_mtime_ns for file in before} == before
 

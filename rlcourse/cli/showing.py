@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rlcourse.cli.app import app
+from rlcourse.cli.app import COURSE, app
 from rlcourse.cli.authoring import chosen
 from rlcourse.lessons import paths
 
@@ -33,22 +33,27 @@ def site_command(
             show_default="build/site, or build/site-solved",
         ),
     ] = None,
+    course: Annotated[Path | None, COURSE] = None,
 ) -> None:
     """Build the course's web site, which works from a folder and without a network.
 
     The lessons are run once, about eight minutes of processor for all; after that only what has changed.
-    The answers are left out, unless --solved. Needs the extra `site`; with Chromium or Chrome installed, each
+    The answers are left out, unless --solved. What a `course.toml` says of the course, its deadlines and the
+    exercises that count stands on the pages. Needs the extra `site`; with Chromium or Chrome installed, each
     lesson can be downloaded as a PDF, too.
 
     Example: `rlcourse site`, then open build/site/html/index.html.
     """
+    from rlcourse.grading import announcing, course_file
     from rlcourse.lessons import site
 
+    sources, agreed = chosen(lessons), course_file.find(course)
     built = site.build(
-        chosen(lessons),
+        sources,
         out or paths.build_folder() / ("site-solved" if solved else "site"),
         paths.build_folder() / "executed",
         solved=solved,
+        notices=announcing.notices(agreed, sources),
         tell=_tell,
     )
     if built.without_pdf:

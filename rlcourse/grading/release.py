@@ -10,7 +10,7 @@ import re
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,8 +19,8 @@ from rlcourse import checker
 from rlcourse.lessons import build, paths, running
 from rlcourse.lessons.paths import UsageError, write_atomically
 
+from . import announcing
 from .course_file import CourseFile
-from .rules import BEST
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -177,14 +177,15 @@ def _readme(lesson: str, name: str, course: CourseFile) -> str:
         else:
             worth, points = f"{exercise.points:g}", points + exercise.points
         rows.append(f"| {exercise.number} | `{exercise.name}` | {worth} |")
-    head = " · ".join(filter(None, (course.name, course.term)))
+    head = announcing.course_line(course)
+    due = f"{announcing.due(lesson, course)} {announcing.lateness(lesson, course)}".strip()
     lines = [
         f"# Lesson {lesson}: {declared.title}",
         *([head] if head else []),
         "## What is asked",
         "\n".join(["| No. | Exercise | Points |", "|---|---|---|", *rows]),
         f"{points:g} points.",
-        *_due(lesson, course),
+        *([due] if due else []),
         "## How to begin",
         f"With Python 3.11 or newer, in this folder:\n\n    python -m pip install -r {REQUIREMENTS}\n"
         f"    jupyter lab {name}",
@@ -195,20 +196,3 @@ def _readme(lesson: str, name: str, course: CourseFile) -> str:
         f"file, `{name}`. Leave its name as it is, and the cells where they are; cells of your own do no harm.",
     ]
     return "\n\n".join(lines) + "\n"
-
-
-def _due(lesson: str, course: CourseFile) -> list[str]:
-    rules = course.rules(lesson)
-    if rules.deadline is None:
-        return []
-    zone = f" ({rules.deadline.tzinfo})" if rules.deadline.tzinfo else ""
-    told = [f"Due **{rules.deadline:%A, %d %B %Y, %H:%M}**{zone}."]
-    if rules.grace > timedelta():
-        told.append(f"{rules.grace.total_seconds() / 60:g} minutes later is not late yet.")
-    if rules.penalty:
-        told.append(f"Each day late costs {rules.penalty:g} % of the points reached.")
-    if rules.late_days:
-        told.append(f"In the whole term {rules.late_days} days late are free.")
-    if rules.attempts == BEST:
-        told.append("You may hand in several times; the best counts.")
-    return [" ".join(told)]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from .paths import lesson_of
@@ -33,6 +33,19 @@ class Lesson:
     part: str
     time: str
     builds_on: str
+
+
+@dataclass(frozen=True)
+class Notices:
+    """What a class has agreed on, as the site says it.
+
+    course: its name and term; due: until when, in plain words, for each lesson's number that has a deadline;
+    lessons: all that is said on a lesson's own page, in Markdown.
+    """
+
+    course: str = ""
+    due: Mapping[str, str] = field(default_factory=dict)
+    lessons: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_head(source: Path) -> Lesson:
@@ -63,10 +76,15 @@ def contents(lessons: Iterable[Lesson]) -> str:
     return "\n".join(blocks)
 
 
-def course_map(lessons: Iterable[Lesson], downloads: dict[str, list[tuple[str, str]]]) -> str:
+def course_map(
+    lessons: Iterable[Lesson],
+    downloads: Mapping[str, list[tuple[str, str]]],
+    due: Mapping[str, str],
+) -> str:
     """The map as HTML: a column a part, a card a lesson.
 
-    downloads: for each lesson's number what there is to take along, as (name, address).
+    downloads: for each lesson's number what there is to take along, as (name, address); due: until when it
+    is to be handed in, in words, where there is a deadline.
     """
     lessons = list(lessons)
     rows = []
@@ -74,7 +92,10 @@ def course_map(lessons: Iterable[Lesson], downloads: dict[str, list[tuple[str, s
         own = [lesson for lesson in lessons if lesson.part == part]
         if not own:
             continue
-        cards = "".join(_card(lesson, downloads.get(lesson.number, [])) for lesson in own)
+        cards = "".join(
+            _card(lesson, downloads.get(lesson.number, []), due.get(lesson.number, ""))
+            for lesson in own
+        )
         rows.append(
             f'<section class="part"><h2 id="part-{part.lower()}">Part {part} · {html.escape(name)}</h2>'
             f'<ol class="lessons">{cards}</ol></section>'
@@ -84,15 +105,16 @@ def course_map(lessons: Iterable[Lesson], downloads: dict[str, list[tuple[str, s
     return f'<div class="course-map">{"".join(rows)}</div>'
 
 
-def _card(lesson: Lesson, downloads: list[tuple[str, str]]) -> str:
+def _card(lesson: Lesson, downloads: list[tuple[str, str]], due: str) -> str:
     links = " · ".join(
         f'<a href="{html.escape(address)}" download>{html.escape(name)}</a>'
         for name, address in downloads
     )
+    until = f'<span class="due">{html.escape(due)}</span>' if due else ""
     return (
         f'<li><a class="title" href="lessons/{lesson.stem}.html">'
         f"<b>{lesson.number}</b> {html.escape(lesson.title)}</a>"
         f'<span class="time">{html.escape(lesson.time)}</span>'
         f'<span class="needs">Builds on {html.escape(lesson.builds_on)}</span>'
-        f'<span class="take">{links}</span></li>'
+        f'{until}<span class="take">{links}</span></li>'
     )

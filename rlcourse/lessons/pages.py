@@ -32,13 +32,13 @@ def page(
     *,
     released: Callable[[str], dict[str, str]] | None,
     figure: Callable[[bytes], str],
-    downloads: str,
+    under_title: str,
 ) -> NotebookNode:
     """The page of an executed lesson; the notebook itself is left as it is.
 
     released: what stands under a check before it was run, asked by the exercise's name; None leaves what
-    the check said. figure: takes a PNG, gives the address of its file seen from the page. downloads: the
-    line of Markdown under the title.
+    the check said. figure: takes a PNG, gives the address of its file seen from the page. under_title: what
+    stands there, in Markdown.
     """
     from nbformat import v4
 
@@ -56,10 +56,10 @@ def page(
             new.metadata.tags = [tag for tag in cell.metadata.get("tags", []) if "hide" in tag]
         else:
             new = v4.new_markdown_cell(_markdown(cell.source))
-            if cell.source.startswith("# ") and downloads:
+            if cell.source.startswith("# ") and under_title:
                 title, _, rest = new.source.partition("\n")
-                new.source = f"{title}\n\n{downloads}\n{rest}"
-                downloads = ""
+                new.source = f"{title}\n\n{under_title}\n{rest}"
+                under_title = ""
         new.id = cell.id
         cells.append(new)
     return v4.new_notebook(cells=cells, metadata={"kernelspec": notebook.metadata.kernelspec})

@@ -40,12 +40,18 @@ class Built:
 
 
 def build(
-    sources: dict[str, Path], out: Path, store: Path, *, solved: bool = False, tell: Tell
+    sources: dict[str, Path],
+    out: Path,
+    store: Path,
+    *,
+    solved: bool = False,
+    notices: front.Notices | None = None,
+    tell: Tell,
 ) -> Built:
     """Build the site of these lessons in `out`/html.
 
-    store: the folder of executed lessons; solved: with the answers, for instructors; tell: is told what takes
-    its time.
+    store: the folder of executed lessons; solved: with the answers, for instructors; notices: what a class
+    has agreed on; tell: is told what takes its time.
     Raises:
         UsageError: the extra `site` is missing, a lesson fails, or Sphinx finds a fault: a link that leads
             nowhere, markup that it cannot read.
@@ -56,12 +62,16 @@ def build(
     atlas = Atlas.of(sources.values())
     heads = [front.read_head(source) for source in sources.values()]
     browser = extras.browser()
-    wanted = _texts(heads, pdf=browser is not None)
+    notices = notices or front.Notices()
+    wanted = _texts(heads, notices, pdf=browser is not None)
     figures = Figures(html / "figures", "../figures/")
     for head in heads:
         source = sources[head.number]
         notebook = executed(source, store, solved=solved, atlas=atlas, tell=tell)
-        wanted[f"lessons/{head.stem}.ipynb"] = _page(notebook, head, figures, solved, browser)
+        told = notices.lessons.get(head.number, "")
+        wanted[f"lessons/{head.stem}.ipynb"] = _page(
+            notebook, head, figures, told, solved=solved, pdf=browser is not None
+        )
     figures.sweep()
     _write(wanted, pages_folder)
     tell("building the pages")
@@ -76,12 +86,14 @@ def build(
     return Built(html / "index.html")
 
 
-def _page(notebook, head: front.Lesson, figures: Figures, solved: bool, browser: str | None) -> str:
+def _page(
+    notebook, head: front.Lesson, figures: Figures, told: str, *, solved: bool, pdf: bool
+) -> str:
     import nbformat
 
     from rlcourse import checker
 
-    links = _downloads(head.stem, browser is not None, "../")
+    links = _downloads(head.stem, pdf, "../")
     line = "Take it along: " + " · ".join(
         f'<a href="{address}" download>{name}</a>' for name, address in links
     )
@@ -89,7 +101,7 @@ def _page(notebook, head: front.Lesson, figures: Figures, solved: bool, browser:
         notebook,
         released=None if solved else checker.released_output,
         figure=figures,
-        downloads=line,
+        under_title=f"{line}\n\n{told}" if told else line,
     )
     return nbformat.writes(made)
 
@@ -99,12 +111,13 @@ def _downloads(stem: str, pdf: bool, above: str = "") -> list[tuple[str, str]]:
     return links + [("the text as PDF", f"{above}downloads/{stem}.pdf")] * pdf
 
 
-def _texts(heads: list[front.Lesson], pdf: bool) -> dict[str, str]:
+def _texts(heads: list[front.Lesson], notices: front.Notices, pdf: bool) -> dict[str, str]:
     """All pages but the lessons', as {name: text}."""
     root = paths.root()
     index = (root / "docs" / "index.md").read_text(encoding="utf-8")
     downloads = {head.number: _downloads(head.stem, pdf) for head in heads}
-    index = index.replace("<!-- course map -->", front.course_map(heads, downloads))
+    index = index.replace("<!-- course -->", f"**{notices.course}**" if notices.course else "")
+    index = index.replace("<!-- course map -->", front.course_map(heads, downloads, notices.due))
     made = {"index.md": index.replace("<!-- contents -->", front.contents(heads))}
     for file, name in TEXTS.items():
         made[name] = _relinked((root / file).read_text(encoding="utf-8"), Path(file).parent)

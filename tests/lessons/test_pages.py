@@ -16,10 +16,10 @@ PNG = base64.b64decode(
 SOURCES = lesson_files(solutions_folder(), ".py")
 
 
-def paged(*cells, released=None, downloads="", figure=lambda png: "figures/x.png"):
+def paged(*cells, released=None, under_title="", figure=lambda png: "figures/x.png"):
     notebook = v4.new_notebook(cells=list(cells))
     notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
-    return page(notebook, released=released, figure=figure, downloads=downloads).cells
+    return page(notebook, released=released, figure=figure, under_title=under_title).cells
 
 
 def test_an_anchor_becomes_a_target_that_the_build_knows():
@@ -39,7 +39,7 @@ def test_downloads_stand_under_the_title_and_nowhere_else():
     cells = paged(
         v4.new_markdown_cell("# 02 · Title\n\nText"),
         v4.new_markdown_cell("# Again"),
-        downloads="take it",
+        under_title="take it",
     )
     assert cells[0].source.split("\n\n")[:2] == ["# 02 · Title", "take it"]
     assert "take it" not in cells[1].source
@@ -87,9 +87,12 @@ def test_the_map_knows_of_every_lesson_what_it_takes_and_builds_on(number):
     head = read_head(SOURCES[number])
     assert head.number == number and head.part in PARTS
     assert "minutes alone" in head.time and head.builds_on
-    shown = course_map([head], {number: [("the notebook", "downloads/x.ipynb")]})
+    shown = course_map([head], {number: [("the notebook", "downloads/x.ipynb")]}, {})
     assert head.time in shown and f'href="lessons/{head.stem}.html"' in shown
-    assert 'href="downloads/x.ipynb"' in shown
+    assert 'href="downloads/x.ipynb"' in shown and "due" not in shown
+    assert '<span class="due">Due &lt;soon&gt;</span>' in course_map(
+        [head], {}, {number: "Due <soon>"}
+    )
 
 
 def test_no_answer_is_on_a_page_of_the_students():
