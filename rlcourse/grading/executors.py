@@ -76,11 +76,14 @@ def cluster(address: str, sandbox: Sandbox) -> Iterator[Executor]:
     """
     try:
         from distributed import Client
+        from distributed.comm import resolve_address
     except ImportError:
         raise UsageError(
             "--cluster needs Dask: install it with `pip install 'rlcourse[cluster]'`."
         ) from None
     try:
+        # A client of an address that is none takes 20 s to die, and complains when it does.
+        resolve_address(address)
         client = Client(address, timeout="10s", set_as_default=False)
     except (OSError, ValueError) as error:
         raise UsageError(

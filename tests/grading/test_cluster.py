@@ -15,7 +15,6 @@ from submitting import notebook, target
 from rlcourse.grading.command import grade
 from rlcourse.grading.executors import cluster
 from rlcourse.grading.sandbox import Sandbox
-from rlcourse.lessons.paths import UsageError
 
 pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
 
@@ -91,8 +90,14 @@ def test_both_workers_work(scheduler):
 
 
 @pytest.mark.full
-def test_no_scheduler_is_told_in_one_sentence(tmp_path):
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense", "foo://bar:1"])
+def test_no_scheduler_is_told_in_one_sentence(tmp_path, address):
+    """In a process of its own: what is left of a client complains when the process ends."""
     (tmp_path / "a.ipynb").write_text(notebook())
-    with pytest.raises(UsageError, match=r"No Dask scheduler answers at tcp://127\.0\.0\.1:9"):
-        grade("05", tmp_path / "a.ipynb", tmp_path / "out", scheduler="tcp://127.0.0.1:9")
+    command = [sys.executable, "-m", "rlcourse", "grade", "05", str(tmp_path / "a.ipynb")]
+    command += ["--out", str(tmp_path / "out"), "--cluster", address]
+    process = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    assert process.returncode == 2
+    (said,) = process.stderr.splitlines()
+    assert said.startswith(f"No Dask scheduler answers at {address}: give its address")
     assert not (tmp_path / "out").exists()
