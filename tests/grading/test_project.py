@@ -8,6 +8,9 @@ grader can see; everything else that is tried here gains nothing.
 from __future__ import annotations
 
 import dataclasses
+import json
+import subprocess
+import sys
 import textwrap
 
 import nbformat
@@ -363,3 +366,24 @@ def test_no_trick_earns_what_was_not_learned(course, name):
 def test_tricks_are_called_by_their_name(course, name, mistake):
     one = marked(course, HOSTILE[name][0])
     assert (one["mistake"], one["score"]) == (mistake, 0), one
+
+
+@pytest.mark.full
+def test_a_folder_of_projects_is_graded_by_the_command(tmp_path):
+    folder = tmp_path / "class"
+    folder.mkdir()
+    for name, data in {"ada": answer(PERFECT), "ben": fails(), "zoe": b"no notebook"}.items():
+        (folder / f"{name}.ipynb").write_bytes(data)
+    command = [sys.executable, "-m", "rlcourse", "grade", "20", str(folder), "--secret", "s"]
+    process = subprocess.run(
+        [*command, "--out", str(tmp_path / "out")], capture_output=True, text=True, timeout=900
+    )
+    assert process.returncode == 0 and "2 of 3 submissions graded" in process.stdout, process.stderr
+    records = json.loads((tmp_path / "out" / "results.json").read_text())["submissions"]
+    assert [(r["student"], r["state"], r["score"]) for r in records] == [
+        ("ada", "graded", POINTS),
+        ("ben", "graded", RULES),
+        ("zoe", "unreadable", 0),
+    ]
+    page = (tmp_path / "out" / "feedback" / "ben.html").read_text(encoding="utf-8")
+    assert "0 of 3 runs reached the mark" in page

@@ -284,10 +284,11 @@ def test_what_may_change_a_record_changes_its_basis():
             Course("05", course.sandbox, "other"),
             Course("05", dataclasses.replace(course.sandbox, seconds=3), "secret"),
             Course("05", dataclasses.replace(course.sandbox, memory=100), "secret"),
+            Course("05", dataclasses.replace(course.sandbox, run_seconds=3), "secret"),
             Course("05", dataclasses.replace(course.sandbox, walls=False), "secret"),
         )
     }
-    assert len(settings) == 5
+    assert len(settings) == 6
 
 
 @pytest.fixture
