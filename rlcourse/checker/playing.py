@@ -55,26 +55,36 @@ def greedy(agent: Any, obs: np.ndarray, seed: int) -> Any:
 
 
 def _outside(function: Any) -> Iterator[tuple[str, Any]]:
-    """What a function, and the functions that it calls by name, keep outside: globals and defaults."""
-    seen, waiting = set(), [function]
-    while waiting:
-        one = waiting.pop()
-        code = getattr(one, "__code__", None)
-        if code is None or code in seen:
-            continue
-        seen.add(code)
-        for index, value in enumerate(getattr(one, "__defaults__", None) or ()):
+    """What a function, and whatever it calls of its own module, keep outside: globals and defaults."""
+    for one in reachable(function):
+        for index, value in enumerate(one.__defaults__ or ()):
             yield f"a default of {one.__name__} ({index + 1})", value
-        for name, cell in zip(code.co_freevars, one.__closure__ or (), strict=True):
+        for name, cell in zip(one.__code__.co_freevars, one.__closure__ or (), strict=True):
             yield name, cell.cell_contents
         for key, value in vars(one).items():
             yield f"{one.__name__}.{key}", value
-        for name in names_in(code):
+        for name in names_in(one.__code__):
             value = one.__globals__.get(name)
-            if isinstance(value, types.FunctionType) and value.__globals__ is one.__globals__:
-                waiting.append(value)
-            elif value is not None and not isinstance(value, type | types.ModuleType):
+            if value is not None and not isinstance(value, type | types.ModuleType):
                 yield name, value
+
+
+def reachable(function: Any) -> Iterator[types.FunctionType]:
+    """A function and all that it looks up by name in its own module: functions, and methods of classes."""
+    seen, waiting = set(), [function]
+    while waiting:
+        one = waiting.pop()
+        one = getattr(one, "__func__", one)  # of a method
+        if not isinstance(one, types.FunctionType) or one.__code__ in seen:
+            continue
+        seen.add(one.__code__)
+        yield one
+        for name in names_in(one.__code__):
+            value = one.__globals__.get(name)
+            if isinstance(value, type) and value.__module__ == one.__module__:
+                waiting += vars(value).values()
+            elif getattr(value, "__globals__", None) is one.__globals__:
+                waiting.append(value)
 
 
 def names_in(code: types.CodeType) -> set[str]:

@@ -13,7 +13,7 @@ from rlcourse.lab.progress import counter
 from .declaration import Exercise
 from .faults import failed_run
 from .judging import FAILED, NOT_ATTEMPTED, PASSED, Verdict
-from .playing import names_in
+from .playing import names_in, reachable
 from .timing import SECONDS_A_RUN
 from .trials import (
     Broken,
@@ -164,22 +164,13 @@ def _fate(
 
 def reaches_for(function: Any, finished: Sequence[str]) -> str:
     """A name by which a function, or one that it calls, uses one of these modules; or ""."""
-    seen, waiting = set(), [function]
-    while waiting:
-        one = waiting.pop()
-        code = getattr(one, "__code__", None)
-        if code is None or code in seen:
-            continue
-        seen.add(code)
-        for name in names_in(code):
-            value = getattr(one, "__globals__", {}).get(name)
+    for one in reachable(function):
+        for name in names_in(one.__code__):
+            value = one.__globals__.get(name)
             home = getattr(value, "__module__", None) or getattr(value, "__name__", "") or ""
             for where in (name, home if isinstance(home, str) else ""):
                 if where.startswith(tuple(finished)):
                     return name
-            waiting += [value] if getattr(value, "__globals__", None) is one.__globals__ else []
-            if isinstance(value, type) and value.__module__ == one.__module__:
-                waiting += [part for part in vars(value).values() if hasattr(part, "__code__")]
     return ""
 
 
