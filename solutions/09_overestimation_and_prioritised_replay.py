@@ -663,8 +663,8 @@ copied = {
     "every 5 episodes": with_copies(CopiesByEpisodes, 0),
 }
 for name, run in copied.items():
-    print(f"{name:17}: {run.copies:3} copies in {run.episodes:4} episodes; return {run.returned:3.0f}, "
-          f"a pole that stands is worth {run.believed:,.0f}")  # fmt: skip
+    print(f"{name:17}: {run.copies:3} copies in {run.episodes:4} episodes; return {run.returned:3.0f}; "
+          f"upright is worth {run.believed:,.0f}")  # fmt: skip
 assert copied["every 5 episodes"].believed > 100 > copied["every 100 updates"].believed
 
 # %% [markdown]

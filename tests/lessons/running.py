@@ -7,8 +7,11 @@ from pathlib import Path
 
 import jupytext
 import pytest
+from lab_browser import chromium
+from pages_browser import slide_faults
 
 from rlcourse import checker
+from rlcourse.lessons import slides
 from rlcourse.lessons.build import build_notebook
 from rlcourse.lessons.notebook import check_in, exercise_in
 from rlcourse.lessons.running import run, seconds_allowed
@@ -109,8 +112,15 @@ def run_whole(source, solved, tmp_path):
             assert text.startswith("○") and "not written yet" in text
     assert printed_on_stderr(notebook) == [], "no warning is left on a student's screen"
     if solved:
-        assert [line for line in printed(notebook).splitlines() if len(line) > LONGEST_LINE] == []
+        long = [line for line in printed(notebook).splitlines() if len(line) > LONGEST_LINE]
+        assert not long, long
         answered_in = sliders(notebook)
         assert answered_in and max(answered_in) < SLOWEST * SLIDER_SECONDS
+    elif chromium():
+        # Running is what costs most, so the lesson's slides are looked at here, too.
+        deck = tmp_path / "slides.html"
+        slides.write_deck(notebook, deck, solved=False)
+        _, faults = slide_faults(deck)
+        assert not faults, faults
     # `make lessons` holds the limit itself; processors differ by more than half.
     assert cost.cpu < SLOWEST * seconds_allowed(source.stem[:2])
