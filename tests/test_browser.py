@@ -212,15 +212,25 @@ TOO_WIDE = """
 SET = "document.querySelectorAll('mjx-container[display=true], .MathJax[display=true]').length"
 
 
-@pytest.mark.parametrize("source", sorted(ROOT.glob("notebooks/*.ipynb")), ids=lambda p: p.stem)
-def test_no_displayed_equation_is_wider_than_its_column(source, tmp_path):
-    notebook = nbformat.read(source, 4)
-    notebook.cells = [cell for cell in notebook.cells if cell.cell_type == "markdown"]
-    displayed = sum(cell.source.count("$$") // 2 for cell in notebook.cells)
-    nbformat.write(notebook, tmp_path / "lesson.ipynb")
-    with (
-        served(tmp_path, WHOLE) as server,
-        opened(server, "lesson.ipynb", width=WIDTH) as page,
-    ):
-        page.wait(f"{SET} >= {displayed}")
+LESSONS = sorted(ROOT.glob("notebooks/*.ipynb"))
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory):
+    """JupyterLab serving the lessons' texts, and how many displayed equations each of them has."""
+    folder, displayed = tmp_path_factory.mktemp("texts"), {}
+    for source in LESSONS:
+        notebook = nbformat.read(source, 4)
+        notebook.cells = [cell for cell in notebook.cells if cell.cell_type == "markdown"]
+        displayed[source.name] = sum(cell.source.count("$$") // 2 for cell in notebook.cells)
+        nbformat.write(notebook, folder / source.name)
+    with served(folder, WHOLE) as server:
+        yield server, displayed
+
+
+@pytest.mark.parametrize("lesson", [source.name for source in LESSONS])
+def test_no_displayed_equation_is_wider_than_its_column(texts, lesson):
+    server, displayed = texts
+    with opened(server, lesson, width=WIDTH) as page:
+        page.wait(f"{SET} >= {displayed[lesson]}")
         assert page.evaluate(TOO_WIDE) == []

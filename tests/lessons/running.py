@@ -2,35 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import jupytext
-import pytest
-from lab_browser import chromium
-from pages_browser import slide_faults
+from nbformat import v4
 
-from rlcourse import checker
-from rlcourse.lessons import slides
 from rlcourse.lessons.build import build_notebook
-from rlcourse.lessons.notebook import check_in, exercise_in
-from rlcourse.lessons.running import run, seconds_allowed
+from rlcourse.lessons.notebook import check_in, check_source, exercise_in
+from rlcourse.lessons.running import seconds_allowed
 
 SOURCES = sorted((Path(__file__).parents[2] / "solutions").glob("*.py"))
-FIRST_WITH_NETWORKS = "08"
-# Lesson 00 shows a gradient of torch's and has no networks; 16 is done with tables alone.
-WITH_NETWORKS = [
-    source
-    for source in SOURCES
-    if source.stem >= FIRST_WITH_NETWORKS
-    and re.search(r"^import torch\b", source.read_text(encoding="utf-8"), re.MULTILINE)
-]
 PROJECT = "train_agent"
 SLOWEST = 3  # so much slower than the machine of the limits may another be
 LONGEST_LINE = 88  # letters printed in a line: a longer one breaks inside a word at 1,000 pixels
 SLIDER_SECONDS = 0.3  # a figure's answer to its slider
-# With all answers, which every run looks at; with none.
-WAYS = [True, pytest.param(False, marks=pytest.mark.full)]
 
 
 def left_by(lesson, without=None):
@@ -46,10 +31,10 @@ def left_by(lesson, without=None):
     return names
 
 
-def checks(notebook):
+def checks(cells):
     """exercise -> the plain text that its check showed."""
     shown = {}
-    for cell in notebook.cells:
+    for cell in cells:
         name = check_in(cell)
         if name:
             shown[name] = "".join(o["data"]["text/plain"] for o in cell.outputs if "data" in o)
@@ -97,30 +82,22 @@ def with_answers(source, **answers):
     return notebook
 
 
-def run_whole(source, solved, tmp_path):
-    """What must hold of every lesson, with all answers or with none."""
-    notebook = build_notebook(source, solved=solved)
-    cost = run(notebook, tmp_path)
-    shown = checks(notebook)
-    assert list(shown) == list(checker.names(source.stem[:2]))
-    for name, text in shown.items():
-        if solved:
-            expected = checker.expected_output(name)["text/plain"]
-            # A project's verdict goes on with its scores, which the processor's rounding may change.
-            assert text == expected or (name == PROJECT and text.startswith(f"{expected}\n"))
-        else:
-            assert text.startswith("○") and "not written yet" in text
-    assert printed_on_stderr(notebook) == [], "no warning is left on a student's screen"
-    if solved:
-        long = [line for line in printed(notebook).splitlines() if len(line) > LONGEST_LINE]
-        assert not long, long
-        answered_in = sliders(notebook)
-        assert answered_in and max(answered_in) < SLOWEST * SLIDER_SECONDS
-    elif chromium():
-        # Running is what costs most, so the lesson's slides are looked at here, too.
-        deck = tmp_path / "slides.html"
-        slides.write_deck(notebook, deck, solved=False)
-        _, faults = slide_faults(deck)
-        assert not faults, faults
+def unwritten_then_wrong(source):
+    """The student's notebook, and the cells that it has more: after each check a wrong answer, checked again."""
+    notebook = build_notebook(source)
+    cells, added = [], []
+    for cell in notebook.cells:
+        cells.append(cell)
+        name = check_in(cell)
+        if name:
+            wrong = f"def {name}(*given):\n    return given[0]\n"
+            more = [v4.new_code_cell(wrong), v4.new_code_cell(check_source(name))]
+            cells += more
+            added += more
+    notebook.cells = cells
+    return notebook, added
+
+
+def require_affordable(cost, source):
     # `make lessons` holds the limit itself; processors differ by more than half.
     assert cost.cpu < SLOWEST * seconds_allowed(source.stem[:2])
