@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import re
 import textwrap
+from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -49,18 +51,23 @@ class Cell:
 
 def read_cells(path: Path) -> list[Cell]:
     """The cells of a percent file, with the lines at which they begin."""
-    import jupytext
-
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"Cannot read {path}: {error}.") from error
+    return deepcopy([*_parsed(text)])
+
+
+@lru_cache(maxsize=64)  # to build a site a lesson is read five times
+def _parsed(text: str) -> tuple[Cell, ...]:
+    import jupytext
+
     nodes = jupytext.reads(text, fmt="py:percent").cells
     starts = [n for n, line in enumerate(text.splitlines(), 1) if re.match(r"# ?%%", line)]
     if len(nodes) == len(starts) + 1:
         starts.insert(0, 1)  # Text above the first marker is a cell, too.
     lines = starts if len(starts) == len(nodes) else [None] * len(nodes)
-    return [
+    return tuple(
         Cell(
             number,
             line,
@@ -69,7 +76,7 @@ def read_cells(path: Path) -> list[Cell]:
             {k: v for k, v in node.metadata.items() if k not in _JUPYTEXT_OPTIONS},
         )
         for number, (node, line) in enumerate(zip(nodes, lines, strict=True), 1)
-    ]
+    )
 
 
 def marker_in(line: str) -> str | None:
