@@ -27,6 +27,8 @@ _SLIDE = f"""(() => {{
   if (!text.trim() && !slide.querySelector('img')) found.push('nothing on it');
   return found.map(what => `slide ${{at}}: ${{what}}`);
 }})()"""
+# The speaker's window would show both the formula and its copy for screen readers.
+_TWICE = """document.querySelector('aside.notes mjx-assistive-mml') ? ['a formula twice for the speaker'] : []"""
 # Dividing a lesson into slides keeps the page busy; until then it answers nobody.
 _READY = """new Promise(done => {
   const look = () => window.Reveal?.isReady?.() ? done(true) : setTimeout(look, 100);
@@ -52,7 +54,7 @@ def slide_faults(file: Path) -> tuple[int, list[str]]:
         _size(page, 1280, 720)
         page.call("Page.navigate", url=file.resolve().as_uri())
         page.evaluate(_READY, 500)
-        found = page.evaluate(_UNSET)
+        found = page.evaluate(_UNSET) + page.evaluate(_TWICE)
         slides = page.evaluate("Reveal.getTotalSlides()")
         for _ in range(slides):
             found += page.evaluate(_SLIDE)

@@ -167,7 +167,12 @@
       const section = make("section", "");
       section.append(p.page);
       const own = [...(i === 0 ? said : []), ...p.notes];
-      if (own.length) section.append(make("aside", "notes", own.join("")));
+      if (own.length) {
+        const aside = make("aside", "notes", own.join(""));
+        // The speaker's window has none of MathJax's styles, which hide this copy of every formula.
+        aside.querySelectorAll("mjx-assistive-mml").forEach(copy => copy.remove());
+        section.append(aside);
+      }
       return section;
     });
   }
