@@ -978,9 +978,9 @@ for name in MAIN:
 #
 # His intervals answer another question: what if *these same agents* played other episodes? The episodes of a run share its weights: if it has failed, all twenty are bad together. What is new when somebody does it again is the *seed*, so $n$ is the number of seeds. Twenty episodes a
 # run make each score more exact; they do not make more of them. (And a single number from a pooled heap is no IQM *of runs* any more: a failed episode falls out of a good run.)
-# </details>
 #
 # Look at the *shape* that your interval is made from: its first axis must be the seeds.
+# </details>
 
 # %% [markdown]
 # ## A test whose errors are known beforehand
