@@ -53,7 +53,7 @@ test: $(TESTS)
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not full" $(TEST_ARGS)
 
 test-all: $(TESTS) $(SITED)
-	$(BIN)/python -m pytest -n 2 --dist worksteal $(TEST_ARGS)
+	$(BIN)/python -m pytest -n 3 --dist worksteal $(TEST_ARGS)
 
 lessons: setup
 	$(BIN)/rlcourse lessons
