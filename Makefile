@@ -52,6 +52,7 @@ setup: $(STAMP)
 test: $(TESTS)
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not full" $(TEST_ARGS)
 
+# Two workers leave a fifth of two cores idle, waiting for kernels, browsers and sleepers.
 test-all: $(TESTS) $(SITED)
 	$(BIN)/python -m pytest -n 3 --dist worksteal $(TEST_ARGS)
 
